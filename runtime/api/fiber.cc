@@ -1,0 +1,153 @@
+// Fiber::done, the life of a spawned fiber as its handle sees it:
+//
+// | bit       | set by                          | means                                          |
+// |-----------|---------------------------------|------------------------------------------------|
+// | kEnded    | the fiber, once                 | the result is there                            |
+// | kAwaited  | a joiner, before it parks       | the end has to be announced in the parking lot |
+// | kDetached | the handle, when it is dropped  | the fiber destroys its task itself             |
+//
+// Of kEnded and kDetached, the one that comes second leaves the task to whoever set it.
+#include <ramie/detail/abi.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/config.h"
+#include "base/deadline.h"
+#include "base/format.h"
+#include "base/sys.h"
+#include "core/carrier.h"
+#include "core/park.h"
+#include "core/scheduler.h"
+#include "core/stack.h"
+#include "runtime.h"
+#include "sync/parking_lot.h"
+
+namespace ramie::detail {
+namespace {
+
+constexpr uint32_t kEnded = 1;
+constexpr uint32_t kAwaited = 2;
+constexpr uint32_t kDetached = 4;
+
+core::Fiber& fiber_of(control* control) {
+  return *reinterpret_cast<core::Fiber*>(control);
+}
+
+const core::Fiber& fiber_of(const control* control) {
+  return *reinterpret_cast<const core::Fiber*>(control);
+}
+
+void run_task(core::Fiber& self) {
+  auto* task = static_cast<task_base*>(self.argument);
+  task->run(task, reinterpret_cast<control*>(&self));
+  core::exit_current({[](void* fiber) { core::release(*static_cast<core::Fiber*>(fiber)); }, &self});
+}
+
+}  // namespace
+
+control* create(std::size_t stack_size, std::size_t extra, void** memory,
+                const char* name) noexcept {
+  core::Fiber* fiber = core::create_light_fiber(stack_size, extra, memory);
+  if (fiber != nullptr && name != nullptr) {
+    std::strncpy(fiber->name, name, sizeof fiber->name - 1);
+  }
+  return reinterpret_cast<control*>(fiber);
+}
+
+std::size_t inline_limit(std::size_t stack_size) noexcept {
+  return (stack_size == 0 ? base::config().stack_size : stack_size) / 2;
+}
+
+void start(control* control, task_base* task) noexcept {
+  core::Fiber& fiber = fiber_of(control);
+  fiber.argument = task;
+  runtime::start();
+  core::start_light_fiber(fiber, run_task);
+}
+
+bool detach(control* control) noexcept {
+  // Acquire pairs with finish(): the result is destroyed next.  Release: what the handle's owner read.
+  return (fiber_of(control).done.fetch_or(kDetached, std::memory_order_acq_rel) & kEnded) != 0;
+}
+
+void release(control* control) noexcept {
+  core::release(fiber_of(control));
+}
+
+bool finish(control* control) noexcept {
+  std::atomic<uint32_t>& done = fiber_of(control).done;
+  // Release pairs with join() and detach(); acquire with detach().
+  uint32_t before = done.fetch_or(kEnded, std::memory_order_acq_rel);
+  if ((before & kAwaited) != 0) {
+    sync::unpark(&done, sync::kEverybody);
+  }
+  return (before & kDetached) != 0;
+}
+
+int join(control* control, std::int64_t deadline) noexcept {
+  core::Fiber& fiber = fiber_of(control);
+  if (core::current() == &fiber) {
+    return EDEADLK;
+  }
+  auto ended = [&] { return (fiber.done.load(std::memory_order_acquire) & kEnded) != 0; };
+  while (!ended()) {
+    fiber.done.fetch_or(kAwaited, std::memory_order_relaxed);
+    sync::ParkOptions options{.deadline = base::Deadline::at(deadline),
+                              .reason = {core::WaitKind::join, fiber.id}};
+    sync::ParkResult result = sync::park(&fiber.done, options, [&] { return !ended(); });
+    if (result.how == sync::Outcome::timed_out) {
+      return ended() ? 0 : ETIMEDOUT;
+    }
+  }
+  return 0;
+}
+
+task_base* task_of(const control* control) noexcept {
+  return static_cast<task_base*>(fiber_of(control).argument);
+}
+
+std::uint64_t id_of(const control* control) noexcept {
+  return fiber_of(control).id;
+}
+
+const char* name_of(const control* control) noexcept {
+  return fiber_of(control).name;
+}
+
+void report_lost_exception(const control* control, const char* what) noexcept {
+  const core::Fiber& fiber = fiber_of(control);
+  base::Line<512> line;
+  line << "ramie: fiber " << fiber.id;
+  if (fiber.name[0] != '\0') {
+    line << " (" << fiber.name << ")";
+  }
+  line << " ended by an exception that nobody took: " << what;
+  line.write_to(2);
+}
+
+void sleep_until(std::int64_t deadline) noexcept {
+  if (core::current() == nullptr) {
+    timespec until = base::to_timespec(deadline);
+    while (sys::call(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, sys::arg(&until)) ==
+           -EINTR) {
+    }
+    return;
+  }
+  while (core::sleep_until(base::Deadline::at(deadline)) != core::Wake::timed_out) {
+  }
+}
+
+const control* running() noexcept {
+  return reinterpret_cast<const control*>(core::current());
+}
+
+void yield() noexcept {
+  if (core::current() == nullptr) {
+    (void)sys::call(SYS_sched_yield);
+  } else {
+    core::yield();
+  }
+}
+
+}  // namespace ramie::detail

@@ -1,0 +1,75 @@
+#include <ramie/detail/abi.h>
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/deadline.h"
+#include "base/sys.h"
+#include "core/carrier.h"
+#include "event/reactor.h"
+
+namespace ramie::detail {
+namespace {
+
+short poll_events(short what) {
+  return static_cast<short>(((what & io_readable) != 0 ? POLLIN : 0) |
+                            ((what & io_writable) != 0 ? POLLOUT : 0));
+}
+
+// Which of `what` a read or write would not block on, errors and hang-ups included.
+int happened(short what, short revents) {
+  int ready = 0;
+  if ((revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
+    ready |= io_readable;
+  }
+  if ((revents & (POLLOUT | POLLHUP | POLLERR)) != 0) {
+    ready |= io_writable;
+  }
+  return ready & what;
+}
+
+// One look, or, on a kernel thread without fibers, the whole wait.
+long poll_until(pollfd& one, base::Deadline deadline) {
+  if (deadline.is_never()) {
+    return sys::call(SYS_ppoll, sys::arg(&one), 1, 0, 0, 8);
+  }
+  timespec rest = base::to_timespec(std::max<int64_t>(deadline.nanos - base::now(), 0));
+  return sys::call(SYS_ppoll, sys::arg(&one), 1, sys::arg(&rest), 0, 8);
+}
+
+}  // namespace
+
+int wait_descriptor(int fd, short what, std::int64_t deadline_nanos) noexcept {
+  base::Deadline deadline = base::Deadline::at(deadline_nanos);
+  bool on_fiber = core::current() != nullptr;
+  pollfd one{fd, poll_events(what), 0};
+  for (;;) {
+    // The reactor tells of changes; the state is asked for here, before and after.
+    long ready = poll_until(one, on_fiber ? base::Deadline::at(0) : deadline);
+    if (ready > 0) {
+      return (one.revents & POLLNVAL) != 0 ? -EBADF : happened(what, one.revents);
+    }
+    if (ready < 0 && ready != -EINTR) {
+      return static_cast<int>(ready);
+    }
+    if (on_fiber) {
+      long result = event::wait_fd(fd, one.events, deadline);
+      if (result == -ETIMEDOUT) {
+        return 0;
+      }
+      if (result != 0 && result != -EINTR) {
+        return static_cast<int>(result);
+      }
+    } else if (ready == 0) {
+      return 0;
+    }
+  }
+}
+
+void forget_descriptor(int fd) noexcept {
+  event::forget(fd);
+}
+
+}  // namespace ramie::detail

@@ -1,0 +1,170 @@
+#include "base/config.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <span>
+#include <string_view>
+
+#include "base/format.h"
+#include "base/lock.h"
+#include "base/sys.h"
+
+namespace ramie::base {
+namespace {
+
+using std::string_view;
+
+struct Choice {
+  string_view name;
+  int value;
+};
+
+constexpr Choice kFs[] = {{"auto", static_cast<int>(FsChoice::automatic)},
+                          {"fsgsbase", static_cast<int>(FsChoice::fsgsbase)},
+                          {"trap", static_cast<int>(FsChoice::trap)},
+                          {"prctl", static_cast<int>(FsChoice::prctl)}};
+constexpr Choice kGuards[] = {{"auto", static_cast<int>(GuardChoice::automatic)},
+                              {"madvise", static_cast<int>(GuardChoice::madvise)},
+                              {"mprotect", static_cast<int>(GuardChoice::mprotect)}};
+constexpr Choice kDeadlock[] = {{"off", static_cast<int>(DeadlockAction::off)},
+                                {"report", static_cast<int>(DeadlockAction::report)},
+                                {"abort", static_cast<int>(DeadlockAction::abort)}};
+constexpr Choice kLog[] = {{"off", static_cast<int>(LogLevel::off)},
+                           {"warn", static_cast<int>(LogLevel::warn)},
+                           {"info", static_cast<int>(LogLevel::info)},
+                           {"debug", static_cast<int>(LogLevel::debug)}};
+constexpr Choice kSwitch[] = {{"on", 1}, {"off", 0}};
+
+constexpr size_t kMinStack = 16UL * 1024;
+constexpr size_t kMaxStack = 1024UL * 1024 * 1024;
+
+bool pick(string_view value, std::span<const Choice> choices, int& out) {
+  for (const Choice& choice : choices) {
+    if (choice.name == value) {
+      out = choice.value;
+      return true;
+    }
+  }
+  return false;
+}
+
+// Decimal digits with an optional suffix k or m (powers of 1024).
+bool parse_size(string_view text, size_t& out) {
+  size_t unit = 1;
+  if (!text.empty() && (text.back() == 'k' || text.back() == 'm')) {
+    unit = text.back() == 'k' ? 1024 : 1024UL * 1024;
+    text.remove_suffix(1);
+  }
+  if (text.empty() || text.size() > 12) {
+    return false;
+  }
+  size_t value = 0;
+  for (char c : text) {
+    if (c < '0' || c > '9') {
+      return false;
+    }
+    value = value * 10 + static_cast<size_t>(c - '0');
+  }
+  out = value * unit;
+  return true;
+}
+
+// One variable's value into `out`.  On failure `expected` says what would have been accepted.
+bool parse_one(string_view name, string_view value, Config& out, string_view& expected) {
+  int picked = 0;
+  if (name == "RAMIE_CARRIERS") {
+    expected = "1 (this version runs one carrier)";
+    out.carriers = 1;
+    return value == "1";
+  }
+  if (name == "RAMIE_FS") {
+    expected = "auto, fsgsbase, trap or prctl";
+    bool good = pick(value, kFs, picked);
+    out.fs = static_cast<FsChoice>(picked);
+    return good;
+  }
+  if (name == "RAMIE_GUARDS") {
+    expected = "auto, madvise or mprotect";
+    bool good = pick(value, kGuards, picked);
+    out.guards = static_cast<GuardChoice>(picked);
+    return good;
+  }
+  if (name == "RAMIE_DEADLOCK") {
+    expected = "off, report or abort";
+    bool good = pick(value, kDeadlock, picked);
+    out.deadlock = static_cast<DeadlockAction>(picked);
+    return good;
+  }
+  if (name == "RAMIE_LOG") {
+    expected = "off, warn, info or debug";
+    bool good = pick(value, kLog, picked);
+    out.log = static_cast<LogLevel>(picked);
+    return good;
+  }
+  if (name == "RAMIE_HOSTING") {
+    expected = "on or off";
+    bool good = pick(value, kSwitch, picked);
+    out.hosting = picked != 0;
+    return good;
+  }
+  if (name == "RAMIE_STACK_SIZE") {
+    expected = "bytes from 16k to 1024m, as in 65536, 64k or 1m";
+    return parse_size(value, out.stack_size) && out.stack_size >= kMinStack &&
+           out.stack_size <= kMaxStack;
+  }
+  if (name == "RAMIE_STATS") {
+    expected = "the name of a file";
+    out.stats = value.data();  // the environment's own string, which ends with a zero byte
+    return !value.empty();
+  }
+  return true;  // a variable of a later version, or of the ramie command
+}
+
+constinit Config the_config;
+constinit std::atomic<bool> is_read = false;
+constinit Lock reading;
+
+}  // namespace
+
+bool parse_config(const char* const* environment, Config& out, char* error, size_t error_size) {
+  for (; environment != nullptr && *environment != nullptr; ++environment) {
+    string_view entry(*environment);
+    size_t equals = entry.find('=');
+    if (!entry.starts_with("RAMIE_") || equals == string_view::npos) {
+      continue;
+    }
+    string_view name(entry.data(), equals);
+    string_view value(entry.data() + equals + 1);
+    string_view expected;
+    if (!parse_one(name, value, out, expected)) {
+      Line<256> line;
+      line << "ramie: " << name << "=" << value << " is not understood; use " << expected;
+      size_t n = line.view().size() < error_size - 1 ? line.view().size() : error_size - 1;
+      memcpy(error, line.view().data(), n);
+      error[n] = '\0';
+      return false;
+    }
+  }
+  return true;
+}
+
+const Config& config() {
+  if (!is_read.load(std::memory_order_acquire)) [[unlikely]] {  // pairs with the store below
+    LockGuard guard(reading);
+    char error[256];
+    if (!is_read.load(std::memory_order_relaxed)) {
+      if (!parse_config(environ, the_config, error, sizeof error)) {
+        Line<256> line;
+        line << error;
+        line.write_to(2);
+        sys::call(SYS_exit_group, 2);
+      }
+      is_read.store(true, std::memory_order_release);
+    }
+  }
+  return the_config;
+}
+
+}  // namespace ramie::base

@@ -1,0 +1,34 @@
+// The RAMIE_* environment variables, read once, before the first use of any.  A value that can't be
+// understood is one clear line on descriptor 2 and exit status 2: better than a guess.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ramie::base {
+
+enum class FsChoice : uint8_t { automatic, fsgsbase, trap, prctl };
+enum class GuardChoice : uint8_t { automatic, madvise, mprotect };
+enum class DeadlockAction : uint8_t { off, report, abort };
+enum class LogLevel : uint8_t { off, warn, info, debug };
+
+struct Config {
+  unsigned carriers = 1;                              // RAMIE_CARRIERS
+  FsChoice fs = FsChoice::automatic;                  // RAMIE_FS
+  size_t stack_size = 64UL * 1024;                    // RAMIE_STACK_SIZE, of light fibers, in bytes
+  GuardChoice guards = GuardChoice::automatic;        // RAMIE_GUARDS
+  DeadlockAction deadlock = DeadlockAction::off;      // RAMIE_DEADLOCK
+  LogLevel log = LogLevel::off;                       // RAMIE_LOG
+  bool hosting = true;                                // RAMIE_HOSTING
+  const char* stats = nullptr;                        // RAMIE_STATS, a file
+};
+
+// The configuration; the first call reads the environment.
+const Config& config();
+
+// Reads `environment` (NAME=value strings) into `out`.  Returns false after writing one line that
+// names the variable, the value and what is accepted into `error`.
+[[nodiscard]] bool parse_config(const char* const* environment, Config& out, char* error,
+                                size_t error_size);
+
+}  // namespace ramie::base

@@ -1,0 +1,56 @@
+// Raw system calls: the only way in which Ramie enters the kernel.
+//
+// Ramie exports functions named read, close, poll and so on, so its own code can't call those names
+// without coming back to itself.  Nothing here touches errno or any other thread-local: results are
+// the kernel's, -errno on failure (man 2 syscall, "Architecture calling conventions").
+#pragma once
+
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+
+#if !defined(__x86_64__)
+#error "Ramie supports x86-64 only; add base/sys_<cpu>.h for another CPU."
+#endif
+
+namespace ramie::sys {
+
+// What an interrupted, restartable operation answers (the kernel's own ERESTARTSYS, which programs
+// never see): the dispatcher runs the signal's handler and then restarts the call or makes it EINTR.
+inline constexpr long kRestart = -512;
+
+// The kernel's answer for a failed call is in [-4095, -1].
+[[nodiscard]] constexpr bool failed(long result) {
+  return result < 0 && result >= -4095;
+}
+
+inline long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
+                 long f = 0) {
+  long result;
+  register long r10 asm("r10") = d;
+  register long r8 asm("r8") = e;
+  register long r9 asm("r9") = f;
+  asm volatile("syscall"
+               : "=a"(result)
+               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+               : "rcx", "r11", "memory");
+  return result;
+}
+
+// For arguments that are pointers.
+template <class T>
+inline long arg(T* pointer) {
+  return reinterpret_cast<long>(pointer);
+}
+
+inline int gettid() {
+  return static_cast<int>(call(SYS_gettid));
+}
+
+inline int getpid() {
+  return static_cast<int>(call(SYS_getpid));
+}
+
+}  // namespace ramie::sys

@@ -1,0 +1,49 @@
+#include "core/carrier.h"
+
+#include "core/switch.h"
+
+// Initial-exec: the preloaded library has its place in the static TLS block of every TCB.  The name
+// is spelt out in current().
+extern "C" {
+[[gnu::visibility("hidden")]] __thread ramie::core::Fiber* ramie_current_fiber
+    __attribute__((tls_model("initial-exec"))) = nullptr;
+}
+
+namespace ramie::core {
+
+namespace {
+
+constinit const SignalHooks kNoHooks;
+constinit std::atomic<const SignalHooks*> hooks = &kNoHooks;
+
+}  // namespace
+
+void become_current(Fiber* fiber) {
+  set_current(fiber);
+}
+
+void set_signal_hooks(const SignalHooks* wanted) {
+  hooks.store(wanted, std::memory_order_release);  // pairs with signal_hooks()
+}
+
+const SignalHooks& signal_hooks() {
+  return *hooks.load(std::memory_order_acquire);
+}
+
+void RuntimeSection::leave_properly() {
+  if (signal_hooks().leave != nullptr) {
+    signal_hooks().leave(fiber_);
+  }
+}
+
+void fiber_main(Arrival arrival) {
+  Fiber& self = *static_cast<Carrier*>(arrival.data)->current;
+  arrive(arrival, self);
+  if (self.kind != FiberKind::loop) {
+    self.runtime_depth.store(0, std::memory_order_relaxed);
+  }
+  self.entry(self);
+  __builtin_unreachable();
+}
+
+}  // namespace ramie::core

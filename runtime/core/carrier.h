@@ -1,0 +1,133 @@
+// A carrier: the kernel thread that runs fibers, one at a time.
+//
+// Fibers switch directly to each other; the carrier's loop (a stack of its own) runs only when no
+// fiber is ready, and every kSwitchesPerTurn switches, to look at timers and events.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/fault.h"
+#include "core/fiber.h"
+#include "core/park.h"
+#include "core/run_queue.h"
+#include "core/timer.h"
+#include "core/tls.h"
+
+namespace ramie::core {
+
+struct Carrier {
+  static constexpr uint32_t kSwitchesPerTurn = 128;
+
+  // What to do once the stack that is being left is left; runs on the next one.
+  using After = void (*)(Carrier& carrier, Fiber& left);
+
+  // Owned by this carrier's kernel thread.
+  tls::Cpu cpu;
+  fault::Thread fault;
+  Fiber* current = nullptr;   // what runs now: a fiber, the thread's own, or the loop
+  Fiber* previous = nullptr;  // whose stack was left by the switch under way
+  After after = nullptr;
+  Commit commit;              // for `after`; see park()
+  uint32_t switches_left = kSwitchesPerTurn;
+  RunQueue queue;
+  uint64_t kernel_mask = 0;   // the signal mask that the kernel has for this thread
+  int64_t now = 0;            // the clock at the loop's last turn
+  int64_t last_poll = 0;
+  uint64_t switches = 0;
+  uint64_t parks = 0;
+  int* errno_address = nullptr;         // of the TCB that light fibers share
+  void** exceptions_address = nullptr;  // its __cxa_eh_globals; null in programs without C++
+  Fiber thread;                         // the kernel thread's own stack, as a fiber
+  Fiber loop;
+  int kernel_tid = 0;
+
+  // Any thread.
+  Inbox inbox;
+  TimerHeap timers;
+  std::atomic<uint32_t> sleeping = 0;  // see scheduler.cc, "Sleeping and waking"
+  Carrier* next_carrier = nullptr;     // list of all; written once
+};
+
+// The fiber that runs on this kernel thread; null on a kernel thread that isn't a carrier.  The
+// thread-local behind it belongs to the TCB, which changes with the fiber: so it is read by an
+// instruction of its own each time, whose address no compiler can keep across a switch.
+[[nodiscard]] inline Fiber* current() {
+  Fiber* fiber;
+  asm volatile(
+      "movq ramie_current_fiber@gottpoff(%%rip), %0\n\t"
+      "movq %%fs:(%0), %0"
+      : "=r"(fiber));
+  return fiber;
+}
+
+// Where current() is stored, relative to a TCB's FS base.
+[[nodiscard]] inline intptr_t current_offset() {
+  intptr_t offset;
+  asm("movq ramie_current_fiber@gottpoff(%%rip), %0" : "=r"(offset));
+  return offset;
+}
+
+// While one lives, signal handlers of the program are put off (see Fiber::runtime_depth); the end of
+// the outermost makes up for that.
+class RuntimeSection {
+ public:
+  explicit RuntimeSection(Fiber& fiber) : fiber_(fiber) { set(depth() + 1); }
+  ~RuntimeSection() {
+    uint32_t rest = depth() - 1;
+    set(rest);
+    if (rest == 0 && must_leave_properly()) [[unlikely]] {
+      leave_properly();
+    }
+  }
+  RuntimeSection(const RuntimeSection&) = delete;
+  RuntimeSection& operator=(const RuntimeSection&) = delete;
+
+ private:
+  // No read-modify-write: nobody else writes, and a handler leaves the value as it found it.
+  uint32_t depth() const { return fiber_.runtime_depth.load(std::memory_order_relaxed); }
+  void set(uint32_t depth) {
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // pairs with the handler on this thread
+    fiber_.runtime_depth.store(depth, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  bool must_leave_properly() const {
+    return fiber_.carrier->kernel_mask != fiber_.signal_mask ||
+           fiber_.signal_pending.load(std::memory_order_relaxed);
+  }
+  [[gnu::cold]] void leave_properly();
+
+  Fiber& fiber_;
+};
+
+// The fiber that runs next: a ready one, or the loop when there is none or its turn has come.
+[[nodiscard]] inline Fiber& next_to_run(Carrier& carrier) {
+  if (--carrier.switches_left == 0) {
+    return carrier.loop;
+  }
+  Fiber* next = carrier.queue.pop();
+  return next != nullptr ? *next : carrier.loop;
+}
+
+// Makes current() answer `fiber`, or null, on the calling kernel thread.
+void become_current(Fiber* fiber);
+
+// The shim's share in signals; all null in programs without it, where signals are left alone.
+struct SignalHooks {
+  // On arrival on a stack: the kernel lets signals through which this fiber blocks.
+  void (*block)(Carrier& carrier, Fiber& arrived) = nullptr;
+  // A fiber leaves the runtime and goes back to the program: the kernel's mask is not the fiber's, or
+  // Fiber::signal_pending is set.  Handlers of the program may run in here, and switch.
+  void (*leave)(Fiber& fiber) = nullptr;
+  // The loop: before a carrier sleeps, and when a signal was put off (see put_off_signal()).
+  void (*idle)(Carrier& carrier, bool put_off) = nullptr;
+};
+
+// `hooks` is kept by address.
+void set_signal_hooks(const SignalHooks* hooks);
+[[nodiscard]] const SignalHooks& signal_hooks();
+
+// The first code on each new stack: finishes the switch and calls the fiber's entry.
+void fiber_main(Arrival arrival);
+
+}  // namespace ramie::core

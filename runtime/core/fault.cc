@@ -1,0 +1,240 @@
+#include "core/fault.h"
+
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include <atomic>
+
+#include "base/format.h"
+#include "base/lock.h"
+#include "base/sys.h"
+#include "core/tls.h"
+
+namespace ramie::core::fault {
+namespace {
+
+constexpr size_t kStackSize = 64UL << 10;
+constexpr size_t kPage = 4096;
+constexpr size_t kMaxThreads = 1024;
+
+constinit std::atomic<const Hooks*> the_hooks = nullptr;
+constinit std::atomic<uintptr_t> stacks[kMaxThreads] = {};
+constinit std::atomic<bool> installed = false;
+
+// The program's action for SIGSEGV.  The handler reads it without a lock: version n is in
+// actions[n % 2], and the next one is written to the other place before `version` says so.
+constinit base::Lock writing;
+constinit SignalAction actions[2];
+constinit std::atomic<unsigned> version = 0;
+
+bool is_carrier_stack(uintptr_t bottom) {
+  if (bottom == 0) {
+    return false;
+  }
+  for (const std::atomic<uintptr_t>& stack : stacks) {
+    if (stack.load(std::memory_order_relaxed) == bottom) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Death by `signal`, as the kernel's default action does it.  A fault comes again by itself, with
+// the registers that a core dump should show; a signal that was sent has to be sent again.
+void die(int signal, bool sent) {
+  SignalAction standard;
+  kernel_sigaction(signal, &standard, nullptr);
+  if (sent) {
+    sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal);
+  }
+}
+
+// One line for a stack that ran over; false if `address` is in no guard.
+bool report_overflow(const Hooks& hooks, uintptr_t address) {
+  Overflow overflow;
+  if (hooks.describe_overflow == nullptr || !hooks.describe_overflow(address, overflow)) {
+    return false;
+  }
+  base::Line<256> line;
+  line << "ramie: fiber " << overflow.fiber;
+  if (overflow.name != nullptr && *overflow.name != '\0') {
+    line << " \"" << overflow.name << '"';
+  }
+  line << ": stack overflow at " << base::Hex{address} << ", stack of " << overflow.stack_size
+       << " bytes; "
+       << (overflow.hosted ? "ask pthread_attr_setstacksize for more" : "set RAMIE_STACK_SIZE");
+  line.write_to(2);
+  return true;
+}
+
+// On a kernel thread that isn't a carrier, our handler already runs where the program's would.
+void call_in_place(const SignalAction& action, int signal, siginfo_t* info, void* context,
+                   uint64_t mask) {
+  sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
+  reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, context);
+}
+
+void run_action(int signal, siginfo_t* info, ucontext_t& context, bool sent, bool on_carrier,
+                const AlternateStack& alternate) {
+  SignalAction action = application_action(signal);
+  if (!action.has_handler()) {
+    // A fault that is ignored would come again for ever: the kernel treats it as the default.
+    if (action.handler == 0 || !sent) {
+      die(signal, sent);
+    }
+    return;
+  }
+  if ((action.flags & SA_RESETHAND) != 0) {
+    SignalAction standard;
+    standard.flags = action.flags;
+    set_application_action(signal, standard);
+  }
+  uint64_t mask = context_mask(context) | action.mask;
+  if ((action.flags & SA_NODEFER) == 0) {
+    mask |= signal_bit(signal);
+  }
+  mask = blockable(mask);
+  if (on_carrier) {
+    push_signal_frame(context, signal, *info, action, alternate, mask);
+  } else {
+    call_in_place(action, signal, info, &context, mask);
+  }
+}
+
+void handle(int signal, siginfo_t* info, void* raw_context) {
+  if (tls::handle_fault(info, raw_context)) {
+    return;
+  }
+  auto& context = *static_cast<ucontext_t*>(raw_context);
+  bool sent = info->si_code <= 0;
+  auto bottom = reinterpret_cast<uintptr_t>(context.uc_stack.ss_sp);
+  bool on_carrier = is_carrier_stack(bottom);
+  AlternateStack own{bottom, on_carrier ? kStackSize : 0};
+  if (own.holds(static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RSP])) && !sent) {
+    // Only our own handler runs on this stack: it has faulted, most likely on a stack pointer that
+    // leads nowhere.  The kernel kills in that case too.
+    die(signal, sent);
+    return;
+  }
+  constexpr Hooks kNone;
+  const Hooks* hooks = the_hooks.load(std::memory_order_acquire);  // pairs with set_hooks()
+  if (hooks == nullptr) {
+    hooks = &kNone;
+  }
+  AlternateStack alternate;
+  if (on_carrier && hooks->alternate_stack != nullptr) {
+    alternate = hooks->alternate_stack();
+  }
+  // A program that prepared for overflow (a handler and a stack for it) reports it by itself.
+  SignalAction action = application_action(signal);
+  bool prepared = action.has_handler() && (action.flags & SA_ONSTACK) != 0 && alternate.size != 0;
+  auto address = reinterpret_cast<uintptr_t>(info->si_addr);
+  if (!sent && !prepared && report_overflow(*hooks, address)) {
+    die(signal, sent);
+    return;
+  }
+  run_action(signal, info, context, sent, on_carrier, alternate);
+}
+
+// What stays deliverable while our handler runs: faults only.  Any other handler of the program
+// would run on the carrier's alternate stack.
+constexpr uint64_t kFaults = signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGILL) |
+                             signal_bit(SIGFPE) | signal_bit(SIGTRAP);
+
+}  // namespace
+
+void set_hooks(const Hooks* hooks) { the_hooks.store(hooks, std::memory_order_release); }
+
+int install() {
+  SignalAction before;
+  long result = kernel_sigaction(SIGSEGV, nullptr, &before);
+  if (result < 0) {
+    return static_cast<int>(result);
+  }
+  set_application_action(SIGSEGV, before);
+  SignalAction ours{reinterpret_cast<uintptr_t>(&handle),
+                    SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART | kSaRestorer,
+                    signal_restorer(), ~kFaults};
+  result = kernel_sigaction(SIGSEGV, &ours, nullptr);
+  installed.store(result == 0, std::memory_order_release);  // pairs with owns()
+  return static_cast<int>(result);
+}
+
+void uninstall() {
+  if (installed.exchange(false, std::memory_order_acq_rel)) {
+    writing.reset();  // in a fork's child its holder may be gone
+    SignalAction action = application_action(SIGSEGV);
+    kernel_sigaction(SIGSEGV, &action, nullptr);
+  }
+}
+
+bool owns(int signal) { return signal == SIGSEGV && installed.load(std::memory_order_acquire); }
+
+SignalAction application_action(int) {
+  for (;;) {
+    unsigned before = version.load(std::memory_order_acquire);  // pairs with the store below
+    SignalAction action = actions[before % 2];
+    // A write of nothing, because only that may not be done before the copy above.
+    if (version.fetch_add(0, std::memory_order_acq_rel) == before) {
+      return action;  // nobody can have begun to write this place
+    }
+  }
+}
+
+void set_application_action(int, const SignalAction& action) {
+  base::LockGuard guard(writing);
+  unsigned next = version.load(std::memory_order_relaxed) + 1;
+  actions[next % 2] = action;
+  version.store(next, std::memory_order_release);
+}
+
+uint64_t blockable(uint64_t mask) {
+  return tls::mode() == tls::Mode::trap ? mask & ~signal_bit(SIGSEGV) : mask;
+}
+
+int start_thread(Thread& thread) {
+  long map = sys::call(SYS_mmap, 0, kPage + kStackSize, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (sys::failed(map)) {
+    return static_cast<int>(map);
+  }
+  sys::call(SYS_mprotect, map, kPage, PROT_NONE);
+  thread.stack = static_cast<uintptr_t>(map) + kPage;
+  stack_t ours{};
+  ours.ss_sp = reinterpret_cast<void*>(thread.stack);
+  ours.ss_size = kStackSize;
+  long result = sys::call(SYS_sigaltstack, sys::arg(&ours), sys::arg(&thread.previous));
+  if (result == 0) {
+    result = -EAGAIN;
+    for (std::atomic<uintptr_t>& slot : stacks) {
+      uintptr_t none = 0;
+      if (slot.compare_exchange_strong(none, thread.stack, std::memory_order_relaxed)) {
+        result = 0;
+        break;
+      }
+    }
+  }
+  if (result < 0) {
+    stop_thread(thread);
+    return static_cast<int>(result);
+  }
+  uint64_t segv = signal_bit(SIGSEGV);
+  sys::call(SYS_rt_sigprocmask, SIG_UNBLOCK, sys::arg(&segv), 0, sizeof segv);
+  return 0;
+}
+
+void stop_thread(Thread& thread) {
+  if (thread.stack == 0) {
+    return;
+  }
+  for (std::atomic<uintptr_t>& slot : stacks) {
+    uintptr_t mine = thread.stack;
+    slot.compare_exchange_strong(mine, 0, std::memory_order_relaxed);
+  }
+  thread.previous.ss_flags &= ~SS_ONSTACK;
+  sys::call(SYS_sigaltstack, sys::arg(&thread.previous), 0);
+  sys::call(SYS_munmap, static_cast<long>(thread.stack - kPage), kPage + kStackSize);
+  thread.stack = 0;
+}
+
+}  // namespace ramie::core::fault

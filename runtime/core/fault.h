@@ -1,0 +1,69 @@
+// The process's SIGSEGV handler while carriers run.  A fault is, in this order:
+//   1. the FS base's trap (tls.h): repaired, the program never learns of it;
+//   2. a fiber that ran off its stack: one line that names it, then death by SIGSEGV;
+//   3. the program's: its own action is carried out as the kernel would, the default included.
+//
+// The program's action is kept here, since the kernel's is ours: whoever emulates sigaction(2) asks
+// owns() first.
+#pragma once
+
+#include <signal.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/signal_frame.h"
+
+namespace ramie::core::fault {
+
+// A fiber whose guard was touched.
+struct Overflow {
+  uint64_t fiber = 0;
+  const char* name = "";  // may be empty
+  size_t stack_size = 0;
+  bool hosted = false;  // its stack has the size that the program asked pthread_create for
+};
+
+// What other parts know.  Called from the handler, on the carrier's alternate stack, with the
+// thread-locals of the fiber in place: no lock, no allocation.  Either may be null.
+struct Hooks {
+  // Fills `out` if `address` is in the guard of a fiber's stack.
+  bool (*describe_overflow)(uintptr_t address, Overflow& out) = nullptr;
+  // The alternate stack of the calling fiber, as the program has set it.
+  AlternateStack (*alternate_stack)() = nullptr;
+};
+
+// `hooks` is kept by address.
+void set_hooks(const Hooks* hooks);
+
+// Takes SIGSEGV over; the action in force becomes the program's.  For any thread; once.  0 or
+// -errno.
+[[nodiscard]] int install();
+
+// Gives the program's action back to the kernel (in a fork's child, which starts inert).
+void uninstall();
+
+// True while the kernel's action for `signal` is ours.
+[[nodiscard]] bool owns(int signal);
+
+// The program's action for an owned signal.
+[[nodiscard]] SignalAction application_action(int signal);
+void set_application_action(int signal, const SignalAction& action);
+
+// The part of `mask` that may really be blocked in the kernel: in trap mode a blocked SIGSEGV would
+// kill the process at the next thread-local access.
+[[nodiscard]] uint64_t blockable(uint64_t mask);
+
+// A carrier's alternate stack.
+struct Thread {
+  uintptr_t stack = 0;  // the bottom, above its guard page
+  stack_t previous{};   // the kernel thread's before: the program's, where it is one of its threads
+};
+
+// On the carrier's kernel thread: maps its alternate stack and unblocks SIGSEGV.  0 or -errno.
+[[nodiscard]] int start_thread(Thread& thread);
+
+// Puts the previous alternate stack back.
+void stop_thread(Thread& thread);
+
+}  // namespace ramie::core::fault

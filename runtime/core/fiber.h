@@ -1,0 +1,97 @@
+// The control block of a fiber.
+//
+// A fiber is *hosted* (a thread of an unmodified program: glibc made its TCB, and its FS base goes
+// with it) or *light* (ramie::spawn: it shares the TCB of its carrier, which it never leaves).
+//
+// `state` holds (epoch, wake, phase) in one word; every transition of a park is one compare-exchange:
+//
+// | phase    | who runs it                     | prepare_park | unpark(ticket of this epoch)        |
+// |----------|---------------------------------|--------------|-------------------------------------|
+// | idle     | running, ready or not started   | -> prepared, epoch + 1 | loses                     |
+// | prepared | running, and about to park      | -            | -> notified, wins                   |
+// | notified | as prepared, but already woken  | -            | loses                               |
+// | parked   | nobody: its stack is left       | -            | -> idle, wins, into the run queue   |
+//
+// prepared -> parked happens on the next fiber's stack, after `commit` (finish_park); where it fails
+// because of a notification, that same code makes the fiber ready.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/context.h"
+#include "core/sanitizer.h"
+#include "core/ticket.h"
+#include "core/timer.h"
+
+namespace ramie::core {
+
+struct Carrier;
+class Slab;
+
+enum class Phase : uint8_t { idle, prepared, notified, parked };
+
+enum class WaitKind : uint8_t { none, sleep, descriptor, address, child, offload, join, exited };
+
+// What a parked fiber waits for, for the dumps: the descriptor, address or process.
+struct WaitReason {
+  WaitKind kind = WaitKind::none;
+  uint64_t object = 0;
+};
+
+enum class FiberKind : uint8_t { thread, loop, light, hosted };
+
+struct Stack {
+  char* base = nullptr;  // lowest byte; the guard page lies below it
+  size_t size = 0;
+
+  [[nodiscard]] char* top() const { return base + size; }
+};
+
+struct Fiber {
+  using Entry = void (*)(Fiber&);
+
+  static constexpr uint64_t pack(uint64_t epoch, Wake wake, Phase phase) {
+    return epoch << 16 | static_cast<uint64_t>(wake) << 8 | static_cast<uint64_t>(phase);
+  }
+  static constexpr uint64_t epoch_of(uint64_t state) { return state >> 16; }
+  static constexpr Wake wake_of(uint64_t state) { return static_cast<Wake>(state >> 8 & 0xff); }
+  static constexpr Phase phase_of(uint64_t state) { return static_cast<Phase>(state & 0xff); }
+
+  // Written by the carrier that runs the fiber, or that last did; handed on with the fiber.
+  Context context = nullptr;
+  Carrier* carrier = nullptr;  // rewritten at each resume; for a light fiber always the same
+  uintptr_t fs_base = 0;
+  FiberKind kind = FiberKind::light;
+  int saved_errno = 0;             // of fibers that share a TCB, while they don't run
+  void* saved_exceptions[2] = {};  // likewise the C++ runtime's __cxa_eh_globals
+
+  std::atomic<uint64_t> state = pack(1, Wake::unparked, Phase::idle);
+  Fiber* queue_next = nullptr;  // owned by the queue that the fiber is on
+
+  Timer timer;
+  WaitReason reason;
+  int64_t waiting_since = 0;
+
+  Entry entry = nullptr;
+  void* argument = nullptr;
+  Stack stack;
+  Slab* slab = nullptr;  // of a light fiber: where its stack goes back to
+  std::atomic<uint32_t> references = 0;  // of a light fiber: its run and its handle
+  std::atomic<uint32_t> done = 0;        // of a light fiber: see api/fiber.cc
+  uint64_t id = 0;
+  char name[16] = {};
+
+  // More than zero while the fiber is inside the runtime: a signal handler of the program must not
+  // run then (it might call back into a lock that its own stack holds).  Written by the fiber alone,
+  // read by the signal handler on the same kernel thread.  A new fiber starts in the runtime.
+  std::atomic<uint32_t> runtime_depth = 1;
+  std::atomic<bool> signal_pending = false;  // a signal was put off because of that
+  uint64_t signal_mask = 0;                  // what the kernel must block while this fiber runs
+  void* host = nullptr;                      // what the shim knows of a hosted fiber
+
+  SanitizerState sanitizer;
+};
+
+}  // namespace ramie::core

@@ -1,0 +1,127 @@
+#include "core/park.h"
+
+#include "base/check.h"
+#include "core/carrier.h"
+#include "core/scheduler.h"
+#include "core/switch.h"
+
+namespace ramie::core {
+namespace {
+
+// After a switch away from a fiber that parks.  From the compare-exchange on, the fiber may run
+// again, on any carrier: nothing of it is touched afterwards.
+void finish_park(Carrier& carrier, Fiber& left) {
+  if (carrier.commit.function != nullptr) {
+    carrier.commit.function(carrier.commit.argument);
+  }
+  uint64_t state = left.state.load(std::memory_order_relaxed);
+  uint64_t epoch = Fiber::epoch_of(state);
+  if (Fiber::phase_of(state) == Phase::prepared) {
+    // Release: the saved context, for the carrier that resumes it; pairs with unpark().
+    if (left.state.compare_exchange_strong(state, Fiber::pack(epoch, Wake::unparked, Phase::parked),
+                                           std::memory_order_release,
+                                           std::memory_order_acquire)) {
+      return;
+    }
+  }
+  // Woken in the meantime: whoever did it saw that the stack was still in use and left it to us.
+  left.state.store(Fiber::pack(epoch, Fiber::wake_of(state), Phase::idle),
+                   std::memory_order_relaxed);
+  carrier.queue.push(&left);
+}
+
+void finish_yield(Carrier& carrier, Fiber& left) {
+  carrier.queue.push(&left);
+}
+
+// What unpark() and interrupt() have in common: one compare-exchange decides who wakes the park.
+bool wake(Fiber& fiber, uint64_t state, Wake why) {
+  uint64_t epoch = Fiber::epoch_of(state);
+  while (Fiber::epoch_of(state) == epoch) {
+    Phase phase = Fiber::phase_of(state);
+    if (phase != Phase::prepared && phase != Phase::parked) {
+      return false;
+    }
+    Phase to = phase == Phase::prepared ? Phase::notified : Phase::idle;
+    // Acquire pairs with finish_park(); release hands what the waker wrote to the woken fiber.
+    if (fiber.state.compare_exchange_weak(state, Fiber::pack(epoch, why, to),
+                                          std::memory_order_acq_rel,
+                                          std::memory_order_acquire)) {
+      if (phase == Phase::parked) {
+        make_ready(fiber);
+      }
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Ticket prepare_park() {
+  Fiber& self = *current();
+  uint64_t epoch = Fiber::epoch_of(self.state.load(std::memory_order_relaxed)) + 1;
+  self.state.store(Fiber::pack(epoch, Wake::unparked, Phase::prepared), std::memory_order_release);
+  return {&self, epoch};
+}
+
+void abandon_park() {
+  Fiber& self = *current();
+  uint64_t epoch = Fiber::epoch_of(self.state.load(std::memory_order_relaxed));
+  // Acquire: if a waker was first, what it wrote is seen all the same.
+  self.state.exchange(Fiber::pack(epoch, Wake::unparked, Phase::idle), std::memory_order_acquire);
+}
+
+Wake park(WaitReason reason, base::Deadline deadline, Commit commit) {
+  Fiber& self = *current();
+  RuntimeSection section(self);
+  Carrier& carrier = *self.carrier;
+  uint64_t state = self.state.load(std::memory_order_acquire);
+  RAMIE_CHECK(Fiber::phase_of(state) != Phase::idle && self.kind != FiberKind::loop);
+  if (Fiber::phase_of(state) == Phase::notified) {
+    if (commit.function != nullptr) {
+      commit.function(commit.argument);
+    }
+  } else {
+    self.reason = reason;
+    self.waiting_since = carrier.now;
+    ++carrier.parks;
+    bool timed = !deadline.is_never();
+    if (timed) {
+      carrier.timers.set(self.timer, {&self, Fiber::epoch_of(state)}, deadline);
+    }
+    carrier.commit = commit;
+    switch_to(carrier, self, next_to_run(carrier), finish_park);
+    if (timed) {
+      TimerHeap::cancel(self.timer);
+    }
+    self.reason = {};
+    state = self.state.load(std::memory_order_acquire);
+  }
+  self.state.store(Fiber::pack(Fiber::epoch_of(state), Wake::unparked, Phase::idle),
+                   std::memory_order_relaxed);
+  return Fiber::wake_of(state);
+}
+
+bool unpark(Ticket ticket, Wake why) {
+  uint64_t state = ticket.fiber->state.load(std::memory_order_acquire);
+  return Fiber::epoch_of(state) == ticket.epoch && wake(*ticket.fiber, state, why);
+}
+
+bool interrupt(Fiber& fiber) {
+  return wake(fiber, fiber.state.load(std::memory_order_acquire), Wake::interrupted);
+}
+
+void yield() {
+  Fiber& self = *current();
+  RuntimeSection section(self);
+  Carrier& carrier = *self.carrier;
+  switch_to(carrier, self, next_to_run(carrier), finish_yield);
+}
+
+Wake sleep_until(base::Deadline deadline) {
+  (void)prepare_park();
+  return park({WaitKind::sleep, 0}, deadline);
+}
+
+}  // namespace ramie::core

@@ -1,0 +1,46 @@
+// The one blocking operation.  Everything in Ramie that waits does so here.
+//
+//     Ticket ticket = prepare_park();          // 1. announce it
+//     lock; put the ticket on a wait list      // 2. make it known to wakers
+//     Wake how = park(reason, deadline, {unlock, &lock});   // 3. leave the stack; unlock; sleep
+//
+// `commit` runs after the fiber has left its stack, on another one, so the lock under which the fiber
+// was put on the wait list can be dropped there: no wake-up is lost, and no stack is resumed while it
+// is still in use.  It must not block, park or touch the parking fiber's stack.
+#pragma once
+
+#include "base/deadline.h"
+#include "core/fiber.h"
+
+namespace ramie::core {
+
+struct Commit {
+  void (*function)(void*) = nullptr;
+  void* argument = nullptr;
+};
+
+// Takes the running fiber's next ticket.  Afterwards either park() or abandon_park() must follow.
+[[nodiscard]] Ticket prepare_park();
+
+// Ends a prepared park which turned out to be unnecessary.  The ticket must be off all lists, or be
+// left to go stale.
+void abandon_park();
+
+// Sleeps until the ticket is unparked or the deadline passes.  Switches fibers, unless the ticket was
+// unparked already.  errno survives.  Only on a fiber.
+Wake park(WaitReason reason, base::Deadline deadline = base::Deadline::never(), Commit commit = {});
+
+// Wakes the park that the ticket stands for.  True if this call is the one that did: a ticket is used
+// up by its first unpark, time-out or interruption.  Any thread, also one that runs no fiber.
+bool unpark(Ticket ticket, Wake why = Wake::unparked);
+
+// Wakes a fiber with Wake::interrupted out of whatever park it is in.  False if it is in none.
+bool interrupt(Fiber& fiber);
+
+// Lets other ready fibers of this carrier run first.  Without one, looks for events and returns.
+void yield();
+
+// Sleeps until the deadline; returns early only with Wake::interrupted.
+Wake sleep_until(base::Deadline deadline);
+
+}  // namespace ramie::core

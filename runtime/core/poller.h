@@ -1,0 +1,23 @@
+// The contract between the scheduler and whatever waits for events outside of the process.
+//
+// There is one poller, installed at the first wait for a descriptor; without one, idle carriers sleep
+// on a futex.  One carrier at a time waits in it.  Implementations: event/poller_epoll.
+#pragma once
+
+#include "base/deadline.h"
+
+namespace ramie::core {
+
+struct Poller {
+  // Waits for events until `deadline` (a past one: looks, and doesn't wait), until wake(), or until a
+  // signal comes; unparks the fibers whose events happened.  Called on a carrier's loop only.
+  void (*wait)(base::Deadline deadline) = nullptr;
+
+  // Ends the wait() that is under way, or else the next one.  Any thread; async-signal-safe.
+  void (*wake)() = nullptr;
+
+  // Whether anything is waited for; if not, nothing can ever come.
+  bool (*has_waiters)() = nullptr;
+};
+
+}  // namespace ramie::core

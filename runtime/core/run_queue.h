@@ -1,0 +1,83 @@
+// The fibers of one carrier that are ready to run.
+//
+// RunQueue belongs to its carrier alone and has no lock.  Whoever else makes a fiber of this carrier
+// ready puts it into the carrier's Inbox, which the carrier empties into its queue.
+#pragma once
+
+#include <atomic>
+
+#include "core/fiber.h"
+
+namespace ramie::core {
+
+// First in, first out.
+class RunQueue {
+ public:
+  [[nodiscard]] bool empty() const { return head_ == nullptr; }
+
+  void push(Fiber* fiber) {
+    fiber->queue_next = nullptr;
+    if (head_ == nullptr) {
+      head_ = fiber;
+    } else {
+      tail_->queue_next = fiber;
+    }
+    tail_ = fiber;
+  }
+
+  Fiber* pop() {
+    Fiber* fiber = head_;
+    if (fiber != nullptr) {
+      head_ = fiber->queue_next;
+    }
+    return fiber;
+  }
+
+  void clear() { head_ = nullptr; }
+
+ private:
+  Fiber* head_ = nullptr;
+  Fiber* tail_ = nullptr;  // meaningful only while head_ is not null
+};
+
+// Many producers, one consumer: a stack that is taken whole, and turned round to be fair.
+class Inbox {
+ public:
+  [[nodiscard]] bool empty() const { return head_.load(std::memory_order_acquire) == nullptr; }
+
+  void push(Fiber* fiber) {
+    Fiber* head = head_.load(std::memory_order_relaxed);
+    do {
+      fiber->queue_next = head;
+      // Sequentially consistent: the carrier's "I go to sleep" and this push must be seen in one
+      // order by both, see Carrier::prepare_to_sleep().
+    } while (!head_.compare_exchange_weak(head, fiber, std::memory_order_seq_cst,
+                                          std::memory_order_relaxed));
+  }
+
+  void drain_into(RunQueue& queue) {
+    if (head_.load(std::memory_order_relaxed) == nullptr) {
+      return;
+    }
+    Fiber* newest = head_.exchange(nullptr, std::memory_order_acquire);  // pairs with push()
+    Fiber* oldest = nullptr;
+    while (newest != nullptr) {
+      Fiber* next = newest->queue_next;
+      newest->queue_next = oldest;
+      oldest = newest;
+      newest = next;
+    }
+    while (oldest != nullptr) {
+      Fiber* next = oldest->queue_next;
+      queue.push(oldest);
+      oldest = next;
+    }
+  }
+
+  void clear() { head_.store(nullptr, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<Fiber*> head_ = nullptr;
+};
+
+}  // namespace ramie::core

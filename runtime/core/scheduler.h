@@ -1,0 +1,49 @@
+// The scheduler: which carriers there are, how a fiber becomes ready, when a carrier sleeps.
+#pragma once
+
+#include <cstdint>
+
+#include "core/carrier.h"
+#include "core/fiber.h"
+#include "core/poller.h"
+
+namespace ramie::core {
+
+// Makes the calling kernel thread a carrier; its own stack becomes a fiber of FiberKind::thread.
+// No effect on one that is a carrier already.  Opens no descriptor and starts no thread.
+Carrier& attach();
+
+// Puts a fiber that is not running into its carrier's queue.  Any thread.
+void make_ready(Fiber& fiber);
+
+// Installs the poller; later calls must pass the same one.
+void set_poller(const Poller* poller);
+
+// Ends the running fiber: it leaves its stack for good, and then, on another stack,
+// `last(argument)` runs, which may free or hand over what the fiber had.
+[[noreturn]] void exit_current(Commit last);
+
+// Carriers that exist, for dumps; next_carrier links them.
+[[nodiscard]] Carrier* carriers();
+
+// Counts work that goes on outside of carriers and will unpark somebody (offloaded calls, kernel
+// threads of the program): while there is any, nothing is called a deadlock.
+void outside_work_began();
+void outside_work_ended();
+
+// Called by a carrier that has nothing to do, nothing to wait for, and nobody who could wake it.
+using DeadlockHook = void (*)();
+void set_deadlock_hook(DeadlockHook hook);
+
+// A signal handler found its carrier inside the runtime and put the signal off: the carrier's loop
+// will call SignalHooks::idle, which finds a fiber for it.  Async-signal-safe.
+void put_off_signal(Carrier& carrier);
+
+// After fork, in the child, on the calling fiber: forgets all other fibers and carriers.  The calling
+// kernel thread stays the carrier of the calling fiber.
+void reset_after_fork();
+
+// After that, where the child shall start anew: the calling kernel thread is no carrier any more.
+void detach_after_fork();
+
+}  // namespace ramie::core

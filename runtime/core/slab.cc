@@ -1,0 +1,182 @@
+#include "core/slab.h"
+
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "base/sys.h"
+
+namespace ramie::core {
+namespace {
+
+// linux/mman.h and linux/pidfd.h of the kernels that have them; Debian 12's headers are older.
+constexpr int kMadvPopulateWrite = 23;   // Linux 5.14
+constexpr int kMadvGuardInstall = 102;   // Linux 6.13
+constexpr int kPidfdSelfProcess = -10001;  // Linux 6.14
+
+constexpr size_t kMaxSlots = 1UL << 24;
+constexpr uint32_t kFirstChunk = 16;
+constexpr uint32_t kLargestChunk = 128;
+
+enum class Guards : uint8_t { unknown, madvise, mprotect };
+constinit std::atomic<Guards> guards = Guards::unknown;
+
+void* map(size_t size, int protection) {
+  long memory = sys::call(SYS_mmap, 0, static_cast<long>(size), protection,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return sys::failed(memory) ? nullptr : reinterpret_cast<void*>(memory);
+}
+
+// The same advice for `size` bytes at `base + offset + i * stride`, for each i below count: by one
+// call where the kernel takes a vector, else one by one.  False if the kernel refuses the advice.
+bool advise_each(char* base, size_t stride, size_t offset, size_t size, uint32_t count, int advice) {
+  iovec ranges[kLargestChunk];
+  for (uint32_t i = 0; i < count; ++i) {
+    ranges[i] = {base + i * stride + offset, size};
+  }
+  long done = sys::call(SYS_process_madvise, kPidfdSelfProcess, sys::arg(ranges), count, advice, 0);
+  if (done == static_cast<long>(size * count)) {
+    return true;
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    if (sys::call(SYS_madvise, sys::arg(ranges[i].iov_base), static_cast<long>(size), advice) < 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Guards decide_guards() {
+  Guards decided = Guards::mprotect;
+  if (base::config().guards != base::GuardChoice::mprotect) {
+    void* page = map(Slab::kPage, PROT_READ | PROT_WRITE);
+    if (page != nullptr) {
+      if (sys::call(SYS_madvise, sys::arg(page), Slab::kPage, kMadvGuardInstall) == 0) {
+        decided = Guards::madvise;
+      }
+      sys::call(SYS_munmap, sys::arg(page), Slab::kPage);
+    }
+    if (decided == Guards::mprotect && base::config().guards == base::GuardChoice::madvise) {
+      base::log_line(base::LogLevel::warn,
+                     "RAMIE_GUARDS=madvise needs Linux 6.13; guard pages are made by mprotect");
+    }
+  }
+  guards.store(decided, std::memory_order_relaxed);
+  return decided;
+}
+
+Guards current_guards() {
+  Guards decided = guards.load(std::memory_order_relaxed);
+  return decided == Guards::unknown ? decide_guards() : decided;
+}
+
+}  // namespace
+
+const char* guard_kind() {
+  return current_guards() == Guards::madvise ? "madvise" : "mprotect";
+}
+
+void Slab::configure(size_t stride, size_t guard, size_t populate) {
+  RAMIE_CHECK(stride % kPage == 0 && guard + populate <= stride);
+  guard_ = guard;
+  populate_ = populate;
+  stride_.store(stride, std::memory_order_release);  // pairs with stride()
+}
+
+char* Slab::allocate(bool& recycled) {
+  base::LockGuard lock(lock_);
+  if (free_count_ > 0) {
+    recycled = true;
+    return free_[--free_count_];
+  }
+  if (fresh_left_ == 0 && !grow()) {
+    return nullptr;
+  }
+  recycled = false;
+  const Chunk& chunk = chunks_[chunk_count_.load(std::memory_order_relaxed) - 1];
+  return chunk.base + (chunk.slots - fresh_left_--) * stride();
+}
+
+void Slab::free(char* slot) {
+  base::LockGuard lock(lock_);
+  free_[free_count_++] = slot;
+}
+
+bool Slab::grow() {
+  if (free_ == nullptr) {
+    free_ = static_cast<char**>(map(kMaxSlots * sizeof(char*), PROT_READ | PROT_WRITE));
+    chunks_ = static_cast<Chunk*>(map(kMaxChunks * sizeof(Chunk), PROT_READ | PROT_WRITE));
+    if (free_ == nullptr || chunks_ == nullptr) {
+      return false;
+    }
+  }
+  uint32_t count = chunk_count_.load(std::memory_order_relaxed);
+  if (count == kMaxChunks) {
+    return false;
+  }
+  uint32_t slots = count == 0 ? kFirstChunk : kLargestChunk;
+  char* base = static_cast<char*>(map(slots * stride(), PROT_READ | PROT_WRITE));
+  if (base == nullptr) {
+    return false;
+  }
+  // A huge page for the first touched byte of a stack would cost 2 MB a fiber.
+  sys::call(SYS_madvise, sys::arg(base), static_cast<long>(slots * stride()), MADV_NOHUGEPAGE);
+  guard_slots(base, slots);
+  populate_slots(base, slots);
+  chunks_[count] = {base, slots};
+  fresh_left_ = slots;
+  chunk_count_.store(count + 1, std::memory_order_release);  // pairs with slot_of(), for_each()
+  return true;
+}
+
+void Slab::guard_slots(char* base, uint32_t count) {
+  if (guard_ == 0) {
+    return;
+  }
+  if (current_guards() == Guards::madvise &&
+      advise_each(base, stride(), 0, guard_, count, kMadvGuardInstall)) {
+    return;
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    long result = sys::call(SYS_mprotect, sys::arg(base + i * stride()), static_cast<long>(guard_),
+                            PROT_NONE);
+    if (result < 0) {
+      base::log_line(base::LogLevel::warn, "no guard page: mprotect failed with ", -result,
+                     "; raise vm.max_map_count");
+      return;
+    }
+  }
+}
+
+void Slab::populate_slots(char* base, uint32_t count) {
+  if (populate_ > 0) {
+    // Failure is harmless: the pages come by faults, more slowly.
+    (void)advise_each(base, stride(), stride() - populate_, populate_, count, kMadvPopulateWrite);
+  }
+}
+
+char* Slab::slot_of(uintptr_t address) const {
+  uint32_t count = chunk_count_.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; ++i) {
+    auto base = reinterpret_cast<uintptr_t>(chunks_[i].base);
+    if (address >= base && address < base + chunks_[i].slots * stride()) {
+      return chunks_[i].base + (address - base) / stride() * stride();
+    }
+  }
+  return nullptr;
+}
+
+void Slab::for_each(void (*visit)(char*, void*), void* argument) const {
+  uint32_t count = chunk_count_.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; ++i) {
+    for (uint32_t k = 0; k < chunks_[i].slots; ++k) {
+      visit(chunks_[i].base + k * stride(), argument);
+    }
+  }
+}
+
+}  // namespace ramie::core

@@ -1,0 +1,68 @@
+// Slots of equal size, with a guard page at the low end of each, cut from large lazily touched
+// mappings.  One mapping holds many slots, so that the number of mappings (vm.max_map_count, 65,530)
+// doesn't limit the number of stacks.  Slots are recycled last in, first out, and never unmapped.
+//
+// Guards: MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping; else mprotect, which costs two
+// mappings a slot.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/lock.h"
+
+namespace ramie::core {
+
+class Slab {
+ public:
+  static constexpr size_t kPage = 4096;
+
+  // Slots of `stride` bytes (a multiple of the page size), the lowest `guard` bytes of each guarded.
+  // `populate` bytes at the top of each new slot are given memory in advance, a batch at a time,
+  // which costs less than a page fault for each.
+  void configure(size_t stride, size_t guard, size_t populate);
+
+  // 0 before configure().
+  [[nodiscard]] size_t stride() const { return stride_.load(std::memory_order_acquire); }
+
+  // The low end of a slot (its guard included), or null when memory is exhausted.  `recycled` tells
+  // whether it was used before: then it holds what its last user left.
+  [[nodiscard]] char* allocate(bool& recycled);
+  void free(char* slot);
+
+  // The slot that contains the address, or null.
+  [[nodiscard]] char* slot_of(uintptr_t address) const;
+
+  // Calls visit for each slot ever handed out.
+  void for_each(void (*visit)(char* slot, void* argument), void* argument) const;
+
+  // After fork, in the child.
+  void reset_lock() { lock_.reset(); }
+
+ private:
+  struct Chunk {
+    char* base;
+    uint32_t slots;
+  };
+  static constexpr uint32_t kMaxChunks = 1U << 18;
+
+  bool grow() RAMIE_REQUIRES(lock_);
+  void guard_slots(char* base, uint32_t count);
+  void populate_slots(char* base, uint32_t count);
+
+  base::Lock lock_;
+  std::atomic<size_t> stride_ = 0;  // written once, after the two below
+  size_t guard_ = 0;
+  size_t populate_ = 0;
+  char** free_ RAMIE_GUARDED_BY(lock_) = nullptr;  // a stack of slots, lazily touched
+  size_t free_count_ RAMIE_GUARDED_BY(lock_) = 0;
+  Chunk* chunks_ = nullptr;             // grows only; entries below chunk_count_ don't change
+  std::atomic<uint32_t> chunk_count_ = 0;
+  uint32_t fresh_left_ RAMIE_GUARDED_BY(lock_) = 0;  // slots of the last chunk never handed out
+};
+
+// How guards are made on this host: "madvise" or "mprotect".
+[[nodiscard]] const char* guard_kind();
+
+}  // namespace ramie::core

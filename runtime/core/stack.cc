@@ -1,0 +1,137 @@
+#include "core/stack.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <new>
+
+#include "base/check.h"
+#include "base/config.h"
+#include "core/carrier.h"
+#include "core/scheduler.h"
+#include "core/slab.h"
+
+namespace ramie::core {
+namespace {
+
+constexpr size_t kAlign = 64;
+constexpr int kSmallest = 14;  // 16 kB
+constexpr int kLargest = 31;   // 2 GB
+
+// One slab for each power of two; a slot is a guard page, the stack, the closure, the control block.
+constinit Slab slabs[kLargest + 1];
+constinit base::Lock configuring;
+constinit std::atomic<uint64_t> next_id = 1;
+
+Slab* slab_for(size_t size) {
+  int order = std::max(static_cast<int>(std::bit_width(size - 1)), kSmallest);
+  if (order > kLargest) {
+    return nullptr;
+  }
+  Slab& slab = slabs[order];
+  if (slab.stride() == 0) {
+    base::LockGuard guard(configuring);
+    if (slab.stride() == 0) {
+      slab.configure(size_t{1} << order, Slab::kPage, Slab::kPage);
+    }
+  }
+  return &slab;
+}
+
+Fiber* fiber_at(char* slot, size_t stride) {
+  return reinterpret_cast<Fiber*>(slot + stride) - 1;
+}
+
+}  // namespace
+
+Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
+  size_t size = stack_size == 0 ? base::config().stack_size : stack_size;
+  Slab* slab = slab_for(size);
+  bool recycled = false;
+  char* slot = slab == nullptr ? nullptr : slab->allocate(recycled);
+  if (slot == nullptr) {
+    return nullptr;
+  }
+  Fiber* fiber = fiber_at(slot, slab->stride());
+  // Tickets of the previous fiber on this slot must stay stale: its epochs go on.
+  uint64_t epoch = recycled ? Fiber::epoch_of(fiber->state.load(std::memory_order_relaxed)) : 1;
+  new (fiber) Fiber;
+  fiber->state.store(Fiber::pack(epoch + 1, Wake::unparked, Phase::idle),
+                     std::memory_order_relaxed);
+  fiber->id = next_id.fetch_add(1, std::memory_order_relaxed);
+  fiber->references.store(1, std::memory_order_relaxed);
+  fiber->slab = slab;
+
+  auto top = reinterpret_cast<uintptr_t>(fiber);
+  top = (top - extra_size) & ~(kAlign - 1);
+  char* low = slot + Slab::kPage;
+  if (top < reinterpret_cast<uintptr_t>(low) + Slab::kPage) {
+    slab->free(slot);
+    return nullptr;
+  }
+  if (extra != nullptr) {
+    *extra = reinterpret_cast<void*>(top);
+  }
+  fiber->stack = {low, top - reinterpret_cast<uintptr_t>(low)};
+  fiber->context = make_context(reinterpret_cast<void*>(top), fiber->stack.size, fiber_main);
+  return fiber;
+}
+
+void start_light_fiber(Fiber& fiber, Fiber::Entry entry) {
+  Carrier& carrier = attach();
+  fiber.entry = entry;
+  fiber.carrier = &carrier;
+  fiber.fs_base = carrier.cpu.own_fs;
+  fiber.sanitizer.create(fiber.stack.base, fiber.stack.size);
+  retain(fiber);  // its run
+  make_ready(fiber);
+}
+
+void retain(Fiber& fiber) {
+  fiber.references.fetch_add(1, std::memory_order_relaxed);
+}
+
+void release(Fiber& fiber) {
+  // Acquire and release: what either holder did comes before the reuse of the stack.
+  if (fiber.references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    fiber.sanitizer.destroy();
+    fiber.slab->free(fiber.stack.base - Slab::kPage);
+  }
+}
+
+Fiber* fiber_of_guard(uintptr_t address) {
+  for (Slab& slab : slabs) {
+    char* slot = slab.stride() == 0 ? nullptr : slab.slot_of(address);
+    if (slot != nullptr) {
+      bool in_guard = address < reinterpret_cast<uintptr_t>(slot) + Slab::kPage;
+      return in_guard ? fiber_at(slot, slab.stride()) : nullptr;
+    }
+  }
+  return nullptr;
+}
+
+void for_each_light_fiber(void (*visit)(Fiber&, void*), void* argument) {
+  struct Request {
+    void (*visit)(Fiber&, void*);
+    void* argument;
+    size_t stride;
+  };
+  for (Slab& slab : slabs) {
+    if (slab.stride() == 0) {
+      continue;
+    }
+    Request request{visit, argument, slab.stride()};
+    slab.for_each(
+        [](char* slot, void* context) {
+          auto& wanted = *static_cast<Request*>(context);
+          Fiber& fiber = *fiber_at(slot, wanted.stride);
+          if (fiber.entry != nullptr && fiber.references.load(std::memory_order_acquire) > 0 &&
+              fiber.reason.kind != WaitKind::exited) {
+            wanted.visit(fiber, wanted.argument);
+          }
+        },
+        &request);
+  }
+}
+
+}  // namespace ramie::core

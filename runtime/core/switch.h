@@ -1,0 +1,82 @@
+// The switch from one fiber to another, inline where it is used.
+//
+// A processor predicts returns by the calls that it has seen, and after a jump to another stack it has
+// seen the wrong ones: each return on the way back to the program is mispredicted.  So nothing here is
+// a function of its own.
+#pragma once
+
+#include "core/carrier.h"
+#include "core/sanitizer.h"
+
+namespace ramie::core {
+
+[[gnu::always_inline]] inline void set_current(Fiber* fiber) {
+  asm volatile("movq %0, %%fs:(%1)" : : "r"(fiber), "r"(current_offset()) : "memory");
+}
+
+// Fibers that share the carrier's TCB share its errno and its exception globals, so these are kept
+// in the fiber while it doesn't run.
+[[gnu::always_inline]] inline void save_shared_state(const Carrier& carrier, Fiber& fiber) {
+  if (fiber.fs_base == carrier.cpu.own_fs) {
+    fiber.saved_errno = *carrier.errno_address;
+    if (carrier.exceptions_address != nullptr) {
+      fiber.saved_exceptions[0] = carrier.exceptions_address[0];
+      fiber.saved_exceptions[1] = carrier.exceptions_address[1];
+    }
+  }
+}
+
+[[gnu::always_inline]] inline void restore_shared_state(const Carrier& carrier, const Fiber& fiber) {
+  if (fiber.fs_base == carrier.cpu.own_fs) {
+    *carrier.errno_address = fiber.saved_errno;
+    if (carrier.exceptions_address != nullptr) {
+      carrier.exceptions_address[0] = fiber.saved_exceptions[0];
+      carrier.exceptions_address[1] = fiber.saved_exceptions[1];
+    }
+  }
+}
+
+[[gnu::always_inline]] inline Arrival leave(Carrier& carrier, Fiber& from, Fiber& to, Carrier::After after, bool for_ever) {
+  save_shared_state(carrier, from);
+  ++carrier.switches;
+  carrier.previous = &from;
+  carrier.after = after;
+  to.carrier = &carrier;
+  carrier.current = &to;
+  tls::set(carrier.cpu, to.fs_base);
+  set_current(&to);
+  before_switch(from.sanitizer, to.sanitizer, for_ever);
+  return jump(to.context, &carrier);
+}
+
+// On the new stack: `now` goes on, and what was left may be resumed elsewhere from here on.
+[[gnu::always_inline]] inline void arrive(Arrival arrival, Fiber& now) {
+  Carrier& carrier = *static_cast<Carrier*>(arrival.data);
+  Fiber& left = *carrier.previous;
+  left.context = arrival.fctx;
+  after_switch(now.sanitizer, left.sanitizer);
+  if (carrier.after != nullptr) {
+    carrier.after(carrier, left);
+  }
+  restore_shared_state(carrier, now);
+  if ((now.signal_mask & ~carrier.kernel_mask) != 0) [[unlikely]] {
+    signal_hooks().block(carrier, now);
+  }
+}
+
+// Leaves `from` (the running fiber) for `to`, and then, on to's stack, calls after.  Returns when
+// `from` is resumed, maybe on another carrier.
+[[gnu::always_inline]] inline void switch_to(Carrier& carrier, Fiber& from, Fiber& to,
+                                             Carrier::After after) {
+  Arrival arrival = leave(carrier, from, to, after, false);
+  arrive(arrival, from);
+}
+
+// As switch_to(), for a fiber that never comes back.
+[[noreturn]] inline void switch_to_for_ever(Carrier& carrier, Fiber& from, Fiber& to,
+                                            Carrier::After after) {
+  (void)leave(carrier, from, to, after, true);
+  __builtin_unreachable();
+}
+
+}  // namespace ramie::core

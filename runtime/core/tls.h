@@ -1,0 +1,150 @@
+// The FS base: where the running fiber's thread control block is, and so every thread-local of the
+// program.  A hosted fiber has its own; the carrier writes the FS base when it switches.
+//
+// There are three ways to write it, behind one interface:
+//
+// | mode     | a write is     | when                                                          |
+// |----------|----------------|---------------------------------------------------------------|
+// | fsgsbase | an instruction | the kernel says (AT_HWCAP2) that it keeps what wrfsbase wrote |
+// | trap     | an instruction | wrfsbase executes, but the kernel forgets it on a preemption  |
+// | prctl    | a system call  | always right                                                  |
+//
+// In trap mode the kernel is told, once per carrier, an FS base inside a reserved map without
+// access.  That is what it puts back after a preemption, so the first thread-local access then
+// faults, and handle_fault() writes the right one again.  Each carrier has its own address in that
+// map; the handler knows its carrier by it, so the GS base stays the program's.
+//
+// Trap mode asks two things of others: SIGSEGV is never blocked in the kernel (fault.h has the
+// mask), and whoever starts a process that shares or copies this one wraps it in make_real() and
+// make_trapped().
+#pragma once
+
+#include <signal.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/config.h"
+#include "base/sys.h"
+
+namespace ramie::core::tls {
+
+enum class Mode : uint8_t { none, fsgsbase, trap, prctl };
+
+[[nodiscard]] const char* name(Mode mode);
+
+// What this host offers, the cheapest mode that works.  Runs a short-lived child process (no signal
+// and no handler of the program is involved) where the kernel doesn't announce FSGSBASE.
+[[nodiscard]] Mode probe();
+
+// Chooses the mode for all carriers: the probed one, or the one that is asked for.  Returns null,
+// or why the wish can't be granted (a static text that ends the sentence "RAMIE_FS=trap: ...").
+[[nodiscard]] const char* select(base::FsChoice wish);
+
+// The mode in force, `none` before select().  It can change from trap to prctl at any time.
+[[nodiscard]] Mode mode();
+
+// Recognises a trap that makes no progress: something (strace, a debugger) preempts the thread
+// between the handler and the instruction every time.  A loop that is preempted at the same
+// instruction again and again differs in some register.
+class Livelock {
+ public:
+  // On a loaded machine three in a row have been seen without any tracer.  Being sure costs
+  // microseconds, once; being wrong would cost each later switch.
+  static constexpr unsigned kLimit = 16;
+
+  // A trap was repaired; `registers` are all of the interrupted ones.  True at the kLimit-th in
+  // a row with equal registers.
+  bool trapped(const greg_t* registers);
+
+  // The carrier switched: what went before says nothing any more.
+  void switched() { repeats_ = 0; }
+
+ private:
+  uint64_t state_ = 0;  // a digest of the registers
+  unsigned repeats_ = 0;
+};
+
+// What a carrier keeps about its FS base.  Only its own kernel thread writes here, in its normal
+// flow or in its SIGSEGV handler; `traps` may be read by anybody.
+struct Cpu {
+  uintptr_t current_fs = 0;  // what the FS base has to be now; written before the FS base is
+  Mode mode = Mode::none;
+  int slot = -1;          // trap mode: the index of this carrier's address in the map
+  uintptr_t own_fs = 0;   // the carrier's own thread control block
+  uintptr_t trap_fs = 0;  // trap mode: what the kernel puts back
+  Livelock livelock;
+  std::atomic<uint64_t> traps = 0;
+};
+
+// On the carrier's kernel thread, when it begins to switch: notes its own FS base and enters the
+// selected mode.  0 or -errno.
+[[nodiscard]] int start_thread(Cpu& cpu);
+
+// Leaves the mode: the kernel's idea of the FS base becomes the current fiber's again, for good.
+void stop_thread(Cpu& cpu);
+
+// In a fork's child, on the carrier that called fork: the others are gone, and this thread goes on
+// without a carrier, as the fiber that called.
+void after_fork(Cpu& cpu);
+
+// Around everything that starts a process (fork, vfork, posix_spawn): the child starts with the FS
+// base that the kernel knows.  No switch in between.
+void make_real(Cpu& cpu);
+void make_trapped(Cpu& cpu);
+
+// The first thing for a SIGSEGV handler.  True: the fault was the trap and is repaired, return from
+// the handler.  Also where it answers false the FS base is right afterwards.
+//
+// Runs with a wrong FS base: no thread-local, no stack protector, no call that could bind lazily.
+[[nodiscard]] bool handle_fault(const siginfo_t* info, const void* context);
+
+inline uintptr_t read_fs_base() {
+  uintptr_t value;
+  asm volatile("rdfsbase %0" : "=r"(value));
+  return value;
+}
+
+inline void write_fs_base(uintptr_t value) {
+  asm volatile("wrfsbase %0" : : "r"(value) : "memory");
+}
+
+// ARCH_SET_FS; -errno for an address that isn't one.
+inline long tell_kernel(uintptr_t fs) {
+  constexpr long kArchSetFs = 0x1002;
+  return sys::call(SYS_arch_prctl, kArchSetFs, static_cast<long>(fs));
+}
+
+// By the ABI the first word of a thread control block is its own address, which makes it readable
+// without rdfsbase and without a system call.
+inline uintptr_t self() {
+  uintptr_t value;
+  asm volatile("mov %%fs:0, %0" : "=r"(value));
+  return value;
+}
+
+// The switch itself.  current_fs comes first: a trap between the two writes the same value, and so
+// does the change to prctl mode that it may bring.
+inline void set(Cpu& cpu, uintptr_t fs) {
+  if (cpu.current_fs == fs) {
+    return;
+  }
+  cpu.livelock.switched();
+  cpu.current_fs = fs;
+  std::atomic_signal_fence(std::memory_order_seq_cst);  // pairs with handle_fault() on this thread
+  if (cpu.mode == Mode::prctl) {
+    (void)tell_kernel(fs);
+  } else if (cpu.mode != Mode::none) {
+    write_fs_base(fs);
+  }
+}
+
+// After a system call in which the scheduler slept: the kernel has surely switched, so the trap
+// would come for sure.
+inline void refresh(Cpu& cpu) {
+  if (cpu.mode == Mode::trap) {
+    write_fs_base(cpu.current_fs);
+  }
+}
+
+}  // namespace ramie::core::tls

@@ -1,0 +1,21 @@
+// Trap mode's map and its addresses, for tls.cc alone (the mode itself is told in tls.h).
+#pragma once
+
+#include "core/tls.h"
+
+namespace ramie::core::tls {
+
+// Reserves the map, once.  0 or -errno.
+[[nodiscard]] int reserve_trap_map();
+
+// Gives `cpu` an address of its own in the map: slot and trap_fs.  -EAGAIN when all are taken.
+[[nodiscard]] int claim_slot(Cpu& cpu);
+void release_slot(Cpu& cpu);
+
+// All addresses are free again (in a fork's child).
+void forget_slots();
+
+// From the handler: `cpu` works by prctl from here on, and so does every carrier that starts later.
+void give_up_trap(Cpu& cpu);
+
+}  // namespace ramie::core::tls

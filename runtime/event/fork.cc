@@ -1,0 +1,19 @@
+#include "event/child.h"
+#include "event/helper_pool.h"
+#include "event/io_uring_ops.h"
+#include "event/own_descriptors.h"
+#include "event/poller_epoll.h"
+#include "event/reactor.h"
+
+namespace ramie::event {
+
+void reset_after_fork() {
+  discard_all();
+  reset_poller();
+  reset_reactor();
+  reset_helpers();
+  reset_child_waits();
+  reset_uring();
+}
+
+}  // namespace ramie::event

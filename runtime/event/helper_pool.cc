@@ -1,0 +1,197 @@
+#include "event/helper_pool.h"
+
+#include <sys/eventfd.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "base/futex.h"
+#include "base/lock.h"
+#include "base/sys.h"
+#include "core/scheduler.h"
+#include "event/helper_thread.h"
+#include "event/own_descriptors.h"
+#include "event/poller_epoll.h"
+
+namespace ramie::event {
+namespace {
+
+using base::LockGuard;
+
+constexpr uint32_t kUsual = 4;
+constexpr uint32_t kMost = 64;
+constexpr int64_t kIdle = 2 * base::kNanosPerSecond;
+
+constinit base::Lock lock;
+constinit HelperThread threads[kMost];
+constinit HelperJob* oldest RAMIE_GUARDED_BY(lock) = nullptr;
+constinit HelperJob* newest RAMIE_GUARDED_BY(lock) = nullptr;
+constinit uint32_t generation RAMIE_GUARDED_BY(lock) = 0;
+// Of this generation; one that has decided to end doesn't count.
+constinit uint32_t helpers RAMIE_GUARDED_BY(lock) = 0;
+constinit uint32_t idle RAMIE_GUARDED_BY(lock) = 0;
+constinit uint32_t jobs_waiting RAMIE_GUARDED_BY(lock) = 0;
+constinit std::atomic<uint32_t> bell = 0;  // idle helpers sleep on it; counts what may concern them
+
+// Jobs that are done and not yet reported: a stack that is taken whole.
+constinit std::atomic<HelperJob*> done = nullptr;
+constinit std::atomic<int> done_event = -1;
+
+void enqueue(HelperJob& job) RAMIE_REQUIRES(lock) {
+  job.next = nullptr;
+  job.queued = true;
+  (oldest == nullptr ? oldest : newest->next) = &job;
+  newest = &job;
+  ++jobs_waiting;
+}
+
+HelperJob* dequeue() RAMIE_REQUIRES(lock) {
+  HelperJob* job = oldest;
+  if (job != nullptr) {
+    oldest = job->next;
+    job->queued = false;
+    --jobs_waiting;
+  }
+  return job;
+}
+
+void ring_bell(int count) {
+  bell.fetch_add(1, std::memory_order_release);  // pairs with run_helper()
+  (void)base::futex_wake(bell, count);
+}
+
+// On a helper.  From the exchange on, the job may be gone.
+void report(HelperJob& job) {
+  HelperJob* head = done.load(std::memory_order_relaxed);
+  do {
+    job.next = head;
+  } while (!done.compare_exchange_weak(head, &job, std::memory_order_release,  // with on_done()
+                                       std::memory_order_relaxed));
+  uint64_t one = 1;
+  (void)sys::call(SYS_write, done_event.load(std::memory_order_relaxed), sys::arg(&one),
+                  sizeof one);
+}
+
+// On a carrier's loop.
+void on_done() {
+  HelperJob* job = done.exchange(nullptr, std::memory_order_acquire);  // pairs with report()
+  while (job != nullptr) {
+    HelperJob* next = job->next;
+    core::outside_work_ended();
+    job->finished(*job);
+    job = next;
+  }
+}
+
+// The life of a helper.  Not a word of thread-local data is touched here.
+void run_helper(HelperThread& self) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  lock.lock();
+  while (self.generation == generation) {
+    if (HelperJob* job = dequeue()) {
+      lock.unlock();
+      const long* a = job->arguments;
+      job->result = sys::call(job->number, a[0], a[1], a[2], a[3], a[4], a[5]);
+      report(*job);
+      lock.lock();
+      continue;
+    }
+    ++idle;
+    uint32_t heard = bell.load(std::memory_order_acquire);  // pairs with ring_bell()
+    lock.unlock();
+    long result = base::futex_wait(bell, heard, base::Deadline::after(base::now(), kIdle));
+    lock.lock();
+    if (self.generation != generation) {
+      break;  // the counters are the next generation's already
+    }
+    --idle;
+    if (result == -ETIMEDOUT && oldest == nullptr) {
+      --helpers;
+      break;
+    }
+  }
+  lock.unlock();
+}
+
+// 0, or -errno if not one helper more can be had.
+int add_helper() RAMIE_REQUIRES(lock) {
+  for (HelperThread& thread : threads) {
+    if (thread.tid.load(std::memory_order_acquire) == 0) {
+      thread.run = run_helper;
+      thread.generation = generation;
+      int result = start_helper(thread);
+      helpers += result == 0 ? 1 : 0;
+      return result;
+    }
+  }
+  return -EAGAIN;
+}
+
+int open_done_event() RAMIE_REQUIRES(lock) {
+  if (done_event.load(std::memory_order_relaxed) >= 0) {
+    return 0;
+  }
+  int fd = keep(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (fd < 0) {
+    return fd;
+  }
+  if (int result = add_source(fd, on_done); result < 0) {
+    discard(fd);
+    return result;
+  }
+  done_event.store(fd, std::memory_order_relaxed);
+  return 0;
+}
+
+}  // namespace
+
+int submit(HelperJob& job) {
+  LockGuard guard(lock);
+  if (int result = open_done_event(); result < 0) {
+    return result;
+  }
+  if (jobs_waiting >= idle && helpers < (job.is_lasting ? kMost : kUsual)) {
+    int result = add_helper();
+    if (result < 0 && helpers == 0) {
+      return result;
+    }
+  }
+  core::outside_work_began();
+  enqueue(job);
+  if (idle > 0) {
+    ring_bell(1);
+  }
+  return 0;
+}
+
+bool add_helper_for(const HelperJob& job) {
+  LockGuard guard(lock);
+  if (job.queued && helpers < kMost) {
+    (void)add_helper();
+  }
+  return job.queued;
+}
+
+void renew_helpers() {
+  LockGuard guard(lock);
+  ++generation;
+  helpers = 0;
+  idle = 0;
+  ring_bell(kMost);
+  if (oldest != nullptr) {
+    (void)add_helper();
+  }
+}
+
+void reset_helpers() {
+  lock.reset();
+  LockGuard guard(lock);
+  for (HelperThread& thread : threads) {
+    thread.tid.store(0, std::memory_order_relaxed);
+  }
+  oldest = nullptr;
+  helpers = idle = jobs_waiting = 0;
+  done.store(nullptr, std::memory_order_relaxed);
+  done_event.store(-1, std::memory_order_relaxed);
+}
+
+}  // namespace ramie::event

@@ -1,0 +1,40 @@
+// A few helper threads (helper_thread.h) that make blocking system calls for fibers.
+//
+// A helper touches nothing but the job: who waits for it hears of its end through the poller, on a
+// carrier's loop.  Helpers are started on demand, and end when they have been idle for two seconds.
+#pragma once
+
+#include <cstdint>
+
+namespace ramie::event {
+
+struct HelperJob {
+  long number = 0;  // of the system call
+  long arguments[6] = {};
+  bool is_lasting = false;  // may block for ever: gets a helper at once
+  void (*finished)(HelperJob& job) = nullptr;  // on a carrier's loop; may free the job
+
+  long result = 0;  // valid in finished()
+
+  // The pool's own.
+  HelperJob* next = nullptr;
+  bool queued = false;
+};
+
+// Queues the job, and starts a helper if there is none for it and fewer than four.  0, or -errno
+// when the job can't be made because no helper could be started: then it isn't queued.
+[[nodiscard]] int submit(HelperJob& job);
+
+// For a job that has waited for some time: if no helper has taken it yet, because all are blocked
+// (maybe until this very job is done, as two ends of a FIFO are), starts one more, up to 64.  False
+// when there was no need.
+bool add_helper_for(const HelperJob& job);
+
+// Helpers keep the credentials and namespaces that their creator had when they were started.  After
+// those of the program have changed: helpers take no job any more, new ones will be started.
+void renew_helpers();
+
+// After fork, in the child: there are no helpers and no jobs.
+void reset_helpers();
+
+}  // namespace ramie::event

@@ -1,0 +1,112 @@
+#include "event/helper_thread.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "base/sys.h"
+#include "core/sanitizer.h"
+
+#if defined(RAMIE_ASAN) || defined(RAMIE_TSAN)
+#include <pthread.h>
+#endif
+
+namespace ramie::event {
+namespace {
+
+void block_all_signals() {
+  uint64_t all = ~uint64_t{0};
+  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&all), 0, sizeof all);
+}
+
+#if defined(RAMIE_ASAN) || defined(RAMIE_TSAN)
+
+// Instrumented code uses thread-locals everywhere, so it needs a real thread.  These builds hold no
+// shim; pthread_create is libc's.
+void* run_pthread(void* argument) {
+  auto& thread = *static_cast<HelperThread*>(argument);
+  block_all_signals();
+  thread.run(thread);
+  thread.tid.store(0, std::memory_order_release);
+  return nullptr;
+}
+
+}  // namespace
+
+int start_helper(HelperThread& thread) {
+  thread.tid.store(1, std::memory_order_relaxed);
+  pthread_t handle;
+  int error = pthread_create(&handle, nullptr, run_pthread, &thread);
+  if (error == 0) {
+    pthread_detach(handle);
+  } else {
+    thread.tid.store(0, std::memory_order_relaxed);
+  }
+  return -error;
+}
+
+#else
+
+constexpr long kStackSize = 16L * 1024;
+constexpr long kGuardSize = 4096;
+
+// The first code of the thread.  It can't return: below it there is nothing.
+[[noreturn]] void begin(HelperThread& thread) {
+  block_all_signals();
+  thread.run(thread);
+  for (;;) {
+    (void)sys::call(SYS_exit, 0);
+  }
+}
+
+// clone(2) leaves the child on the new stack in the middle of this function, whose frame is on the
+// old one: so the child goes on with nothing but registers.
+long clone_thread(HelperThread& thread) {
+  constexpr long kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                          CLONE_SYSVSEM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+  long result;
+  register long child_tid asm("r10") = sys::arg(&thread.tid);
+  register long no_tls asm("r8") = 0;
+  register HelperThread* kept asm("r12") = &thread;
+  asm volatile(
+      "syscall\n\t"
+      "testq %%rax, %%rax\n\t"
+      "jnz 1f\n\t"
+      "xorl %%ebp, %%ebp\n\t"
+      "movq %%r12, %%rdi\n\t"
+      "call *%%rbx\n\t"
+      "hlt\n"
+      "1:"
+      : "=a"(result)
+      : "a"(SYS_clone), "D"(kFlags), "S"(thread.stack + kStackSize), "d"(&thread.tid),
+        "r"(child_tid), "r"(no_tls), "r"(kept), "b"(&begin)
+      : "rcx", "r11", "memory");
+  return result;
+}
+
+}  // namespace
+
+int start_helper(HelperThread& thread) {
+  if (thread.stack == nullptr) {
+    long memory = sys::call(SYS_mmap, 0, kStackSize, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (sys::failed(memory)) {
+      return static_cast<int>(memory);
+    }
+    thread.stack = reinterpret_cast<char*>(memory);
+    (void)sys::call(SYS_mprotect, memory, kGuardSize, PROT_NONE);
+  }
+  // The thread must never run a handler of the program, so it is born with everything blocked,
+  // except what a fault of this thread here must be able to raise (see core/fault.h).
+  uint64_t before = 0;
+  uint64_t all_but_faults = ~(uint64_t{1} << (SIGSEGV - 1));
+  (void)sys::call(SYS_rt_sigprocmask, SIG_BLOCK, sys::arg(&all_but_faults), sys::arg(&before),
+                  sizeof before);
+  long result = clone_thread(thread);
+  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&before), 0, sizeof before);
+  return result < 0 ? static_cast<int>(result) : 0;
+}
+
+#endif
+
+}  // namespace ramie::event

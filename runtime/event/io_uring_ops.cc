@@ -1,0 +1,213 @@
+#include "event/io_uring_ops.h"
+
+#include <liburing.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+
+#include "base/lock.h"
+#include "base/sys.h"
+#include "core/carrier.h"
+#include "core/park.h"
+#include "event/own_descriptors.h"
+#include "event/poller_epoll.h"
+#include "event/section.h"
+
+// Of liburing.a we use the set-up, submission and registration, which enter the kernel directly and
+// call nothing of libc.
+namespace ramie::event {
+namespace {
+
+using base::Deadline;
+using base::Lock;
+using base::LockGuard;
+using core::Wake;
+
+constexpr unsigned kSubmissions = 64;
+constexpr unsigned kCompletions = 4096;
+constexpr int64_t kTryAgain = 1'000'000;
+
+enum class State : int { unknown, refused, open };
+
+constinit Lock lock;
+constinit io_uring ring RAMIE_GUARDED_BY(lock) = {};
+constinit std::atomic<State> state = State::unknown;
+
+// One operation, on the stack of the fiber that waits.  The ring's lock guards it.
+struct Operation {
+  core::Ticket ticket;  // of the park under way
+  bool is_done = false;
+  int result = 0;
+};
+
+// Hands out what has been completed.  After the unpark an operation may be gone.
+void reap() RAMIE_REQUIRES(lock) {
+  io_uring_cqe* completion = nullptr;
+  while (io_uring_peek_cqe(&ring, &completion) == 0) {
+    auto* operation = static_cast<Operation*>(io_uring_cqe_get_data(completion));
+    if (operation != nullptr) {  // null: a cancellation's own completion
+      operation->result = completion->res;
+      operation->is_done = true;
+      (void)core::unpark(operation->ticket);
+    }
+    io_uring_cqe_seen(&ring, completion);
+  }
+}
+
+// On a carrier's loop.
+void on_completion() {
+  LockGuard guard(lock);
+  reap();
+}
+
+int set_up() RAMIE_REQUIRES(lock) {
+  io_uring_params params{};
+  // Completions are noticed at the carrier's next kernel entry anyway: no interruption for them.
+  params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN;
+  params.cq_entries = kCompletions;
+  int result = io_uring_queue_init_params(kSubmissions, &ring, &params);
+  if (result == -EINVAL) {  // before Linux 5.19
+    params = {};
+    params.flags = IORING_SETUP_CQSIZE;
+    params.cq_entries = kCompletions;
+    result = io_uring_queue_init_params(kSubmissions, &ring, &params);
+  }
+  if (result < 0) {
+    return result;
+  }
+  ring.ring_fd = ring.enter_ring_fd = keep(ring.ring_fd);
+  int completed = keep(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+  result = completed;
+  if (completed >= 0) {
+    result = io_uring_register_eventfd(&ring, completed);
+    if (result == 0) {
+      result = add_source(completed, on_completion);
+    }
+    if (result < 0) {
+      discard(completed);
+    }
+  }
+  // Without NODROP (before Linux 5.5) a full queue would lose completions, and fibers with them.
+  if (result < 0 || (params.features & IORING_FEAT_NODROP) == 0) {
+    discard(ring.ring_fd);
+    ring.ring_fd = -1;
+    io_uring_queue_exit(&ring);
+    return result < 0 ? result : -ENOSYS;
+  }
+  return 0;
+}
+
+void unlock(void*) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  lock.unlock();
+}
+
+// Fills an entry and submits it.  0 or -errno (the kernel is short of memory, or the queue of
+// completions is full): then it was not submitted.
+template <class Prepare>
+int submit_entry(Operation* operation, Prepare prepare) RAMIE_REQUIRES(lock) {
+  io_uring_sqe* entry = io_uring_get_sqe(&ring);
+  if (entry == nullptr) {
+    (void)io_uring_submit(&ring);
+    return -EAGAIN;
+  }
+  prepare(entry);
+  io_uring_sqe_set_data(entry, operation);
+  int result = io_uring_submit(&ring);
+  if (result < 0) {
+    // The entry stays queued and goes out with the next one: as nothing.
+    io_uring_prep_nop(entry);
+    io_uring_sqe_set_data(entry, nullptr);
+  }
+  return std::min(result, 0);
+}
+
+// Waits until the operation is over, ending it early if that can be.
+void finish(Operation& operation, core::WaitReason reason) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  bool cancelled = false;
+  while (!operation.is_done) {
+    if (!cancelled) {
+      cancelled = submit_entry(nullptr, [&](io_uring_sqe* entry) {
+                    io_uring_prep_cancel(entry, &operation, 0);
+                  }) == 0;
+      reap();
+      if (operation.is_done) {
+        break;
+      }
+    }
+    operation.ticket = core::prepare_park();
+    Deadline next_try =
+        cancelled ? Deadline::never() : Deadline::after(base::now(), kTryAgain);
+    (void)core::park(reason, next_try, {unlock, nullptr});
+    lock.lock();
+  }
+}
+
+// Submits what `prepare` makes of an entry, and parks until it is over: not only until the deadline,
+// because the kernel may write to the caller's memory as long as the operation lives.
+template <class Prepare>
+long run(int fd, Deadline deadline, Prepare prepare) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  if (!uring_available()) {
+    return -ENOSYS;
+  }
+  WaitingSection section;
+  Operation operation;
+  lock.lock();
+  operation.ticket = core::prepare_park();
+  if (int result = submit_entry(&operation, prepare); result < 0) {
+    lock.unlock();
+    core::abandon_park();
+    return result;
+  }
+  reap();  // it may be over already
+  core::WaitReason reason{core::WaitKind::descriptor, static_cast<uint64_t>(fd)};
+  Wake wake = core::park(reason, deadline, {unlock, nullptr});
+  lock.lock();
+  finish(operation, reason);
+  lock.unlock();
+  bool was_cut_short = operation.result == -ECANCELED || operation.result == -EINTR;
+  if (was_cut_short) {
+    return wake == Wake::timed_out ? -ETIMEDOUT : -EINTR;
+  }
+  return operation.result;
+}
+
+}  // namespace
+
+bool uring_available() {
+  State known = state.load(std::memory_order_acquire);
+  if (known == State::unknown) [[unlikely]] {
+    core::RuntimeSection section(*core::current());
+    LockGuard guard(lock);
+    known = state.load(std::memory_order_relaxed);
+    if (known == State::unknown) {
+      known = set_up() == 0 ? State::open : State::refused;
+      state.store(known, std::memory_order_release);  // pairs with the load above
+    }
+  }
+  return known == State::open;
+}
+
+long uring_accept(int fd, sockaddr* address, socklen_t* length, int flags, Deadline deadline) {
+  return run(fd, deadline, [=](io_uring_sqe* entry) {
+    io_uring_prep_accept(entry, fd, address, length, flags);
+  });
+}
+
+long uring_connect(int fd, const sockaddr* address, socklen_t length, Deadline deadline) {
+  return run(fd, deadline, [=](io_uring_sqe* entry) {
+    io_uring_prep_connect(entry, fd, address, length);
+  });
+}
+
+void reset_uring() {
+  lock.reset();
+  LockGuard guard(lock);
+  if (state.exchange(State::unknown, std::memory_order_relaxed) == State::open) {
+    ring.ring_fd = -1;  // discard_all() has closed it
+    io_uring_queue_exit(&ring);
+  }
+}
+
+}  // namespace ramie::event

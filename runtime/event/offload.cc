@@ -1,0 +1,72 @@
+#include "event/offload.h"
+
+#include "base/lock.h"
+#include "base/sys.h"
+#include "core/carrier.h"
+#include "core/park.h"
+#include "event/helper_pool.h"
+
+namespace ramie::event {
+namespace {
+
+using base::Lock;
+using base::LockGuard;
+
+// A job in a queue for this long gets a helper of its own.
+constexpr int64_t kPatience = 10'000'000;
+
+// On the stack of the fiber that waits.
+struct Call : HelperJob {
+  Lock lock;
+  core::Ticket ticket RAMIE_GUARDED_BY(lock);  // of the park under way
+  bool is_done RAMIE_GUARDED_BY(lock) = false;
+};
+
+void on_finished(HelperJob& job) {
+  auto& call = static_cast<Call&>(job);
+  core::Ticket ticket;
+  {
+    LockGuard guard(call.lock);
+    call.is_done = true;
+    ticket = call.ticket;
+  }
+  (void)core::unpark(ticket);
+}
+
+void unlock(void* lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  static_cast<Lock*>(lock)->unlock();
+}
+
+}  // namespace
+
+long offload(long number, const long arguments[6]) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  core::RuntimeSection section(*core::current());
+  Call call;
+  call.number = number;
+  for (int i = 0; i < 6; ++i) {
+    call.arguments[i] = arguments[i];
+  }
+  call.finished = on_finished;
+  if (submit(call) < 0) {
+    const long* a = arguments;
+    return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  }
+  bool is_queued = true;
+  for (;;) {
+    call.lock.lock();
+    if (call.is_done) {
+      call.lock.unlock();
+      return call.result;
+    }
+    call.ticket = core::prepare_park();
+    base::Deadline until =
+        is_queued ? base::Deadline::after(base::now(), kPatience) : base::Deadline::never();
+    // A signal that interrupts the park is left to the call's end.
+    if (core::park({core::WaitKind::offload, static_cast<uint64_t>(number)}, until,
+                   {unlock, &call.lock}) == core::Wake::timed_out) {
+      is_queued = add_helper_for(call);
+    }
+  }
+}
+
+}  // namespace ramie::event

@@ -1,0 +1,16 @@
+// Blocking system calls that no readiness tells anything about (flock, fsync, opening a FIFO, files on
+// slow disks), made by a helper thread while the fiber is parked.
+//
+// Not for calls that belong to the calling thread (its credentials, timers, signal mask, robust
+// list), and not for any that wants thread-locals.
+#pragma once
+
+namespace ramie::event {
+
+// Makes one system call and returns its result, -errno on failure.  Switches fibers.  The call runs
+// to its end, however long that takes: what the arguments point to may be on the caller's stack, so
+// neither a signal nor a deadline cuts it short.  Where no helper can be had, the call is made in
+// place and blocks the carrier.  Only on a fiber.
+long offload(long number, const long arguments[6]);
+
+}  // namespace ramie::event

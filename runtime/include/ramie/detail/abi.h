@@ -1,0 +1,85 @@
+// What the library exports for the inline parts of the public headers, and the bits that both sides
+// know.  Not part of the interface: programs include the headers beside this folder.
+//
+// Deadlines are nanoseconds of the monotonic clock.  Nothing here throws.
+#pragma once
+
+#include <ramie/export.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace ramie::detail {
+
+inline constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+// Fibers (fiber.h, task.h).
+
+struct control;  // the runtime's control block of a fiber
+
+// What a fiber runs, as the library knows it.
+struct task_base {
+  void (*run)(task_base*, control*) noexcept = nullptr;
+  void (*destroy)(task_base*, control*) noexcept = nullptr;
+};
+
+// A fiber that isn't started, with `extra` bytes (aligned to 64) at the top of its stack, or null with
+// no memory left.  A stack_size of 0 means the default.
+[[nodiscard]] RAMIE_API control* create(std::size_t stack_size, std::size_t extra, void** memory,
+                                        const char* name) noexcept;
+// The most that may lie on a stack of this size: half of it.
+[[nodiscard]] RAMIE_API std::size_t inline_limit(std::size_t stack_size) noexcept;
+RAMIE_API void start(control*, task_base*) noexcept;
+// Gives up the handle; true if the fiber had ended before, and the task is the caller's to destroy.
+[[nodiscard]] RAMIE_API bool detach(control*) noexcept;
+// Frees the stack, now or at the fiber's end.
+RAMIE_API void release(control*) noexcept;
+// By the fiber itself, at its end; true if the handle is given up, and the task is the fiber's to
+// destroy.
+[[nodiscard]] RAMIE_API bool finish(control*) noexcept;
+// 0, ETIMEDOUT, or EDEADLK from the fiber itself.
+[[nodiscard]] RAMIE_API int join(control*, std::int64_t deadline) noexcept;
+[[nodiscard]] RAMIE_API task_base* task_of(const control*) noexcept;
+[[nodiscard]] RAMIE_API std::uint64_t id_of(const control*) noexcept;
+[[nodiscard]] RAMIE_API const char* name_of(const control*) noexcept;
+// The running fiber, or null.
+[[nodiscard]] RAMIE_API const control* running() noexcept;
+// One line on descriptor 2: an exception that nobody will see otherwise.
+RAMIE_API void report_lost_exception(const control*, const char* what) noexcept;
+RAMIE_API void yield() noexcept;
+RAMIE_API void sleep_until(std::int64_t deadline) noexcept;
+
+// Locks (sync.h): the slow paths, and the bits that the fast paths need.  The words' states are told
+// in runtime/sync.  False means that the deadline passed.
+
+using word = std::atomic<std::uint32_t>;
+
+inline constexpr std::uint32_t mutex_free = 0;
+inline constexpr std::uint32_t mutex_locked = 1;
+inline constexpr std::uint32_t mutex_parked = 2;
+inline constexpr std::uint32_t semaphore_unit = 2;
+inline constexpr std::uint32_t event_set = 1;
+
+RAMIE_API bool lock_slowly(word&, std::int64_t deadline) noexcept;
+RAMIE_API void unlock_slowly(word&) noexcept;
+RAMIE_API bool wait_condition(word& condition, word& mutex, std::int64_t deadline) noexcept;
+RAMIE_API void notify_one(word&) noexcept;
+RAMIE_API void notify_all(word&) noexcept;
+RAMIE_API bool acquire_slowly(word&, std::int64_t deadline) noexcept;
+RAMIE_API void release_units(word&, std::uint32_t units) noexcept;
+RAMIE_API bool wait_event(word&, std::int64_t deadline) noexcept;
+RAMIE_API void set_event(word&) noexcept;
+RAMIE_API void clear_event(word&) noexcept;
+
+// Descriptors (io.h).
+
+inline constexpr short io_readable = 1;
+inline constexpr short io_writable = 2;
+
+// The events that happened, 0 at the deadline, or -errno.
+[[nodiscard]] RAMIE_API int wait_descriptor(int fd, short events, std::int64_t deadline) noexcept;
+RAMIE_API void forget_descriptor(int fd) noexcept;
+
+}  // namespace ramie::detail

@@ -1,0 +1,183 @@
+// Fibers: spawn() runs a function as a green thread, whose handle waits for it and takes its result.
+//
+//     ramie::fiber<int> answer = ramie::spawn([] { ramie::sleep_for(1s); return 42; });
+//     std::printf("%d\n", answer.get());
+//
+// There is no loop to start.  A fiber runs on the kernel thread that spawned it, whenever that thread
+// waits in a function of Ramie (join, get, sleep_for, a ramie::mutex, io::wait, ...), and only one of
+// them runs at a time: they take turns where they wait, nowhere else.  A thread that ends or computes
+// without waiting leaves its fibers standing; those of the main thread end with the process.
+#pragma once
+
+#include <ramie/detail/deadline.h>
+#include <ramie/detail/task.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace ramie {
+
+// How a fiber is made.
+struct fiber_attributes {
+  const char* name = "";       // for messages and dumps; the first 15 bytes count
+  std::size_t stack_size = 0;  // bytes, rounded up; 0 means RAMIE_STACK_SIZE, 64 kB by default
+};
+
+// The handle of a fiber that returns R.  Moves, doesn't copy, and isn't itself safe to be used by two
+// threads at once.  Dropping it lets the fiber run on by itself (detaches it).
+//
+// If the fiber's function throws, get() throws that again.  An exception that nobody takes by get()
+// is never silent: as soon as nobody can any more, one line on descriptor 2 names the fiber and
+// what(), and the program goes on.
+template <class R>
+class [[nodiscard]] fiber {
+ public:
+  fiber() noexcept = default;
+  fiber(fiber&& other) noexcept : control_(std::exchange(other.control_, nullptr)) {}
+  fiber& operator=(fiber&& other) noexcept {
+    if (this != &other) {
+      detach();
+      control_ = std::exchange(other.control_, nullptr);
+    }
+    return *this;
+  }
+  ~fiber() { detach(); }
+
+  // True if this is the handle of a fiber, ended or not: until get(), detach() or a move.
+  [[nodiscard]] bool joinable() const noexcept { return control_ != nullptr; }
+
+  // Waits until the fiber's function has ended; may be repeated.  Switches fibers, or blocks a kernel
+  // thread that runs none.  Throws std::system_error: invalid_argument without a fiber,
+  // resource_deadlock_would_occur from the fiber itself.  Any thread.
+  void join() const { (void)wait(detail::never); }
+
+  // The same with a limit; false if that passed first.
+  template <class Rep, class Period>
+  [[nodiscard]] bool join_for(const std::chrono::duration<Rep, Period>& duration) const {
+    return wait(detail::deadline_after(duration));
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool join_until(const std::chrono::time_point<Clock, Duration>& time) const {
+    return wait(detail::deadline_at(time));
+  }
+
+  // Waits as join() does, and then returns what the function returned, or throws what it threw.  The
+  // handle is empty afterwards.
+  R get() {
+    join();
+    fiber last(std::move(*this));  // drops the task after its result was taken, by whatever way out
+    auto& task = static_cast<detail::task_result<R>&>(*detail::task_of(last.control_));
+    if (task.exception) {
+      std::rethrow_exception(std::exchange(task.exception, nullptr));
+    }
+    return task.value.take();
+  }
+
+  // Lets the fiber run on by itself.  No effect on an empty handle.
+  void detach() noexcept {
+    if (detail::control* control = std::exchange(control_, nullptr)) {
+      if (detail::detach(control)) {
+        detail::task_base* task = detail::task_of(control);
+        task->destroy(task, control);
+      }
+      detail::release(control);
+    }
+  }
+
+  // The number of the fiber, never used twice in a process; 0 without one.
+  [[nodiscard]] std::uint64_t id() const noexcept {
+    return control_ == nullptr ? 0 : detail::id_of(control_);
+  }
+  [[nodiscard]] std::string_view name() const noexcept {
+    return control_ == nullptr ? std::string_view() : detail::name_of(control_);
+  }
+
+ private:
+  template <class F, class... Args>
+  friend auto spawn(const fiber_attributes& attributes, F&& f, Args&&... args);
+
+  explicit fiber(detail::control* control) noexcept : control_(control) {}
+
+  [[nodiscard]] bool wait(std::int64_t deadline) const {
+    int error = control_ == nullptr ? EINVAL : detail::join(control_, deadline);
+    if (error != 0 && error != ETIMEDOUT) {
+      throw std::system_error(error, std::generic_category(), "ramie::fiber::join");
+    }
+    return error == 0;
+  }
+
+  detail::control* control_ = nullptr;
+};
+
+// Runs f(args...) as a fiber, on copies of both as std::thread makes them (std::ref for references).
+// It starts when the caller next waits; spawn() itself never switches.  Throws std::system_error
+// (resource_unavailable_try_again) if there is no memory for a stack, and what copying throws.
+// From any thread: the fiber stays on it.
+template <class F, class... Args>
+auto spawn(const fiber_attributes& attributes, F&& f, Args&&... args) {
+  using R = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>;
+  using task = detail::task<R, std::decay_t<F>, std::decay_t<Args>...>;
+  constexpr std::size_t most_alignment = 64;
+  bool on_heap = alignof(task) > most_alignment ||
+                 sizeof(task) > detail::inline_limit(attributes.stack_size);
+  void* memory = nullptr;
+  detail::control* control = detail::create(attributes.stack_size, on_heap ? 0 : sizeof(task),
+                                            &memory, attributes.name);
+  if (control == nullptr) {
+    throw std::system_error(EAGAIN, std::generic_category(), "ramie::spawn");
+  }
+  try {
+    detail::task_base* made =
+        on_heap ? new task(true, std::forward<F>(f), std::forward<Args>(args)...)
+                : new (memory) task(false, std::forward<F>(f), std::forward<Args>(args)...);
+    detail::start(control, made);
+  } catch (...) {
+    detail::release(control);
+    throw;
+  }
+  return fiber<R>(control);
+}
+
+template <class F, class... Args>
+  requires std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>
+auto spawn(F&& f, Args&&... args) {
+  return spawn(fiber_attributes{}, std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+// Lets the other ready fibers of this thread run first; sched_yield(2) on a thread without fibers.
+inline void yield() noexcept {
+  detail::yield();
+}
+
+// Sleeps for a duration or until a point in time, and not less; signals don't shorten it.  Switches
+// fibers; a kernel thread without fibers sleeps in the kernel.
+template <class Rep, class Period>
+void sleep_for(const std::chrono::duration<Rep, Period>& duration) {
+  detail::sleep_until(detail::deadline_after(duration));
+}
+template <class Clock, class Duration>
+void sleep_until(const std::chrono::time_point<Clock, Duration>& time) {
+  detail::sleep_until(detail::deadline_at(time));
+}
+
+// The running fiber.  A kernel thread that runs no fiber has the number 0 and no name, and the main
+// flow of a thread that has spawned fibers likewise.
+namespace this_fiber {
+[[nodiscard]] inline std::uint64_t id() noexcept {
+  const detail::control* self = detail::running();
+  return self == nullptr ? 0 : detail::id_of(self);
+}
+[[nodiscard]] inline std::string_view name() noexcept {
+  const detail::control* self = detail::running();
+  return self == nullptr ? std::string_view() : detail::name_of(self);
+}
+}  // namespace this_fiber
+
+}  // namespace ramie

@@ -1,0 +1,64 @@
+#include "sync/semaphore.h"
+
+#include "sync/mutex.h"
+#include "sync/parking_lot.h"
+
+namespace ramie::sync {
+namespace {
+
+constexpr uintptr_t kCompete = 0;
+constexpr uintptr_t kHandedOver = 1;
+
+}  // namespace
+
+bool Semaphore::acquire_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
+  unsigned lost = 0;
+  for (;;) {
+    if (try_acquire(word)) {
+      return true;
+    }
+    uint32_t seen = 0;
+    if (!word.compare_exchange_strong(seen, kParked, std::memory_order_relaxed) &&
+        seen != kParked) {
+      continue;  // units came in between
+    }
+    ParkOptions options{
+        .deadline = deadline, .front = lost > 0, .wants_handoff = lost >= Mutex::kPatience};
+    ParkResult result =
+        park(&word, options, [&] { return word.load(std::memory_order_relaxed) == kParked; });
+    if (result.how == Outcome::timed_out) {
+      return false;
+    }
+    if (result.how == Outcome::woken) {
+      if (result.token == kHandedOver) {
+        std::atomic_thread_fence(std::memory_order_acquire);  // pairs with release_slowly()
+        return true;
+      }
+      ++lost;
+    }
+  }
+}
+
+void Semaphore::release_slowly(std::atomic<uint32_t>& word, uint32_t units) {
+  // One waiter and one unit at a time, so that each unit is either in the word or in the hands of the
+  // one that is woken.
+  while (units > 0) {
+    unpark_one(&word, [&](UnparkOne waiter) -> uintptr_t {
+      bool hand_over = waiter.found && waiter.wants_handoff;
+      // Without waiters all units go in at once.
+      uint32_t now = waiter.found ? 1 : units;
+      uint32_t seen = word.load(std::memory_order_relaxed);
+      uint32_t next;
+      do {
+        next = hand_over ? seen : seen + now * kUnit;
+        next = waiter.has_more ? next | kParked : next & ~kParked;
+        // Others may take units meanwhile, but never change the parked bit of a word that has it.
+      } while (!word.compare_exchange_weak(seen, next, std::memory_order_release,
+                                           std::memory_order_relaxed));
+      units -= now;
+      return hand_over ? kHandedOver : kCompete;
+    });
+  }
+}
+
+}  // namespace ramie::sync
