@@ -1,0 +1,132 @@
+// Threads begin and end here: clone3(2) as pthread_create makes it, and exit(2).
+//
+// glibc's clone3 function (since 2.34) comes to its system call with the new thread's start routine in
+// rdx and that one's argument in r8; the child would return 0 on its own stack and call them.  Here
+// the fiber starts with that call.
+#include <linux/sched.h>
+#include <sched.h>
+
+#include <cerrno>
+#include <climits>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "core/park.h"
+#include "core/scheduler.h"
+#include "interpose/host/futex.h"
+#include "interpose/host/handlers.h"
+#include "interpose/host/hosting.h"
+#include "interpose/host/lend.h"
+#include "interpose/host/signal_state.h"
+#include "interpose/host/stack_map.h"
+#include "interpose/host/thread.h"
+
+namespace ramie::host {
+namespace {
+
+constinit std::atomic<int> live = 0;  // threads besides the first
+
+void run_thread(core::Fiber& fiber) {
+  auto* thread = static_cast<Thread*>(fiber.host);
+  thread->start(thread->argument);
+  const long status[6] = {};
+  exit_thread(status);
+}
+
+// On another stack: nobody uses the ended thread's any more, and its joiner may have it.
+void bury(void* argument) {
+  auto* thread = static_cast<Thread*>(argument);
+  int* cleared = thread->clear_child_tid;
+  if (thread == first_thread()) {
+    if (cleared != nullptr) {
+      __atomic_store_n(cleared, 0, __ATOMIC_SEQ_CST);
+      wake_address(cleared, INT_MAX);
+    }
+    return;  // its fiber is the carrier's own
+  }
+  thread->own.sanitizer.destroy();
+  free_thread(thread);
+  if (cleared != nullptr) {
+    __atomic_store_n(cleared, 0, __ATOMIC_SEQ_CST);
+    wake_address(cleared, INT_MAX);
+  }
+}
+
+long start_thread(const clone_args& args, void* (*start)(void*), void* argument) {
+  Thread* thread = allocate_thread();
+  if (thread == nullptr) {
+    return -EAGAIN;
+  }
+  core::Fiber& fiber = *thread->fiber;
+  core::Fiber& parent = *core::current();
+  auto end = args.stack + args.stack_size;
+  thread->start = start;
+  thread->argument = argument;
+  if ((args.flags & CLONE_CHILD_CLEARTID) != 0) {
+    thread->clear_child_tid = reinterpret_cast<int*>(args.child_tid);
+  }
+  if (auto* creator = static_cast<Thread*>(parent.host)) {
+    thread->blocked = creator->blocked;
+    __builtin_memcpy(thread->name, creator->name, sizeof thread->name);
+  }
+  fiber.signal_mask = parent.signal_mask;
+  fiber.fs_base = args.tls;
+  fiber.carrier = parent.carrier;
+  fiber.entry = run_thread;
+  fiber.stack = {reinterpret_cast<char*>(args.stack), args.stack_size};
+  // Keeps what the ABI wants of the first frame's alignment.
+  fiber.context = core::make_context(reinterpret_cast<void*>(end & ~15UL), args.stack_size,
+                                     core::fiber_main);
+  // So that current() is right on this TCB from the first instruction on.
+  *reinterpret_cast<core::Fiber**>(args.tls + static_cast<uintptr_t>(core::current_offset())) =
+      &fiber;
+  note_stack_end(end);
+  int tid = thread->tid;
+  if ((args.flags & CLONE_PARENT_SETTID) != 0) {
+    *reinterpret_cast<int*>(args.parent_tid) = tid;
+  }
+  if ((args.flags & CLONE_CHILD_SETTID) != 0) {
+    *reinterpret_cast<int*>(args.child_tid) = tid;
+  }
+  live.fetch_add(1, std::memory_order_relaxed);
+  core::make_ready(fiber);
+  return tid;
+}
+
+}  // namespace
+
+long clone3(const long* a) {
+  const auto& args = *reinterpret_cast<const clone_args*>(a[0]);
+  constexpr uint64_t kThread = CLONE_VM | CLONE_THREAD | CLONE_SETTLS;
+  if ((args.flags & kThread) == kThread && args.stack != 0) {
+    return start_thread(args, reinterpret_cast<void* (*)(void*)>(a[2]),
+                        reinterpret_cast<void*>(a[4]));
+  }
+  Thread* thread = current_thread();
+  if ((args.flags & CLONE_VM) != 0 && thread != nullptr) {
+    start_lending(*thread);  // posix_spawn; the child is made by clone, to which glibc falls back
+  }
+  return -ENOSYS;
+}
+
+long exit_thread(const long* a) {
+  Thread* thread = current_thread();
+  if (thread == nullptr) {
+    return sys::call(SYS_exit, a[0]);
+  }
+  bool is_first = thread == first_thread();
+  int others = is_first ? live.load(std::memory_order_relaxed)
+                        : live.fetch_sub(1, std::memory_order_relaxed) - 1;
+  if (others == 0 && (is_first || first_thread() == nullptr ||
+                      first_thread()->fiber->reason.kind == core::WaitKind::exited)) {
+    write_stats();
+    return sys::call(SYS_exit_group, a[0]);
+  }
+  core::exit_current({bury, thread});
+}
+
+void reset_clones_after_fork() {
+  live.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace ramie::host

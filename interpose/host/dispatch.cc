@@ -1,0 +1,140 @@
+// The table, and what surrounds each operation.
+#include <cerrno>
+
+#include "core/carrier.h"
+#include "interpose/host/entry.h"
+#include "interpose/host/futex.h"
+#include "interpose/host/handlers.h"
+#include "interpose/host/lend.h"
+#include "interpose/host/thread.h"
+#include "interpose/ops/ops.h"
+
+namespace ramie::host {
+namespace {
+
+constexpr long kTableSize = 512;
+
+enum class Class : uint8_t { forward, park, offload, emulate, refuse };
+
+struct Row {
+  Handler handler = nullptr;
+  Class kind = Class::forward;
+};
+
+struct Table {
+  Row rows[kTableSize] = {};
+};
+
+constexpr Handler handler_of(Handler handler) {
+  return handler;
+}
+constexpr Handler handler_of(int) {
+  return nullptr;
+}
+
+constexpr Table make_table() {
+  Table table;
+#define ROW(number, cls, handler) table.rows[number] = {handler_of(handler), Class::cls};
+#include "interpose/syscalls.gen.h"
+#undef ROW
+  return table;
+}
+
+constinit const Table table = make_table();
+
+long kernel(long number, const long* a) {
+  return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+const Row& row_of(long number) {
+  static constexpr Row kUnknown;
+  return number >= 0 && number < kTableSize ? table.rows[number] : kUnknown;
+}
+
+// On a fiber of the program: the operation; as the section ends, the signals that came meanwhile;
+// then maybe the operation again.
+long run(Handler handler, core::Fiber& fiber, Thread* thread, const long* arguments) {
+  for (;;) {
+    unsigned before = thread != nullptr ? thread->interruptions : 0;
+    long result;
+    {
+      core::RuntimeSection section(fiber);
+      result = handler(arguments);
+    }
+    if (result != sys::kRestart) {
+      return result;
+    }
+    if (thread != nullptr && thread->interruptions != before) {
+      return -EINTR;
+    }
+  }
+}
+
+long dispatch(long number, const long* arguments) {
+  const Row& row = row_of(number);
+  if (row.kind == Class::refuse) {
+    return -ENOSYS;
+  }
+  core::Fiber* fiber = core::current();
+  if (fiber == nullptr) {
+    // A kernel thread that runs no fiber has its calls made by the kernel, but for the futexes that
+    // fibers wait on.
+    return number == SYS_futex ? futex(arguments) : kernel(number, arguments);
+  }
+  auto* thread = static_cast<Thread*>(fiber->host);
+  if (thread != nullptr && thread->lends_memory) [[unlikely]] {
+    if (is_borrower()) {
+      return kernel(number, arguments);
+    }
+    stop_lending(*thread);
+  }
+  if (row.handler == nullptr) {
+    return kernel(number, arguments);
+  }
+  return run(row.handler, *fiber, thread, arguments);
+}
+
+// Inside libc a light fiber may hold a lock that libc knows by its owner, and that owner is the TCB
+// which all light fibers of the carrier share; so there it blocks, unless blocking could not end.
+bool may_park_inside_libc(long number) {
+  return number == SYS_futex || number == SYS_clone3 || number == SYS_clone ||
+         row_of(number).kind == Class::emulate;
+}
+
+}  // namespace
+
+bool on_light_fiber() {
+  core::Fiber* fiber = core::current();
+  return fiber != nullptr && fiber->kind == core::FiberKind::light;
+}
+
+long call(long number, long a, long b, long c, long d, long e, long f) {
+  const long arguments[6] = {a, b, c, d, e, f};
+  return dispatch(number, arguments);
+}
+
+long finish(long result) {
+  if (sys::failed(result)) {
+    errno = static_cast<int>(-result);
+    return -1;
+  }
+  return result;
+}
+
+}  // namespace ramie::host
+
+// From interpose/symbols/vfork.S.
+extern "C" [[gnu::visibility("hidden")]] long ramie_finish(long result) {
+  return ramie::host::finish(result);
+}
+
+// From interpose/patch/entry.S.
+extern "C" [[gnu::visibility("hidden")]] long ramie_syscall(long number, ramie::host::Frame* frame) {
+  using namespace ramie;
+  const long arguments[6] = {frame->rdi, frame->rsi, frame->rdx,
+                             frame->r10, frame->r8,  frame->r9};
+  if (host::on_light_fiber() && !host::may_park_inside_libc(number)) {
+    return host::kernel(number, arguments);
+  }
+  return host::dispatch(number, arguments);
+}

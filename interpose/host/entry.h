@@ -1,0 +1,29 @@
+// Where the program's system calls arrive: one table (interpose/syscalls.def) behind all entries.
+#pragma once
+
+#include "base/sys.h"
+
+namespace ramie::host {
+
+// The registers of a call at a patched site, in the order in which interpose/patch/entry.S has pushed
+// them: arguments six to one.
+struct Frame {
+  long r9, r8, r10, rdx, rsi, rdi;
+};
+
+// An operation: gets the call's six arguments, answers as the kernel does (-errno), or sys::kRestart
+// when a signal interrupted it and the call may be restarted.  Runs on the calling fiber, inside a
+// RuntimeSection; never touches errno.
+using Handler = long (*)(const long* arguments);
+
+// True while a light fiber runs on this kernel thread.
+[[nodiscard]] bool on_light_fiber();
+
+// Makes a call on the running fiber: by its handler if the table has one, else by the kernel.
+// Delivers the signals that were put off meanwhile, and restarts the call where signal(7) says so.
+long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0);
+
+// From the kernel's convention to libc's: sets errno and answers -1 for -errno.
+long finish(long result);
+
+}  // namespace ramie::host

@@ -1,0 +1,76 @@
+// Processes: fork(2), exec, the end of the process.
+#include <cerrno>
+
+#include "base/sys.h"
+#include "core/carrier.h"
+#include "core/fault.h"
+#include "core/scheduler.h"
+#include "interpose/host/futex.h"
+#include "interpose/host/handlers.h"
+#include "interpose/host/hosting.h"
+#include "interpose/host/signal_state.h"
+#include "interpose/host/stack_map.h"
+#include "interpose/host/thread.h"
+#include "interpose/patch/entry.h"
+#include "runtime.h"
+
+namespace ramie::host {
+namespace {
+
+long kernel(long number, const long* a) {
+  return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+// The child has one thread, the calling one, as POSIX says; so it starts inert.  Its text stays
+// patched, with the way into the table closed; the next pthread_create opens it again.
+void become_single_threaded(core::Fiber& fiber) {
+  ramie_patch_active.store(0, std::memory_order_relaxed);
+  core::tls::after_fork(fiber.carrier->cpu);
+  reset_threads_after_fork();
+  reset_stacks_after_fork();
+  reset_signals_after_fork();
+  reset_clones_after_fork();
+  reset_hosting_after_fork();
+  runtime::reset_after_fork();
+}
+
+}  // namespace
+
+// Only the site in _Fork comes here: the child goes on on a copy of this very stack.
+long clone(const long* a) {
+  core::Fiber* fiber = core::current();
+  Thread* thread = current_thread();
+  if (fiber == nullptr || thread == nullptr) {
+    return kernel(SYS_clone, a);
+  }
+  show_mask_to_kernel(*thread);
+  core::tls::make_real(fiber->carrier->cpu);
+  long result = kernel(SYS_clone, a);
+  if (result == 0) {
+    become_single_threaded(*fiber);
+  } else {
+    core::tls::make_trapped(fiber->carrier->cpu);
+  }
+  return result;
+}
+
+long execve(const long* a) {
+  if (Thread* thread = current_thread()) {
+    show_mask_to_kernel(*thread);
+  }
+  return kernel(SYS_execve, a);
+}
+
+long execveat(const long* a) {
+  if (Thread* thread = current_thread()) {
+    show_mask_to_kernel(*thread);
+  }
+  return kernel(SYS_execveat, a);
+}
+
+long exit_process(const long* a) {
+  write_stats();
+  return kernel(SYS_exit_group, a);
+}
+
+}  // namespace ramie::host

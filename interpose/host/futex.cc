@@ -1,0 +1,272 @@
+#include "interpose/host/futex.h"
+
+#include <linux/futex.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+
+#include "base/deadline.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "core/carrier.h"
+#include "event/offload.h"
+#include "interpose/host/stack_map.h"
+#include "sync/parking_lot.h"
+
+namespace ramie::host {
+namespace {
+
+// The arguments of one call, under the kernel's names.
+struct Call {
+  const long* raw;
+  uint32_t* word = reinterpret_cast<uint32_t*>(raw[0]);
+  int operation = static_cast<int>(raw[1]);
+  uint32_t value = static_cast<uint32_t>(raw[2]);
+  const timespec* timeout = reinterpret_cast<const timespec*>(raw[3]);
+  int value2 = static_cast<int>(raw[3]);  // the same argument, of the operations without a time-out
+  uint32_t* word2 = reinterpret_cast<uint32_t*>(raw[4]);
+  uint32_t value3 = static_cast<uint32_t>(raw[5]);
+
+  [[nodiscard]] int command() const { return operation & FUTEX_CMD_MASK; }
+  [[nodiscard]] bool is_private() const { return (operation & FUTEX_PRIVATE_FLAG) != 0; }
+  [[nodiscard]] bool is_realtime() const { return (operation & FUTEX_CLOCK_REALTIME) != 0; }
+};
+
+long to_kernel(const Call& call) {
+  return sys::call(SYS_futex, call.raw[0], call.raw[1], call.raw[2], call.raw[3], call.raw[4],
+                   call.raw[5]);
+}
+
+// Whether all who wait on the first word do so in the parking lot.
+bool in_lot(const Call& call) {
+  return call.is_private() || is_thread_memory(reinterpret_cast<uintptr_t>(call.word));
+}
+
+long check(const uint32_t* word) {
+  auto address = reinterpret_cast<uintptr_t>(word);
+  if (address % sizeof *word != 0) {
+    return -EINVAL;
+  }
+  // Null and the page around it, the usual mistake.  Other bad addresses fault like any other access.
+  return address < 4096 ? -EFAULT : 0;
+}
+
+uint32_t load(uint32_t* word) {
+  return std::atomic_ref<uint32_t>(*word).load(std::memory_order_seq_cst);
+}
+
+int64_t now_of(clockid_t clock) {
+  timespec t;
+  ::clock_gettime(clock, &t);
+  return base::to_nanos(t);
+}
+
+// The kernel's waker wakes one before it counts.
+unsigned wake_count(uint32_t value) {
+  return static_cast<unsigned>(std::max(static_cast<int>(value), 1));
+}
+
+// WAIT's time-out is a duration, WAIT_BITSET's a point in time, on one of two clocks.  A point of the
+// wall clock is converted here, once: if that clock is set during the wait, the wait doesn't notice.
+long deadline_of(const Call& call, base::Deadline& deadline) {
+  if (call.timeout == nullptr) {
+    return 0;
+  }
+  if (!base::is_valid(*call.timeout)) {
+    return -EINVAL;
+  }
+  int64_t time = base::to_nanos(*call.timeout);
+  if (call.command() == FUTEX_WAIT) {
+    deadline = base::Deadline::after(base::now(), time);
+  } else if (call.is_realtime()) {
+    deadline = base::Deadline::after(base::now(), time - now_of(CLOCK_REALTIME));
+  } else {
+    deadline = base::Deadline::at(time);
+  }
+  return 0;
+}
+
+long wait(const Call& call, uint32_t bits) {
+  base::Deadline deadline;
+  if (long error = deadline_of(call, deadline); error != 0) {
+    return error;
+  }
+  if (bits == 0) {
+    return -EINVAL;
+  }
+  if (long error = check(call.word); error != 0) {
+    return error;
+  }
+  bool on_fiber = core::current() != nullptr;
+  if (!in_lot(call)) {
+    return on_fiber ? event::offload(SYS_futex, call.raw) : to_kernel(call);
+  }
+  sync::ParkResult result = sync::park(call.word, {.deadline = deadline, .bits = bits},
+                                       [&] { return load(call.word) == call.value; });
+  switch (result.how) {
+    case sync::Outcome::woken:
+      return 0;
+    case sync::Outcome::invalid:
+      return -EAGAIN;
+    case sync::Outcome::timed_out:
+      return -ETIMEDOUT;
+    case sync::Outcome::interrupted:
+      break;
+  }
+  // On a kernel thread the kernel has run the handler, and has restarted what is to be restarted.
+  return on_fiber && call.timeout == nullptr ? sys::kRestart : -EINTR;
+}
+
+long wake(const Call& call, uint32_t bits) {
+  if (bits == 0) {
+    return -EINVAL;
+  }
+  if (long error = check(call.word); error != 0) {
+    return error;
+  }
+  unsigned wanted = wake_count(call.value);
+  unsigned woken = sync::unpark(call.word, wanted, bits);
+  if (woken >= wanted || in_lot(call)) {
+    return static_cast<long>(woken);
+  }
+  long more = sys::call(SYS_futex, call.raw[0], call.raw[1], wanted - woken, 0, 0, call.raw[5]);
+  return sys::failed(more) ? more : more + static_cast<long>(woken);
+}
+
+long requeue(const Call& call) {
+  int wake = static_cast<int>(call.value);
+  int move = call.value2;
+  if (wake < 0 || move < 0) {
+    return -EINVAL;
+  }
+  if (long error = std::min(check(call.word), check(call.word2)); error != 0) {
+    return error;
+  }
+  bool compares = call.command() == FUTEX_CMP_REQUEUE;
+  sync::RequeueResult result =
+      sync::requeue(call.word, call.word2, static_cast<unsigned>(wake), static_cast<unsigned>(move),
+                    [&] { return !compares || load(call.word) == call.value3; });
+  return result.valid ? static_cast<long>(result.woken + result.requeued) : -EAGAIN;
+}
+
+// The part of WAKE_OP that changes the second word.  Its encoding: man 2 futex, FUTEX_OP.
+struct WordOperation {
+  explicit WordOperation(uint32_t encoded)
+      : operation(encoded >> 28 & 7),
+        comparison(encoded >> 24 & 15),
+        argument(static_cast<int32_t>(encoded << 8) >> 20),
+        compared(static_cast<int32_t>(encoded << 20) >> 20) {
+    if ((encoded >> 28 & FUTEX_OP_OPARG_SHIFT) != 0) {
+      argument = static_cast<int32_t>(1U << (argument & 31));
+    }
+  }
+
+  [[nodiscard]] bool known() const {
+    return operation <= FUTEX_OP_XOR && comparison <= FUTEX_OP_CMP_GE;
+  }
+
+  uint32_t apply(std::atomic_ref<uint32_t> word) const {
+    auto operand = static_cast<uint32_t>(argument);
+    switch (operation) {
+      case FUTEX_OP_SET:
+        return word.exchange(operand);
+      case FUTEX_OP_ADD:
+        return word.fetch_add(operand);
+      case FUTEX_OP_OR:
+        return word.fetch_or(operand);
+      case FUTEX_OP_ANDN:
+        return word.fetch_and(~operand);
+      default:
+        return word.fetch_xor(operand);
+    }
+  }
+
+  [[nodiscard]] bool holds(uint32_t before) const {
+    auto seen = static_cast<int32_t>(before);
+    switch (comparison) {
+      case FUTEX_OP_CMP_EQ:
+        return seen == compared;
+      case FUTEX_OP_CMP_NE:
+        return seen != compared;
+      case FUTEX_OP_CMP_LT:
+        return seen < compared;
+      case FUTEX_OP_CMP_LE:
+        return seen <= compared;
+      case FUTEX_OP_CMP_GT:
+        return seen > compared;
+      default:
+        return seen >= compared;
+    }
+  }
+
+  uint32_t operation;
+  uint32_t comparison;
+  int32_t argument;
+  int32_t compared;
+};
+
+long wake_op(const Call& call) {
+  WordOperation operation(call.value3);
+  if (!operation.known()) {
+    return -ENOSYS;
+  }
+  if (long error = std::min(check(call.word), check(call.word2)); error != 0) {
+    return error;
+  }
+  return static_cast<long>(sync::unpark_two(
+      call.word, wake_count(call.value), call.word2, wake_count(static_cast<uint32_t>(call.value2)),
+      [&] { return operation.holds(operation.apply(std::atomic_ref<uint32_t>(*call.word2))); }));
+}
+
+void warn_once(int command) {
+  static constinit std::atomic<bool> warned = false;
+  if (base::logs(base::LogLevel::warn) && !warned.exchange(true, std::memory_order_relaxed)) {
+    base::log_line(base::LogLevel::warn, "futex operation ", command,
+                   " waits in the kernel and blocks its carrier");
+  }
+}
+
+}  // namespace
+
+long futex(const long* a) {
+  Call call{a};
+  int command = call.command();
+  if (call.is_realtime() && command != FUTEX_WAIT_BITSET) {
+    return to_kernel(call);  // -ENOSYS, but for the PI operations
+  }
+  switch (command) {
+    case FUTEX_WAIT:
+      return wait(call, FUTEX_BITSET_MATCH_ANY);
+    case FUTEX_WAIT_BITSET:
+      return wait(call, call.value3);
+    case FUTEX_WAKE:
+      return wake(call, FUTEX_BITSET_MATCH_ANY);
+    case FUTEX_WAKE_BITSET:
+      return wake(call, call.value3);
+    case FUTEX_REQUEUE:
+    case FUTEX_CMP_REQUEUE:
+      return call.is_private() ? requeue(call) : to_kernel(call);
+    case FUTEX_WAKE_OP:
+      return call.is_private() ? wake_op(call) : to_kernel(call);
+    case FUTEX_LOCK_PI:
+    case FUTEX_LOCK_PI2:
+    case FUTEX_WAIT_REQUEUE_PI:
+      warn_once(command);
+      return to_kernel(call);
+    default:
+      return to_kernel(call);
+  }
+}
+
+void wake_address(void* address, int count) {
+  unsigned woken = sync::unpark(address, static_cast<unsigned>(count));
+  // Elsewhere than in thread memory somebody may wait for it in the kernel.
+  if (!is_thread_memory(reinterpret_cast<uintptr_t>(address)) &&
+      woken < static_cast<unsigned>(count)) {
+    (void)sys::call(SYS_futex, sys::arg(address), FUTEX_WAKE, count);
+  }
+}
+
+}  // namespace ramie::host

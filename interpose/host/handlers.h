@@ -1,0 +1,48 @@
+// The operations of the table that concern threads themselves (syscalls.def, host::*).
+#pragma once
+
+namespace ramie::host {
+
+// clone.cc, fork.cc
+long clone3(const long* a);
+long clone(const long* a);
+long exit_thread(const long* a);
+long exit_process(const long* a);
+long execve(const long* a);
+long execveat(const long* a);
+
+// identity.cc
+long gettid(const long* a);
+long set_tid_address(const long* a);
+long set_robust_list(const long* a);
+long rseq(const long* a);
+long prctl(const long* a);
+long tgkill(const long* a);
+long tkill(const long* a);
+long sched_setparam(const long* a);
+long sched_getparam(const long* a);
+long sched_setscheduler(const long* a);
+long sched_getscheduler(const long* a);
+long sched_rr_get_interval(const long* a);
+long sched_setaffinity(const long* a);
+long sched_getaffinity(const long* a);
+long sched_setattr(const long* a);
+long sched_getattr(const long* a);
+long setpriority(const long* a);
+long getpriority(const long* a);
+
+// stack_map.cc
+long mmap(const long* a);
+long munmap(const long* a);
+long mprotect(const long* a);
+long madvise(const long* a);
+
+// signal_calls.cc
+long rt_sigaction(const long* a);
+long rt_sigprocmask(const long* a);
+long rt_sigpending(const long* a);
+long rt_sigsuspend(const long* a);
+long rt_sigtimedwait(const long* a);
+long sigaltstack(const long* a);
+
+}  // namespace ramie::host

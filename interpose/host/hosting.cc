@@ -1,0 +1,223 @@
+#include "interpose/host/hosting.h"
+
+#include <fcntl.h>
+#include <sys/single_threaded.h>
+
+#include <atomic>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "core/fault.h"
+#include "core/scheduler.h"
+#include "core/slab.h"
+#include "core/stack.h"
+#include "event/deadlock.h"
+#include "interpose/host/lend.h"
+#include "interpose/host/signal_state.h"
+#include "interpose/host/stack_map.h"
+#include "interpose/host/thread.h"
+#include "interpose/patch/patch.h"
+#include "runtime.h"
+
+namespace ramie::host {
+namespace {
+
+enum class State : uint8_t { inert, hosting, refused };
+
+constinit std::atomic<State> state = State::inert;
+constinit char why_not[160] = {};
+constinit bool was_hosting = false;
+
+struct Sites {
+  size_t found = 0;
+  size_t patched = 0;
+  size_t refused = 0;
+  uint64_t duration = 0;
+};
+constinit Sites sites;
+
+void refuse(std::string_view reason) {
+  size_t length = reason.size() < sizeof why_not - 1 ? reason.size() : sizeof why_not - 1;
+  memcpy(why_not, reason.data(), length);
+  state.store(State::refused, std::memory_order_relaxed);
+  base::log_line(base::LogLevel::info, "threads are left to the kernel: ", reason);
+}
+
+constexpr patch::NumberSet wanted_calls() {
+  patch::NumberSet wanted;
+#define ROW(number, cls, handler) \
+  if (std::string_view(#cls) != "forward") wanted.add(number);
+#include "interpose/syscalls.gen.h"
+#undef ROW
+  return wanted;
+}
+
+bool patch_libraries() {
+  if (sites.patched > 0) {
+    return true;  // this process is a fork's child: the text came with it
+  }
+  static constexpr const char* kObjects[] = {"libc.so.6", "libgomp.so.1"};
+  patch::Options options;
+  options.wanted = wanted_calls();
+  options.required = patch::required_for_hosting();
+  options.objects = kObjects;
+  patch::Report report = patch::apply(options);
+  sites = {report.found, report.patched, report.refused, report.duration_ns};
+  bool ok = report.ok;
+  if (!ok) {
+    sites.patched = 0;
+    refuse(report.reason.view());
+  }
+  patch::release(report);
+  return ok;
+}
+
+bool describe_overflow(uintptr_t address, core::fault::Overflow& out) {
+  if (const core::Fiber* light = core::fiber_of_guard(address)) {
+    out = {light->id, light->name, light->stack.size, false};
+    return true;
+  }
+  size_t size = 0;
+  const core::Fiber* fiber = core::current();
+  if (fiber == nullptr || !is_stack_guard(address, size)) {
+    return false;
+  }
+  out = {fiber->id, fiber->name, size, true};
+  return true;
+}
+
+core::AlternateStack alternate_stack() {
+  Thread* thread = current_thread();
+  return thread != nullptr ? thread->alternate_stack : core::AlternateStack{};
+}
+
+constinit const core::fault::Hooks kFaultHooks{describe_overflow, alternate_stack};
+
+void visit_hosted(void (*visit)(core::Fiber&, void*), void* argument) {
+  struct Request {
+    void (*visit)(core::Fiber&, void*);
+    void* argument;
+  } request{visit, argument};
+  if (Thread* first = first_thread()) {
+    visit(*first->fiber, argument);
+  }
+  for_each_thread(
+      [](Thread& thread, void* context) {
+        auto& wanted = *static_cast<Request*>(context);
+        wanted.visit(*thread.fiber, wanted.argument);
+      },
+      &request);
+}
+
+// The first thread becomes a fiber, with what it has: TCB, mask, alternate stack.
+void adopt() {
+  stack_t alternate{};
+  sys::call(SYS_sigaltstack, 0, sys::arg(&alternate));
+  core::Carrier& carrier = runtime::start();
+  Thread* first = adopt_first_thread(carrier.thread);
+  if ((alternate.ss_flags & SS_DISABLE) == 0) {
+    first->alternate_stack = {reinterpret_cast<uintptr_t>(alternate.ss_sp), alternate.ss_size};
+  }
+  core::fault::set_hooks(&kFaultHooks);
+  event::set_fiber_visitor(visit_hosted);
+  RAMIE_CHECK(core::tls::start_thread(carrier.cpu) == 0);
+  take_over_signals(*first);
+  remember_process();
+}
+
+void start_hosting() {
+  if (!base::config().hosting) {
+    refuse("RAMIE_HOSTING=off");
+    return;
+  }
+  if (__libc_single_threaded == 0 && !was_hosting) {
+    refuse("the program has threads already, made where Ramie doesn't see it");
+    return;
+  }
+  if (const char* reason = core::tls::select(base::config().fs)) {
+    refuse(reason);
+    return;
+  }
+  if (!patch_libraries()) {
+    return;
+  }
+  adopt();
+  was_hosting = true;
+  state.store(State::hosting, std::memory_order_relaxed);
+  ramie_patch_active.store(1, std::memory_order_release);
+  base::log_line(base::LogLevel::info, "threads are fibers from here on: ", sites.patched,
+                 " sites patched in ", sites.duration / 1000, " us, FS base by ",
+                 core::tls::name(core::tls::mode()));
+}
+
+uint64_t count(uint64_t core::Carrier::*counter) {
+  uint64_t sum = 0;
+  for (core::Carrier* c = core::carriers(); c != nullptr; c = c->next_carrier) {
+    sum += c->*counter;
+  }
+  return sum;
+}
+
+uint64_t count_traps() {
+  uint64_t sum = 0;
+  for (core::Carrier* c = core::carriers(); c != nullptr; c = c->next_carrier) {
+    sum += c->cpu.traps.load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+}  // namespace
+
+void prepare_for_threads() {
+  if (state.load(std::memory_order_relaxed) == State::inert) {
+    start_hosting();
+  }
+}
+
+bool is_hosting() {
+  return state.load(std::memory_order_relaxed) == State::hosting;
+}
+
+int report(char* buffer, size_t size) {
+  base::Line<1024> text;
+  text << "hosting " << (is_hosting() ? "on" : "off") << "\nsites_found " << sites.found
+       << "\nsites_patched " << sites.patched << "\nsites_refused " << sites.refused
+       << "\nfs_mode " << core::tls::name(core::tls::mode()) << "\npoller epoll\nguards "
+       << core::guard_kind() << "\nfibers " << threads_created() << "\nswitches "
+       << count(&core::Carrier::switches) << "\nparks " << count(&core::Carrier::parks)
+       << "\ntraps " << count_traps() << "\nreason " << why_not << '\n';
+  size_t n = text.view().size();
+  if (size > 0) {
+    size_t copied = n < size - 1 ? n : size - 1;
+    memcpy(buffer, text.view().data(), copied);
+    buffer[copied] = '\0';
+  }
+  return static_cast<int>(n);
+}
+
+void write_stats() {
+  const char* path = base::config().stats;
+  if (path == nullptr || !is_hosting()) {
+    return;
+  }
+  long fd = sys::call(SYS_open, sys::arg(path), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    base::log_line(base::LogLevel::warn, "RAMIE_STATS: can't write ", path);
+    return;
+  }
+  base::Line<256> line;
+  line << "fibers=" << threads_created() << " switches=" << count(&core::Carrier::switches)
+       << " parks=" << count(&core::Carrier::parks) << " sites=" << sites.patched
+       << " fs=" << core::tls::name(core::tls::mode()) << " traps=" << count_traps();
+  line.write_to(static_cast<int>(fd));
+  sys::call(SYS_close, fd);
+}
+
+void reset_hosting_after_fork() {
+  state.store(State::inert, std::memory_order_relaxed);
+}
+
+}  // namespace ramie::host

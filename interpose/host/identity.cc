@@ -1,0 +1,150 @@
+// Who a hosted thread is: its id, its name, and what the kernel registers per thread.
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "core/carrier.h"
+#include "interpose/host/handlers.h"
+#include "interpose/host/signal_state.h"
+#include "interpose/host/thread.h"
+
+namespace ramie::host {
+namespace {
+
+long kernel(long number, const long* a) {
+  return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+// A call about the thread whose id is argument `which`: for a hosted thread the kernel is asked about
+// the carrier (id 0, the caller).  What would change the carrier for all of its fibers is not done.
+long for_thread(long number, const long* a, int which, bool changes) {
+  int tid = static_cast<int>(a[which]);
+  if (!is_virtual_tid(tid)) {
+    return kernel(number, a);
+  }
+  if (find_thread(tid) == nullptr) {
+    return -ESRCH;
+  }
+  if (changes) {
+    base::log_line(base::LogLevel::info, "system call ", number,
+                   " for one hosted thread has no effect");
+    return 0;
+  }
+  long mapped[6] = {a[0], a[1], a[2], a[3], a[4], a[5]};
+  mapped[which] = 0;
+  return kernel(number, mapped);
+}
+
+}  // namespace
+
+long gettid(const long* a) {
+  Thread* thread = current_thread();
+  return thread != nullptr ? thread->tid : kernel(SYS_gettid, a);
+}
+
+long set_tid_address(const long* a) {
+  Thread* thread = current_thread();
+  if (thread == nullptr) {
+    return kernel(SYS_set_tid_address, a);
+  }
+  thread->clear_child_tid = reinterpret_cast<int*>(a[0]);
+  return thread->tid;
+}
+
+// Robust mutexes are not cleaned up after a hosted thread yet (docs/limits.md).
+long set_robust_list(const long*) {
+  return 0;
+}
+
+// The kernel would fill in the area of the carrier's own thread.  What restartable sequences need
+// here is only to know that they are not available: cpu_id = RSEQ_CPU_ID_REGISTRATION_FAILED.
+long rseq(const long* a) {
+  struct Area {
+    uint32_t cpu_id_start;
+    int32_t cpu_id;
+  };
+  if (auto* area = reinterpret_cast<Area*>(a[0])) {
+    area->cpu_id = -2;
+  }
+  return 0;
+}
+
+long prctl(const long* a) {
+  Thread* thread = current_thread();
+  if (thread == nullptr || (a[0] != PR_SET_NAME && a[0] != PR_GET_NAME)) {
+    return kernel(SYS_prctl, a);
+  }
+  bool is_first = thread == first_thread();
+  if (a[0] == PR_GET_NAME) {
+    if (is_first) {
+      return kernel(SYS_prctl, a);
+    }
+    memcpy(reinterpret_cast<char*>(a[1]), thread->name, sizeof thread->name);
+    return 0;
+  }
+  const auto* name = reinterpret_cast<const char*>(a[1]);
+  size_t length = strnlen(name, sizeof thread->name - 1);
+  memset(thread->name, 0, sizeof thread->name);
+  memcpy(thread->name, name, length);
+  memcpy(thread->fiber->name, thread->name, sizeof thread->name);
+  return is_first ? kernel(SYS_prctl, a) : 0;
+}
+
+long tgkill(const long* a) {
+  int tid = static_cast<int>(a[1]);
+  if (a[0] == sys::getpid()) {
+    if (Thread* thread = find_thread(tid)) {
+      return send_to_thread(*thread, static_cast<int>(a[2]));
+    }
+  }
+  return is_virtual_tid(tid) ? -ESRCH : kernel(SYS_tgkill, a);
+}
+
+long tkill(const long* a) {
+  const long with_group[6] = {sys::getpid(), a[0], a[1], 0, 0, 0};
+  Thread* thread = find_thread(static_cast<int>(a[0]));
+  return thread != nullptr ? tgkill(with_group) : kernel(SYS_tkill, a);
+}
+
+long sched_setparam(const long* a) {
+  return for_thread(SYS_sched_setparam, a, 0, true);
+}
+long sched_getparam(const long* a) {
+  return for_thread(SYS_sched_getparam, a, 0, false);
+}
+long sched_setscheduler(const long* a) {
+  return for_thread(SYS_sched_setscheduler, a, 0, true);
+}
+long sched_getscheduler(const long* a) {
+  return for_thread(SYS_sched_getscheduler, a, 0, false);
+}
+long sched_rr_get_interval(const long* a) {
+  return for_thread(SYS_sched_rr_get_interval, a, 0, false);
+}
+long sched_setaffinity(const long* a) {
+  return for_thread(SYS_sched_setaffinity, a, 0, true);
+}
+long sched_getaffinity(const long* a) {
+  return for_thread(SYS_sched_getaffinity, a, 0, false);
+}
+long sched_setattr(const long* a) {
+  return for_thread(SYS_sched_setattr, a, 0, true);
+}
+long sched_getattr(const long* a) {
+  return for_thread(SYS_sched_getattr, a, 0, false);
+}
+long setpriority(const long* a) {
+  return a[0] == PRIO_PROCESS ? for_thread(SYS_setpriority, a, 1, true)
+                              : kernel(SYS_setpriority, a);
+}
+long getpriority(const long* a) {
+  return a[0] == PRIO_PROCESS ? for_thread(SYS_getpriority, a, 1, false)
+                              : kernel(SYS_getpriority, a);
+}
+
+}  // namespace ramie::host

@@ -1,0 +1,175 @@
+// The system calls that concern signals, for hosted threads.
+#include <signal.h>
+
+#include <cerrno>
+
+#include "base/deadline.h"
+#include "base/sys.h"
+#include "core/park.h"
+#include "event/offload.h"
+#include "interpose/host/handlers.h"
+#include "interpose/host/signal_state.h"
+#include "interpose/host/thread.h"
+
+namespace ramie::host {
+namespace {
+
+using core::signal_bit;
+using core::SignalAction;
+
+constexpr long kSetSize = sizeof(uint64_t);
+
+long kernel(long number, const long* a) {
+  return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+template <class T>
+T* pointer(long value) {
+  return reinterpret_cast<T*>(value);
+}
+
+}  // namespace
+
+long rt_sigaction(const long* a) {
+  int signal = static_cast<int>(a[0]);
+  if (signal < 1 || signal > 64 || a[3] != kSetSize || signal == SIGKILL || signal == SIGSTOP) {
+    return kernel(SYS_rt_sigaction, a);
+  }
+  SignalAction before = program_action(signal);
+  if (a[1] != 0) {
+    SignalAction wanted = *pointer<const SignalAction>(a[1]);
+    wanted.mask &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+    if (long result = set_program_action(signal, wanted); result < 0) {
+      return result;
+    }
+  }
+  if (a[2] != 0) {
+    *pointer<SignalAction>(a[2]) = before;
+  }
+  return 0;
+}
+
+long rt_sigprocmask(const long* a) {
+  Thread* thread = current_thread();
+  if (thread == nullptr || a[3] != kSetSize) {
+    return kernel(SYS_rt_sigprocmask, a);
+  }
+  uint64_t before = thread->blocked;
+  if (a[1] != 0) {
+    uint64_t set = *pointer<const uint64_t>(a[1]);
+    switch (static_cast<int>(a[0])) {
+      case SIG_BLOCK:
+        set_blocked(*thread, before | set);
+        break;
+      case SIG_UNBLOCK:
+        set_blocked(*thread, before & ~set);
+        break;
+      case SIG_SETMASK:
+        set_blocked(*thread, set);
+        break;
+      default:
+        return -EINVAL;
+    }
+  }
+  if (a[2] != 0) {
+    *pointer<uint64_t>(a[2]) = before;
+  }
+  return 0;
+}
+
+long rt_sigpending(const long* a) {
+  long result = kernel(SYS_rt_sigpending, a);
+  Thread* thread = current_thread();
+  if (result == 0 && thread != nullptr) {
+    uint64_t& pending = *pointer<uint64_t>(a[0]);
+    pending = (pending | thread->pending.load(std::memory_order_relaxed)) & thread->blocked;
+  }
+  return result;
+}
+
+long rt_sigsuspend(const long* a) {
+  Thread* thread = current_thread();
+  if (thread == nullptr || a[1] != kSetSize) {
+    return kernel(SYS_rt_sigsuspend, a);
+  }
+  uint64_t before = thread->blocked;
+  core::Ticket ticket = core::prepare_park();
+  set_blocked(*thread, *pointer<const uint64_t>(a[0]));
+  if (thread->fiber->signal_pending.load(std::memory_order_relaxed)) {
+    (void)core::unpark(ticket, core::Wake::interrupted);
+  }
+  (void)core::park({core::WaitKind::none, 0});
+  deliver_now(*thread->fiber);
+  set_blocked(*thread, before);
+  return -EINTR;
+}
+
+long rt_sigtimedwait(const long* a) {
+  Thread* thread = current_thread();
+  if (thread == nullptr || a[0] == 0 || a[3] != kSetSize) {
+    return kernel(SYS_rt_sigtimedwait, a);
+  }
+  uint64_t own = thread->pending.load(std::memory_order_relaxed) & *pointer<const uint64_t>(a[0]);
+  if (own != 0) {
+    int signal = __builtin_ctzl(own) + 1;
+    thread->pending.fetch_and(~signal_bit(signal), std::memory_order_relaxed);
+    if (a[1] != 0) {
+      auto& info = *pointer<siginfo_t>(a[1]);
+      info = {};
+      info.si_signo = signal;
+      info.si_code = SI_TKILL;
+      info.si_pid = sys::getpid();
+    }
+    return signal;
+  }
+  timespec zero{};
+  const long at_once[6] = {a[0], a[1], sys::arg(&zero), a[3], 0, 0};
+  long result = kernel(SYS_rt_sigtimedwait, at_once);
+  if (result != -EAGAIN) {
+    return result;
+  }
+  if (a[2] != 0) {
+    const auto& limit = *pointer<const timespec>(a[2]);
+    if (!base::is_valid(limit) || (limit.tv_sec == 0 && limit.tv_nsec == 0)) {
+      return base::is_valid(limit) ? -EAGAIN : -EINVAL;
+    }
+  }
+  return event::offload(SYS_rt_sigtimedwait, a);
+}
+
+long sigaltstack(const long* a) {
+  Thread* thread = current_thread();
+  if (thread == nullptr) {
+    return kernel(SYS_sigaltstack, a);
+  }
+  core::AlternateStack& own = thread->alternate_stack;
+  bool is_used = own.size != 0 && own.holds(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
+  core::AlternateStack before = own;
+  if (a[0] != 0) {
+    const auto& wanted = *pointer<const stack_t>(a[0]);
+    constexpr int kAutoDisarm = 1 << 31;
+    int flags = wanted.ss_flags & ~kAutoDisarm;
+    if (is_used) {
+      return -EPERM;
+    }
+    if (flags != 0 && flags != SS_DISABLE && flags != SS_ONSTACK) {
+      return -EINVAL;
+    }
+    if (flags == SS_DISABLE) {
+      own = {};
+    } else if (wanted.ss_size < 2048) {  // MINSIGSTKSZ
+      return -ENOMEM;
+    } else {
+      own = {reinterpret_cast<uintptr_t>(wanted.ss_sp), wanted.ss_size};
+    }
+  }
+  if (a[1] != 0) {
+    auto& out = *pointer<stack_t>(a[1]);
+    out.ss_sp = reinterpret_cast<void*>(before.base);
+    out.ss_size = before.size;
+    out.ss_flags = before.size == 0 ? SS_DISABLE : is_used ? SS_ONSTACK : 0;
+  }
+  return 0;
+}
+
+}  // namespace ramie::host

@@ -1,0 +1,55 @@
+// Signals of hosted threads.
+//
+// Dispositions are the process's: the kernel has our handler wherever the program set one, and
+// `actions` has the program's.  Masks are the fiber's: the kernel's mask of a carrier follows the
+// running fiber, and is changed only when it must be:
+//
+// | mask                   | meaning                                                            |
+// |------------------------|--------------------------------------------------------------------|
+// | Thread::blocked        | what the program asked for                                         |
+// | Fiber::signal_mask     | what the kernel must block while the fiber runs; lacks what glibc  |
+// |                        | blocks for a moment only (all signals, around clone and exit)      |
+// | Carrier::kernel_mask   | what the kernel does block now                                     |
+//
+// Our handler runs on the carrier's alternate stack, all signals blocked.  It pushes the program's
+// handler onto the fiber's stack (core/signal_frame.h) if the fiber is in the program's code and does
+// not block the signal.  Else it puts the signal off: it sends it again to its own kernel thread, with
+// everything blocked from there on (kernel_mask = all), so that the kernel keeps it, siginfo and all,
+// until the next fiber whose mask lets it in makes the masks agree.
+#pragma once
+
+#include <cstdint>
+
+#include "core/carrier.h"
+#include "core/signal_frame.h"
+
+namespace ramie::host {
+
+struct Thread;
+
+// At the start of hosting, on the first thread: takes over the mask and the handlers that the program
+// has set so far.
+void take_over_signals(Thread& first);
+
+// In the middle of a call that has set a mask for its own duration (sigsuspend): the handlers of what
+// that mask lets in run now.
+void deliver_now(core::Fiber& fiber);
+
+// After fork, in the child, which starts with one thread and without carriers: our handler now calls
+// the program's in place.
+void reset_signals_after_fork();
+
+// The kernel's mask becomes what the program believes it is: before fork, exec, vfork.
+void show_mask_to_kernel(Thread& thread);
+
+// Sends a signal to one thread, whose calls it interrupts.  0 or -errno.
+long send_to_thread(Thread& thread, int signal);
+
+// The program's action for a signal.
+core::SignalAction program_action(int signal);
+[[nodiscard]] long set_program_action(int signal, const core::SignalAction& action);
+
+// Sets the thread's mask.  The kernel's follows when the call ends.
+void set_blocked(Thread& thread, uint64_t mask);
+
+}  // namespace ramie::host

@@ -1,0 +1,162 @@
+#include "interpose/host/thread.h"
+
+#include <sys/mman.h>
+
+#include <new>
+
+#include "base/lock.h"
+#include "base/sys.h"
+#include "core/carrier.h"
+
+namespace ramie::host {
+namespace {
+
+constexpr size_t kMaxThreads = 1UL << 20;  // live at the same time
+constexpr size_t kChunk = 256UL * 1024;
+
+constinit base::Lock lock;
+constinit Thread* free_threads RAMIE_GUARDED_BY(lock) = nullptr;
+constinit char* fresh RAMIE_GUARDED_BY(lock) = nullptr;
+constinit size_t fresh_left RAMIE_GUARDED_BY(lock) = 0;
+constinit std::atomic<uint64_t> created = 0;
+constinit Thread first;
+constinit std::atomic<bool> has_first = false;
+
+// Live threads by id modulo kMaxThreads: a lazily touched reservation.
+constinit std::atomic<std::atomic<Thread*>*> by_tid = nullptr;
+
+std::atomic<Thread*>& place_of(int tid) {
+  return by_tid.load(std::memory_order_relaxed)[static_cast<size_t>(tid - kFirstVirtualTid) %
+                                                kMaxThreads];
+}
+
+void* map(size_t size) {
+  long memory = sys::call(SYS_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return sys::failed(memory) ? nullptr : reinterpret_cast<void*>(memory);
+}
+
+Thread* take_block() RAMIE_REQUIRES(lock) {
+  if (free_threads != nullptr) {
+    Thread* thread = free_threads;
+    free_threads = thread->next_free;
+    return thread;
+  }
+  if (fresh_left < sizeof(Thread)) {
+    fresh = static_cast<char*>(map(kChunk));
+    fresh_left = fresh == nullptr ? 0 : kChunk;
+    if (fresh == nullptr) {
+      return nullptr;
+    }
+  }
+  auto* thread = new (fresh) Thread;
+  fresh += sizeof(Thread);
+  fresh_left -= sizeof(Thread);
+  return thread;
+}
+
+}  // namespace
+
+Thread* allocate_thread() {
+  base::LockGuard guard(lock);
+  if (by_tid.load(std::memory_order_relaxed) == nullptr) {
+    by_tid.store(static_cast<std::atomic<Thread*>*>(map(kMaxThreads * sizeof(std::atomic<Thread*>))),
+                 std::memory_order_relaxed);
+    if (by_tid.load(std::memory_order_relaxed) == nullptr) {
+      return nullptr;
+    }
+  }
+  Thread* thread = take_block();
+  if (thread == nullptr) {
+    return nullptr;
+  }
+  // The next id whose place is free; there are far fewer threads than places.
+  int tid = 0;
+  for (size_t tries = 0;; ++tries) {
+    uint64_t serial = created.fetch_add(1, std::memory_order_relaxed);
+    tid = kFirstVirtualTid + static_cast<int>(serial % (kMaxThreads * 64));
+    if (place_of(tid).load(std::memory_order_relaxed) == nullptr) {
+      break;
+    }
+    if (tries == kMaxThreads) {
+      thread->next_free = free_threads;
+      free_threads = thread;
+      return nullptr;
+    }
+  }
+  // Tickets of the block's previous thread must stay stale: its epochs go on.
+  uint64_t epoch = core::Fiber::epoch_of(thread->own.state.load(std::memory_order_relaxed));
+  new (thread) Thread;
+  thread->own.state.store(core::Fiber::pack(epoch + 1, core::Wake::unparked, core::Phase::idle),
+                          std::memory_order_relaxed);
+  thread->fiber = &thread->own;
+  thread->own.host = thread;
+  thread->own.kind = core::FiberKind::hosted;
+  thread->own.id = static_cast<uint64_t>(tid);
+  thread->tid = tid;
+  place_of(tid).store(thread, std::memory_order_release);  // pairs with find_thread()
+  return thread;
+}
+
+void free_thread(Thread* thread) {
+  base::LockGuard guard(lock);
+  place_of(thread->tid).store(nullptr, std::memory_order_relaxed);
+  thread->next_free = free_threads;
+  free_threads = thread;
+}
+
+Thread* current_thread() {
+  core::Fiber* fiber = core::current();
+  return fiber == nullptr ? nullptr : static_cast<Thread*>(fiber->host);
+}
+
+Thread* find_thread(int tid) {
+  if (is_virtual_tid(tid)) {
+    Thread* thread = place_of(tid).load(std::memory_order_acquire);
+    return thread != nullptr && thread->tid == tid ? thread : nullptr;
+  }
+  return has_first.load(std::memory_order_acquire) && first.tid == tid ? &first : nullptr;
+}
+
+bool is_virtual_tid(int tid) {
+  return tid >= kFirstVirtualTid && by_tid.load(std::memory_order_relaxed) != nullptr &&
+         static_cast<uint64_t>(tid - kFirstVirtualTid) < kMaxThreads * 64;
+}
+
+Thread* adopt_first_thread(core::Fiber& fiber) {
+  new (&first) Thread;
+  first.fiber = &fiber;
+  first.tid = sys::gettid();
+  fiber.host = &first;
+  fiber.id = static_cast<uint64_t>(first.tid);
+  constexpr long kGetTidAddress = 40;  // PR_GET_TID_ADDRESS; kernels without it leave null
+  (void)sys::call(SYS_prctl, kGetTidAddress, sys::arg(&first.clear_child_tid));
+  has_first.store(true, std::memory_order_release);  // pairs with find_thread()
+  return &first;
+}
+
+Thread* first_thread() {
+  return has_first.load(std::memory_order_acquire) ? &first : nullptr;
+}
+
+void for_each_thread(void (*visit)(Thread&, void*), void* argument) {
+  uint64_t count = created.load(std::memory_order_relaxed);
+  for (uint64_t i = 0; i < count && i < kMaxThreads; ++i) {
+    Thread* thread = place_of(kFirstVirtualTid + static_cast<int>(i)).load(std::memory_order_acquire);
+    if (thread != nullptr) {
+      visit(*thread, argument);
+    }
+  }
+}
+
+uint64_t threads_created() {
+  return created.load(std::memory_order_relaxed);
+}
+
+void reset_threads_after_fork() {
+  lock.reset();
+  has_first.store(false, std::memory_order_relaxed);
+  for_each_thread([](Thread& thread, void*) { free_thread(&thread); }, nullptr);
+}
+
+}  // namespace ramie::host

@@ -1,0 +1,65 @@
+// What the shim keeps of each of the program's threads, besides its fiber.
+//
+// glibc made the thread: its TCB, its stack, its start routine.  Here is what the kernel would know
+// of it: its id, its signal mask, its alternate stack, the word to clear when it ends.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/fiber.h"
+#include "core/signal_frame.h"
+
+namespace ramie::host {
+
+struct Thread {
+  core::Fiber* fiber = nullptr;  // `own` below, or for the first thread the carrier's
+  int tid = 0;                   // virtual, but for the first thread, which keeps its own
+  int* clear_child_tid = nullptr;
+
+  // Signals (signal_state.h).  Written by the thread itself, `pending` by anybody.
+  uint64_t blocked = 0;               // the mask as the program sees it
+  std::atomic<uint64_t> pending = 0;  // sent to this thread alone, not delivered yet
+  core::AlternateStack alternate_stack;
+  unsigned interruptions = 0;  // handlers without SA_RESTART that have run on it
+
+  // A child process runs in this thread's memory, on this thread's TCB (vfork, posix_spawn): its
+  // calls are not ours.  Ends with the first call that the parent makes.
+  bool lends_memory = false;
+
+  void* (*start)(void*) = nullptr;
+  void* argument = nullptr;
+  char name[16] = {};
+  Thread* next_free = nullptr;
+  core::Fiber own;
+};
+
+// Ids above the largest pid (2^22, man 5 proc, pid_max) and below what a futex word can hold.
+inline constexpr int kFirstVirtualTid = 0x400001;
+
+// A thread with an id of its own; null when memory is exhausted.  Blocks are recycled, never unmapped.
+[[nodiscard]] Thread* allocate_thread();
+void free_thread(Thread* thread);
+
+// The thread that runs now; null where none of the program's threads does.
+[[nodiscard]] Thread* current_thread();
+
+// The live thread with this id, or null.
+[[nodiscard]] Thread* find_thread(int tid);
+
+// True for ids that allocate_thread() gave out at some time.
+[[nodiscard]] bool is_virtual_tid(int tid);
+
+// Makes the calling thread, whose fiber is `fiber`, the one with the kernel's own id.
+Thread* adopt_first_thread(core::Fiber& fiber);
+[[nodiscard]] Thread* first_thread();
+
+// Calls visit for each live thread but the first.
+void for_each_thread(void (*visit)(Thread& thread, void* argument), void* argument);
+
+[[nodiscard]] uint64_t threads_created();
+
+// After fork, in the child: there are no threads but the caller.
+void reset_threads_after_fork();
+
+}  // namespace ramie::host

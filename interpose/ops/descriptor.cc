@@ -1,0 +1,83 @@
+// close, dup2, dup3, close_range; and what protects our own descriptors from them.
+#include <fcntl.h>
+#include <linux/close_range.h>
+
+#include "base/sys.h"
+#include "event/reactor.h"
+#include "interpose/ops/descriptor_hints.h"
+#include "interpose/ops/ops.h"
+
+namespace ramie::ops {
+namespace {
+
+void forget(int fd) {
+  event::forget(fd);
+  descriptor_hints.clear(fd);
+}
+
+// The first of our own descriptors in first..last, or -1.
+int next_of_ours(unsigned first, unsigned last) {
+  constexpr unsigned kMostDescriptors = 1U << 20;  // the kernel's default for fs.nr_open
+  for (unsigned fd = first; fd <= last && fd < kMostDescriptors; ++fd) {
+    if (event::is_ours(static_cast<int>(fd))) {
+      return static_cast<int>(fd);
+    }
+  }
+  return -1;
+}
+
+// `to` becomes another name of `from`.
+long replace(long number, int from, int to, long flags) {
+  if (event::is_ours(from) || event::is_ours(to)) {
+    return -EBADF;
+  }
+  // A call that fails leaves `to` as it is, and whoever waits for it.
+  if (from != to && !sys::failed(sys::call(SYS_fcntl, from, F_GETFD))) {
+    forget(to);
+  }
+  return sys::call(number, from, to, flags);
+}
+
+}  // namespace
+
+long close(const long* a) {
+  int fd = static_cast<int>(a[0]);
+  if (event::is_ours(fd)) {
+    return -EBADF;
+  }
+  forget(fd);
+  return sys::call(SYS_close, fd);
+}
+
+long dup2(const long* a) {
+  return replace(SYS_dup2, static_cast<int>(a[0]), static_cast<int>(a[1]), 0);
+}
+
+long dup3(const long* a) {
+  return replace(SYS_dup3, static_cast<int>(a[0]), static_cast<int>(a[1]), a[2]);
+}
+
+// Closes the parts between our own descriptors.  Setting close-on-exec on ours changes nothing.
+long close_range(const long* a) {
+  auto first = static_cast<unsigned>(a[0]);
+  auto last = static_cast<unsigned>(a[1]);
+  if (first > last || (a[2] & CLOSE_RANGE_CLOEXEC) != 0) {
+    return sys::call(SYS_close_range, first, last, a[2]);
+  }
+  event::forget_range(first, last);
+  descriptor_hints.clear_range(first, last);
+  for (;;) {
+    int own = next_of_ours(first, last);
+    if (own < 0) {
+      return sys::call(SYS_close_range, first, last, a[2]);
+    }
+    auto kept = static_cast<unsigned>(own);
+    long result = kept > first ? sys::call(SYS_close_range, first, kept - 1, a[2]) : 0;
+    if (sys::failed(result) || kept == last) {
+      return result;
+    }
+    first = kept + 1;
+  }
+}
+
+}  // namespace ramie::ops

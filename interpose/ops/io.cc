@@ -1,0 +1,130 @@
+// read, write and their vector forms: tries and waits in turn, until there is something to return.
+#include <limits.h>
+#include <linux/fs.h>
+
+#include "base/sys.h"
+#include "interpose/ops/iov_cursor.h"
+#include "interpose/ops/ops.h"
+#include "interpose/ops/stream.h"
+#include "interpose/ops/transfer.h"
+#include "interpose/ops/wait.h"
+
+namespace ramie::ops {
+namespace {
+
+Limit limit_of(const Transfer& t, Way way) {
+  if (way != Way::socket) {
+    return Limit::none;
+  }
+  return t.reads() ? Limit::receive : Limit::send;
+}
+
+// A first result that isn't -EAGAIN, or the result of the call.
+long begin(const Transfer& t, Way& way) {
+  long result = try_once(t, way);
+  if (result != -EAGAIN || way == Way::plain) {
+    return result;
+  }
+  Wait wait(t.fd, t.events(), limit_of(t, way));
+  do {
+    long end = wait.again();
+    if (end == -EPERM) {
+      return call_plainly(t);
+    }
+    if (end != 0) {
+      return end;
+    }
+    result = try_once(t, way);
+  } while (result == -EAGAIN);
+  return result;
+}
+
+// A blocking write to a pipe ends when all is written; `written` is what was so far.
+long finish_write(const Transfer& t, Way way, IovCursor& rest, long written) {
+  rest.advance(static_cast<size_t>(written));
+  Wait wait(t.fd, POLLOUT, Limit::none);
+  while (!rest.done()) {
+    iovec* window = rest.window();
+    Transfer next = {t.direction, t.fd,   window, static_cast<long>(rest.window_size()),
+                     true,        t.flags};
+    if (way == Way::fifo) {
+      next.count = 1;
+      next.is_vector = false;
+    }
+    long result = try_once(next, way);
+    if (result == -EAGAIN) {
+      if (wait.again() != 0) {
+        break;
+      }
+      continue;
+    }
+    if (result <= 0) {
+      break;
+    }
+    written += result;
+    rest.advance(static_cast<size_t>(result));
+  }
+  return written;
+}
+
+long transfer(const Transfer& t) {
+  Way way = descriptor_hints.get(t.fd, t.direction);
+  if (t.is_vector && (t.count <= 0 || t.count > IOV_MAX)) {
+    return call_plainly(t);
+  }
+  long result = begin(t, way);
+  if (t.reads() || result <= 0) {
+    return result;
+  }
+  // Others than these were written to by the plain call, which ends as it does natively.
+  IovCursor rest(t.iov, static_cast<size_t>(t.count));
+  switch (way) {
+    case Way::socket:
+      return finish_send(t.fd, rest, result, 0);
+    case Way::nowait:
+    case Way::fifo:
+      return finish_write(t, way, rest, result);
+    default:
+      return result;
+  }
+}
+
+long transfer_buffer(Direction direction, const long* a) {
+  iovec buffer = {reinterpret_cast<void*>(a[1]), static_cast<size_t>(a[2])};
+  // The kernel's own limit, MAX_RW_COUNT; beyond, sendto() and write() differ.
+  if (buffer.iov_len > (INT_MAX & ~4095UL)) {
+    buffer.iov_len = INT_MAX & ~4095UL;
+  }
+  Transfer t = {direction, static_cast<int>(a[0]), &buffer, 1, false, 0};
+  // Reading nothing never blocks and takes no datagram off a socket's queue.
+  return t.reads() && a[2] == 0 ? call_plainly(t) : transfer(t);
+}
+
+long transfer_vector(Direction direction, const long* a, long flags) {
+  return transfer(
+      {direction, static_cast<int>(a[0]), reinterpret_cast<const iovec*>(a[1]), a[2], true, flags});
+}
+
+// preadv2 and pwritev2: only at the "current position" (-1) do they take what can't seek.
+long transfer_at(Direction direction, long number, const long* a) {
+  if (a[3] != -1 || (a[5] & RWF_NOWAIT) != 0) {
+    return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+  }
+  return transfer_vector(direction, a, a[5]);
+}
+
+}  // namespace
+
+long read(const long* a) { return transfer_buffer(Direction::read, a); }
+
+long write(const long* a) { return transfer_buffer(Direction::write, a); }
+
+long readv(const long* a) { return transfer_vector(Direction::read, a, 0); }
+
+long writev(const long* a) { return transfer_vector(Direction::write, a, 0); }
+
+long preadv2(const long* a) { return transfer_at(Direction::read, SYS_preadv2, a); }
+
+long pwritev2(const long* a) { return transfer_at(Direction::write, SYS_pwritev2, a); }
+
+}  // namespace ramie::ops

@@ -1,0 +1,66 @@
+// What the blocking system calls mean on a fiber: the handlers of interpose/syscalls.def.
+//
+// Each takes the call's six arguments and answers as the kernel does (-errno), or sys::kRestart
+// when a signal interrupted it and the call may be restarted (man 7 signal).  Each tries without
+// blocking first, and parks the calling fiber where the call would block.  None changes a file
+// description, and none touches errno.  Only on a fiber.
+#pragma once
+
+namespace ramie::ops {
+
+// io.cc: man 2 read, readv
+long read(const long* a);
+long write(const long* a);
+long readv(const long* a);
+long writev(const long* a);
+long preadv2(const long* a);
+long pwritev2(const long* a);
+
+// splice.cc: man 2 sendfile, splice, tee, vmsplice
+long sendfile(const long* a);
+long splice(const long* a);
+long tee(const long* a);
+long vmsplice(const long* a);
+
+// receive.cc, send.cc, connect.cc: man 2 recv, send, recvmmsg, sendmmsg, accept, connect
+long recvfrom(const long* a);
+long recvmsg(const long* a);
+long recvmmsg(const long* a);
+long sendto(const long* a);
+long sendmsg(const long* a);
+long sendmmsg(const long* a);
+long accept(const long* a);
+long accept4(const long* a);
+long connect(const long* a);
+
+// poll.cc, select.cc, epoll.cc: man 2 poll, select, epoll_wait
+long poll(const long* a);
+long ppoll(const long* a);
+long select(const long* a);
+long pselect6(const long* a);
+long epoll_wait(const long* a);
+long epoll_pwait(const long* a);
+long epoll_pwait2(const long* a);
+
+// time.cc: man 2 nanosleep, clock_nanosleep, sched_yield, pause
+long nanosleep(const long* a);
+long clock_nanosleep(const long* a);
+long sched_yield(const long* a);
+long pause(const long* a);
+
+// process.cc: man 2 wait4, waitid
+long wait4(const long* a);
+long waitid(const long* a);
+
+// descriptor.cc: man 2 close, dup, close_range.  Before a descriptor's number means something else,
+// whoever waits for it is told, and what was known of it is forgotten.
+long close(const long* a);
+long dup2(const long* a);
+long dup3(const long* a);
+long close_range(const long* a);
+
+// lock.cc: man 2 flock, fcntl
+long flock(const long* a);
+long fcntl(const long* a);
+
+}  // namespace ramie::ops

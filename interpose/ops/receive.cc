@@ -1,0 +1,162 @@
+// recvfrom, recvmsg, recvmmsg.
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "base/sys.h"
+#include "interpose/ops/iov_cursor.h"
+#include "interpose/ops/ops.h"
+#include "interpose/ops/stream.h"
+#include "interpose/ops/user_memory.h"
+#include "interpose/ops/wait.h"
+
+namespace ramie::ops {
+namespace {
+
+// Calls try(), which must not block, until it has something to return.
+template <class Try>
+long receive(int fd, Try try_now) {
+  Wait wait(fd, POLLIN, Limit::receive);
+  for (;;) {
+    long result = try_now();
+    if (result != -EAGAIN) {
+      return result;
+    }
+    if (long end = wait.again(); end != 0) {
+      return end;
+    }
+  }
+}
+
+// MSG_PEEK with MSG_WAITALL: nothing is taken off, so each try starts at the beginning, and ends
+// when it sees all that was asked for or the stream's end.
+template <class Try>
+long peek_all(int fd, long size, Try try_now) {
+  Wait wait(fd, POLLIN, Limit::receive);
+  for (;;) {
+    long result = try_now();
+    if (result != -EAGAIN &&
+        (result <= 0 || result >= size || !can_wait_for_all(fd) || is_ready(fd, POLLRDHUP))) {
+      return result;
+    }
+    if (long end = wait.again(); end != 0) {
+      return result > 0 ? result : end;
+    }
+  }
+}
+
+size_t size_of(const msghdr& message) {
+  size_t size = 0;
+  for (size_t i = 0; i < message.msg_iovlen; ++i) {
+    size += message.msg_iov[i].iov_len;
+  }
+  return size;
+}
+
+int domain_of(int fd) {
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  (void)sys::call(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, sys::arg(&domain), sys::arg(&size));
+  return domain;
+}
+
+// Urgent data and error queues never wait, even on a blocking socket (man 2 recv); families without
+// an error queue ignore that flag.
+bool never_waits(int fd, long flags) {
+  if ((flags & (MSG_DONTWAIT | MSG_OOB)) != 0) {
+    return true;
+  }
+  int domain = (flags & MSG_ERRQUEUE) != 0 ? domain_of(fd) : AF_UNIX;
+  return domain != AF_UNIX && domain != AF_NETLINK;
+}
+
+}  // namespace
+
+long recvfrom(const long* a) {
+  int fd = static_cast<int>(a[0]);
+  if (never_waits(fd, a[3])) {
+    return sys::call(SYS_recvfrom, fd, a[1], a[2], a[3], a[4], a[5]);
+  }
+  auto try_now = [&] {
+    return sys::call(SYS_recvfrom, fd, a[1], a[2], a[3] | MSG_DONTWAIT, a[4], a[5]);
+  };
+  if ((a[3] & MSG_WAITALL) == 0) {
+    return receive(fd, try_now);
+  }
+  if ((a[3] & MSG_PEEK) != 0) {
+    return peek_all(fd, a[2], try_now);
+  }
+  long result = receive(fd, try_now);
+  if (result <= 0 || result >= a[2] || !can_wait_for_all(fd)) {
+    return result;
+  }
+  iovec buffer = {reinterpret_cast<void*>(a[1]), static_cast<size_t>(a[2])};
+  IovCursor rest(&buffer, 1);
+  return finish_receive(fd, rest, result, static_cast<int>(a[3]));
+}
+
+long recvmsg(const long* a) {
+  int fd = static_cast<int>(a[0]);
+  if (never_waits(fd, a[2])) {
+    return sys::call(SYS_recvmsg, fd, a[1], a[2]);
+  }
+  auto try_now = [&] { return sys::call(SYS_recvmsg, fd, a[1], a[2] | MSG_DONTWAIT); };
+  long result = receive(fd, try_now);
+  if ((a[2] & MSG_WAITALL) == 0 || result <= 0) {
+    return result;
+  }
+  // The kernel has read and written the header, so it can be read here.  What follows descriptors
+  // or credentials on a UNIX socket belongs to the next message.
+  const msghdr& message = *reinterpret_cast<const msghdr*>(a[1]);
+  size_t size = size_of(message);
+  if (static_cast<size_t>(result) >= size || !can_wait_for_all(fd) ||
+      (message.msg_controllen > 0 && domain_of(fd) == AF_UNIX)) {
+    return result;
+  }
+  if ((a[2] & MSG_PEEK) != 0) {
+    return peek_all(fd, static_cast<long>(size), try_now);
+  }
+  IovCursor rest(message.msg_iov, message.msg_iovlen);
+  return finish_receive(fd, rest, result, static_cast<int>(a[2]));
+}
+
+// The time-out is looked at after each message only, as in Linux (man 2 recvmmsg, BUGS); what is
+// left of it is stored.
+long recvmmsg(const long* a) {
+  int fd = static_cast<int>(a[0]);
+  auto* messages = reinterpret_cast<mmsghdr*>(a[1]);
+  long count = static_cast<unsigned>(a[2]);
+  long flags = a[3];
+  timespec timeout;
+  if (a[4] != 0 && !copy_in(timeout, a[4])) {
+    return -EFAULT;
+  }
+  if (count == 0 || never_waits(fd, flags) || (a[4] != 0 && !base::is_valid(timeout))) {
+    return sys::call(SYS_recvmmsg, fd, a[1], a[2], flags, a[4]);
+  }
+  base::Deadline deadline = a[4] == 0 ? base::Deadline::never()
+                                      : base::Deadline::after(base::now(), base::to_nanos(timeout));
+  long received = 0;
+  while (received < count) {
+    long result = receive(fd, [&] {
+      return sys::call(SYS_recvmmsg, fd, sys::arg(messages + received), count - received,
+                       flags | MSG_DONTWAIT);
+    });
+    if (result <= 0) {
+      received = received > 0 ? received : result;
+      break;
+    }
+    received += result;
+    if ((flags & MSG_WAITFORONE) != 0 || deadline.passed(base::now())) {
+      break;
+    }
+  }
+  if (a[4] != 0 && received > 0) {
+    int64_t left = std::max<int64_t>(deadline.nanos - base::now(), 0);
+    copy_out(a[4], deadline.is_never() ? timeout : base::to_timespec(left));
+  }
+  return received;
+}
+
+}  // namespace ramie::ops

@@ -1,0 +1,79 @@
+// sendfile, splice, tee, vmsplice.
+//
+// They know no way to be tried on a description that blocks: SPLICE_F_NONBLOCK speaks of pipes
+// only. So the fiber parks until both ends are ready, which is nearly all of the wait, and a helper
+// thread makes the call, for what it may still have to wait for.
+#include <fcntl.h>
+#include <poll.h>
+
+#include "base/sys.h"
+#include "event/offload.h"
+#include "interpose/ops/ops.h"
+#include "interpose/ops/wait.h"
+
+namespace ramie::ops {
+namespace {
+
+// 0: ready, or never will be for poll, which the call itself then finds.
+long await(int fd, short events) {
+  Wait wait(fd, events, Limit::none);
+  while (!is_ready(fd, events)) {
+    long end = wait.again();
+    if (end == -EPERM || end == -EAGAIN) {
+      return 0;
+    }
+    if (end != 0) {
+      return end;
+    }
+  }
+  return 0;
+}
+
+// Moves data from `in` to `out`, either of which may be -1 for "none".
+long move(long number, const long* a, int in, int out) {
+  if (in >= 0) {
+    if (long end = await(in, POLLIN); end != 0) {
+      return end;
+    }
+  }
+  if (out >= 0) {
+    if (long end = await(out, POLLOUT); end != 0) {
+      return end;
+    }
+  }
+  return event::offload(number, a);
+}
+
+}  // namespace
+
+long sendfile(const long* a) {
+  int out = static_cast<int>(a[0]);
+  if (is_non_blocking(out)) {
+    return sys::call(SYS_sendfile, a[0], a[1], a[2], a[3]);
+  }
+  return move(SYS_sendfile, a, static_cast<int>(a[1]), out);
+}
+
+long splice(const long* a) {
+  return move(SYS_splice, a, static_cast<int>(a[0]), static_cast<int>(a[2]));
+}
+
+long tee(const long* a) {
+  if ((a[3] & SPLICE_F_NONBLOCK) != 0) {
+    return sys::call(SYS_tee, a[0], a[1], a[2], a[3]);
+  }
+  return move(SYS_tee, a, static_cast<int>(a[0]), static_cast<int>(a[1]));
+}
+
+// The descriptor is a pipe's end: which one says whether memory is taken or filled.
+long vmsplice(const long* a) {
+  int fd = static_cast<int>(a[0]);
+  if ((a[3] & SPLICE_F_NONBLOCK) != 0) {
+    return sys::call(SYS_vmsplice, a[0], a[1], a[2], a[3]);
+  }
+  long flags = sys::call(SYS_fcntl, fd, F_GETFL);
+  bool writes = !sys::failed(flags) && (flags & O_ACCMODE) != O_RDONLY;
+  return move(SYS_vmsplice, a, writes ? -1 : fd, writes ? fd : -1);
+}
+
+}  // namespace ramie::ops

@@ -1,0 +1,81 @@
+#include "interpose/ops/wait.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "base/sys.h"
+#include "core/park.h"
+#include "event/reactor.h"
+
+namespace ramie::ops {
+
+base::Deadline socket_deadline(int fd, Limit limit) {
+  timeval timeout = {};
+  socklen_t size = sizeof timeout;
+  int option = limit == Limit::receive ? SO_RCVTIMEO : SO_SNDTIMEO;
+  long result = limit == Limit::none ? -ENOTSOCK
+                                     : sys::call(SYS_getsockopt, fd, SOL_SOCKET, option,
+                                                 sys::arg(&timeout), sys::arg(&size));
+  if (sys::failed(result) || (timeout.tv_sec == 0 && timeout.tv_usec == 0)) {
+    return base::Deadline::never();
+  }
+  return base::Deadline::after(base::now(),
+                               base::to_nanos({timeout.tv_sec, timeout.tv_usec * 1000}));
+}
+
+bool is_non_blocking(int fd) {
+  long flags = sys::call(SYS_fcntl, fd, F_GETFL);
+  return !sys::failed(flags) && (flags & O_NONBLOCK) != 0;
+}
+
+bool is_ready(int fd, short events) {
+  pollfd p = {fd, events, 0};
+  return sys::call(SYS_poll, sys::arg(&p), 1, 0) > 0;
+}
+
+long Wait::again() {
+  if (!begun_) {
+    begun_ = true;
+    if (is_non_blocking(fd_)) {
+      return -EAGAIN;
+    }
+    deadline_ = socket_deadline(fd_, limit_);
+  }
+  long result = limit_ == Limit::send ? wait_to_send() : event::wait_fd(fd_, events_, deadline_);
+  switch (result) {
+    case -ETIMEDOUT:
+      return -EAGAIN;
+    case -EINTR:
+      return deadline_.is_never() ? sys::kRestart : -EINTR;
+    default:
+      return result;
+  }
+}
+
+// A socket can refuse to send and be writable for poll all the same: a UNIX datagram socket whose
+// receiver's queue is full and to which it isn't connected, or TCP when the system is short of
+// memory.  No event ever ends that, so such a wait is a short sleep.  For a connected UNIX datagram
+// socket poll has a second use: only poll asks the receiver to report when it has room.
+long Wait::wait_to_send() {
+  if (!is_ready(fd_, events_)) {
+    refused_while_ready_ = false;
+    return event::wait_fd(fd_, events_, deadline_);
+  }
+  if (!refused_while_ready_) {
+    refused_while_ready_ = true;
+    return 0;
+  }
+  constexpr int64_t kPause = 1'000'000;
+  base::Deadline pause_end = base::Deadline::after(base::now(), kPause);
+  if (deadline_ <= pause_end) {
+    pause_end = deadline_;
+  }
+  if (core::sleep_until(pause_end) == core::Wake::interrupted) {
+    return -EINTR;
+  }
+  return deadline_.passed(base::now()) ? -ETIMEDOUT : 0;
+}
+
+}  // namespace ramie::ops

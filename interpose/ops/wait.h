@@ -1,0 +1,54 @@
+// What an operation does after it has tried without blocking and got EAGAIN: find out whether the
+// program wants to wait at all, and for how long, and park until another try is worth while.
+//
+//     Wait wait(fd, POLLIN, Limit::receive);
+//     for (;;) {
+//       long result = <the call, not blocking>;
+//       if (result != -EAGAIN) return result;
+//       if (long end = wait.again()) return end;
+//     }
+#pragma once
+
+#include "base/deadline.h"
+
+namespace ramie::ops {
+
+// Which of a socket's time-outs (man 7 socket, SO_RCVTIMEO and SO_SNDTIMEO) limits the wait.
+enum class Limit { none, receive, send };
+
+// When a call that starts to wait on the socket now has to give up; never() without a time-out, and
+// for a descriptor that isn't a socket.
+[[nodiscard]] base::Deadline socket_deadline(int fd, Limit limit);
+
+// Whether the program made the open file description non-blocking (man 2 fcntl, O_NONBLOCK).
+[[nodiscard]] bool is_non_blocking(int fd);
+
+// Whether poll(2) reports one of the events, an error or a hang-up right now.  Never blocks.
+[[nodiscard]] bool is_ready(int fd, short events);
+
+// Of the calling fiber, for the length of one call.
+class Wait {
+ public:
+  // events: POLLIN or POLLOUT.
+  Wait(int fd, short events, Limit limit) : fd_(fd), events_(events), limit_(limit) {}
+
+  // Parks until the call should be tried again (0).  Anything else is the call's result, unless it
+  // has made progress already:
+  //   -EAGAIN          the program made the description non-blocking, or the time-out is over
+  //   -EINTR, kRestart a signal is to be handled; -EINTR where a time-out was set (man 7 signal)
+  //   -EBADF           closed meanwhile
+  //   -EPERM           can't be waited for: never blocks (a regular file), so call it plainly
+  [[nodiscard]] long again();
+
+ private:
+  [[nodiscard]] long wait_to_send();
+
+  int fd_;
+  short events_;
+  Limit limit_;
+  bool begun_ = false;
+  bool refused_while_ready_ = false;
+  base::Deadline deadline_;
+};
+
+}  // namespace ramie::ops

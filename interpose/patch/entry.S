@@ -1,0 +1,179 @@
+// Where all trampolines meet.  See entry.h for the contract and trampoline.h for the caller's side:
+//
+//     lea   -128(%rsp), %rsp        // leave the red zone alone
+//     call  *entry
+//  R: nopl  (syscall + 2 - R)(%rax) // carries the site's address
+//     jmp   1f                      // these two only in trampolines of the "any" entries
+//     syscall
+//  1: ...
+//
+// The kernel keeps all registers but rax, rcx and r11, so those are all that is used before the
+// others are saved.  It keeps the flags too.  Nothing on the way to the raw call changes them (lea,
+// movzx and jrcxz do not, nor does `ret $128`, which also drops the red zone), so saving them is left
+// to the way into C++: pushfq and popfq, 5 ns, also bring back a direction flag.
+//
+// Vector state.  Code outside of libc arrives through function calls, across which every vector
+// register is dead.  Code inside of libc makes system calls from inline assembler, across which the
+// compiler may keep values in xmm registers, so all sixteen are saved (3 ns; fxsave and fxrstor would
+// be 78).  An x87 value can live across the call only in a function that uses x87 instructions, as
+// the x87 stack is empty at every call and return; wider vector registers only in objects compiled
+// for them.  Such sites have the "wide" entries.  MXCSR and the x87 control word belong to the fiber
+// and are kept by its switch.
+//
+// Unwinding.  The entry's frame is described as if the site itself had called it: the frame's CFA is
+// the stack pointer at the site, and the return address is computed from the nopl behind R.  So a
+// C++ exception, a thread's cancellation and a debugger pass from here into libc's function, and
+// trampolines need no description of their own.
+
+#define PC_AFTER_SYSCALL                                                                  \
+  .cfi_escape 0x16, 0x10, 16, /* rip is the value of: */                                  \
+      0x08, 136, 0x1c, 0x06,  /*   R, which stands at CFA - 136 */                        \
+      0x12, 0x33, 0x22,       /*   dup, R + 3: the nopl's displacement */                 \
+      0x94, 4, 0x08, 32, 0x24, 0x08, 32, 0x26, /* 4 bytes, sign-extended by two shifts */ \
+      0x22                    /*   R + displacement */
+
+#define SYSCALL_RT_SIGRETURN 15
+#define SYSCALL_CLONE 56
+#define SYSCALL_VFORK 58
+#define SYSCALL_CLONE3 435
+
+// From R to the raw syscall in a trampoline of the "any" entries: nopl (7), jmp (2).
+#define RAW_FROM_R 9
+
+// What xsave needs for x87 to AVX-512, and where its header is.
+#define WIDE_AREA 2688
+#define WIDE_HEADER 512
+
+// Jumps to \to if eax is \number, by way of rcx and without touching the flags.
+.macro jump_if_number number, to
+  lea -\number(%rax), %ecx
+  jrcxz \to
+.endm
+
+.macro xmm_each instruction_to_memory:req
+  .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    .if \instruction_to_memory
+      movaps %xmm\n, (16 * \n)(%rsp)
+    .else
+      movaps (16 * \n)(%rsp), %xmm\n
+    .endif
+  .endr
+.endm
+
+.macro save_wide
+  sub $WIDE_AREA, %rsp
+  and $-64, %rsp
+  mov ramie_patch_state_mask(%rip), %eax
+  test %eax, %eax
+  jz 3f
+  xor %edx, %edx
+  // xsave leaves most of its header as it was, and xrstor insists on zeros there.
+  .irp n, 0, 8, 16, 24, 32, 40, 48, 56
+    movq $0, (WIDE_HEADER + \n)(%rsp)
+  .endr
+  xsave64 (%rsp)
+  jmp 4f
+3:
+  fxsave64 (%rsp)
+4:
+.endm
+
+// Keeps the result, which is in rax, by way of rdi.
+.macro restore_wide
+  mov %rax, %rdi
+  mov ramie_patch_state_mask(%rip), %eax
+  test %eax, %eax
+  jz 5f
+  xor %edx, %edx
+  xrstor64 (%rsp)
+  jmp 6f
+5:
+  fxrstor64 (%rsp)
+6:
+  mov %rdi, %rax
+.endm
+
+.macro define_entry name, any, wide
+  .globl \name
+  .hidden \name
+  .type \name, @function
+  .balign 64
+  .cfi_startproc
+  .cfi_def_cfa_offset 136
+  PC_AFTER_SYSCALL
+
+.if \any
+  // Out of the entry's frame and on to the trampoline's own syscall instruction, where the stack
+  // pointer is the site's: for calls that return on another stack, or into this one twice.
+.Lon_own_stack_\@:
+  pop %rcx
+  lea 128(%rsp), %rsp
+  lea RAW_FROM_R(%rcx), %rcx
+  jmp *%rcx
+.endif
+
+.Lraw_\@:
+.if \any
+  jump_if_number SYSCALL_CLONE3, .Lon_own_stack_\@
+.endif
+  syscall
+  ret $128
+
+\name:
+.if \any
+  jump_if_number SYSCALL_RT_SIGRETURN, .Lon_own_stack_\@
+  jump_if_number SYSCALL_CLONE, .Lon_own_stack_\@
+  jump_if_number SYSCALL_VFORK, .Lon_own_stack_\@
+.endif
+  movzbl ramie_patch_active(%rip), %ecx
+  jrcxz .Lraw_\@
+
+  pushfq
+  .cfi_adjust_cfa_offset 8
+  .irp register, rdi, rsi, rdx, r10, r8, r9, rbp
+    push %\register
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset \register, 0
+  .endr
+  mov %rsp, %rbp
+  .cfi_def_cfa_register rbp
+  lea 8(%rsp), %rsi
+  movslq %eax, %rdi
+.if \wide
+  save_wide
+.else
+  sub $256, %rsp
+  and $-16, %rsp
+  xmm_each 1
+.endif
+  cld
+  call ramie_syscall
+.if \wide
+  restore_wide
+.else
+  xmm_each 0
+.endif
+  mov %rbp, %rsp
+  .cfi_def_cfa_register rsp
+  .irp register, rbp, r9, r8, r10, rdx, rsi, rdi
+    pop %\register
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore \register
+  .endr
+  popfq
+  .cfi_adjust_cfa_offset -8
+  ret $128
+  .cfi_endproc
+  .size \name, . - \name
+.endm
+
+  .hidden ramie_syscall
+  .hidden ramie_patch_active
+  .hidden ramie_patch_state_mask
+  .text
+  define_entry ramie_patch_entry, 0, 0
+  define_entry ramie_patch_entry_wide, 0, 1
+  define_entry ramie_patch_entry_any, 1, 0
+  define_entry ramie_patch_entry_any_wide, 1, 1
+
+  .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,21 @@
+// libc's own functions, for the exported names that stand before them.
+//
+// Bound in a constructor, all at once: dlsym() takes locks and may allocate, which no call in the
+// middle of the program can afford.  Until then, and for a function that this libc doesn't have, a
+// pointer is null and the caller makes the system call itself: other constructors, allocators above
+// all, run before ours.
+#pragma once
+
+#include "interpose/types.h"
+
+namespace ramie::interpose {
+
+struct Real {
+#define REAL(returns, name, parameters) returns(*name) parameters = nullptr;
+#include "interpose/real.gen.h"
+#undef REAL
+};
+
+extern Real real;
+
+}  // namespace ramie::interpose
