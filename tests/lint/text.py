@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Checks what every text of the repository must keep to: size, no machine's paths, and that each
+source is named in a meson.build (one that is not would silently not be compiled).
+
+text.py SOURCE_ROOT
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+MAX_LINES = 400
+SOURCES = (".cc", ".c", ".h", ".S", ".py", ".sh")
+COMPILED = (".cc", ".c", ".S")
+# Spelt so that this file does not hold what it looks for.
+MACHINE_PATHS = re.compile(r"(?<![\w.$}])/(?:" + "|".join(("work", "root", "home")) + r")/\w")
+
+
+def files(root):
+    """Everything that git tracks or would track; without git, everything outside of build/."""
+    git = ["git", "-C", str(root), "ls-files", "-co", "--exclude-standard", "-z"]
+    listed = subprocess.run(git, capture_output=True, text=True, check=False)
+    if listed.returncode == 0:
+        return sorted(p for p in map(root.joinpath, filter(None, listed.stdout.split("\0"))) if p.is_file())
+    outside = (p for p in root.rglob("*") if p.is_file())
+    return sorted(p for p in outside if p.relative_to(root).parts[0] not in ("build", ".git"))
+
+
+def check_text(path, text):
+    lines = text.splitlines()
+    if path.suffix in SOURCES and len(lines) > MAX_LINES:
+        yield f"{path}: {len(lines)} lines, over {MAX_LINES}: this is more than one thing"
+    if text and not text.endswith("\n"):
+        yield f"{path}: the last line does not end"
+    for number, line in enumerate(lines, 1):
+        if MACHINE_PATHS.search(line):
+            yield f"{path}:{number}: a path of one machine"
+        if line != line.rstrip():
+            yield f"{path}:{number}: space at the end of the line"
+
+
+def check_listed(root, path):
+    """The nearest meson.build must name the file, with its suffix or (in a list of tests) without."""
+    if path.suffix not in COMPILED:
+        return
+    folder = path.parent
+    while not (root / folder / "meson.build").exists():
+        if folder == folder.parent:
+            return
+        folder = folder.parent
+    if folder == pathlib.Path("."):
+        return
+    text = (root / folder / "meson.build").read_text(encoding="utf-8")
+    name = path.relative_to(folder)
+    if not any(f"'{n}'" in text for n in (name.as_posix(), name.with_suffix("").as_posix())):
+        yield f"{path}: not named in {folder}/meson.build"
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    problems = []
+    for file in files(root):
+        path = file.relative_to(root)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            problems.append(f"{path}: not a text file")
+            continue
+        problems += [*check_text(path, text), *check_listed(root, path)]
+    print("\n".join(problems) or "every file keeps to the rules")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

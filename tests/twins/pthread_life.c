@@ -1,0 +1,169 @@
+// The life of a thread: how it starts, what it is told about itself, and the ways in which it ends.
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "twin.h"
+
+static void* return_number(void* argument) { return as_pointer(as_number(argument) * 2); }
+
+static void many_in_a_row(void) {
+  long sum = 0;
+  for (long i = 0; i < 500; ++i) sum += as_number(finish(start(return_number, as_pointer(i))));
+  printf("sum %ld\n", sum);
+}
+
+static void* start_two(void* argument) {
+  const long depth = as_number(argument);
+  if (depth == 0) return as_pointer(1);
+  nap(1);
+  pthread_t left = start(start_two, as_pointer(depth - 1));
+  pthread_t right = start(start_two, as_pointer(depth - 1));
+  return as_pointer(as_number(finish(left)) + as_number(finish(right)));
+}
+
+static void started_by_threads(void) {
+  printf("leaves %ld\n", as_number(finish(start(start_two, as_pointer(5)))));
+}
+
+static void cleaned(void* text) { printf("cleaned up: %s\n", (const char*)text); }
+
+static void leave(void) {
+  pthread_cleanup_push(cleaned, "innermost");
+  nap(1);
+  pthread_exit(as_pointer(77));
+  pthread_cleanup_pop(1);
+}
+
+static void call_leave(void) {
+  pthread_cleanup_push(cleaned, "middle");
+  leave();
+  pthread_cleanup_pop(1);
+}
+
+static void* exit_deep(void* argument) {
+  pthread_cleanup_push(cleaned, "outermost");
+  call_leave();
+  pthread_cleanup_pop(1);
+  return argument;
+}
+
+static void exit_from_nested_frames(void) {
+  printf("result %ld\n", as_number(finish(start(exit_deep, NULL))));
+}
+
+static int detached_done;
+
+static void* count_detached(void* argument) {
+  nap(1);
+  __atomic_add_fetch((int*)argument, 1, __ATOMIC_SEQ_CST);
+  return NULL;
+}
+
+static void detached(void) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  for (int i = 0; i < 20; ++i) {
+    if (i % 2) {
+      CHECK(pthread_detach(start(count_detached, &detached_done)) == 0);
+    } else {
+      MUST(pthread_create(&thread, &attributes, count_detached, &detached_done) == 0);
+    }
+  }
+  while (__atomic_load_n(&detached_done, __ATOMIC_SEQ_CST) < 20) nap(1);
+  printf("done %d\n", detached_done);
+}
+
+static void* nap_for(void* argument) {
+  nap((int)as_number(argument));
+  return as_pointer(9);
+}
+
+static void* wait_until_told(void* argument) {
+  while (!__atomic_load_n((int*)argument, __ATOMIC_SEQ_CST)) nap(1);
+  return as_pointer(9);
+}
+
+static void joins_with_limits(void) {
+  int told = 0;
+  void* result = NULL;
+  pthread_t thread = start(wait_until_told, &told);
+  printf("try: %s\n", error_name(pthread_tryjoin_np(thread, &result)));
+  long long before = now_ms();
+  struct timespec then = after_ms(CLOCK_REALTIME, 10);
+  printf("timed: %s\n", error_name(pthread_timedjoin_np(thread, &result, &then)));
+  then = after_ms(CLOCK_MONOTONIC, 10);
+  printf("clock: %s\n", error_name(pthread_clockjoin_np(thread, &result, CLOCK_MONOTONIC, &then)));
+  CHECK(now_ms() - before >= 18);
+  printf("self: %s\n", error_name(pthread_join(pthread_self(), NULL)));
+  __atomic_store_n(&told, 1, __ATOMIC_SEQ_CST);
+  then = after_ms(CLOCK_REALTIME, 20000);
+  printf("timed: %s", error_name(pthread_timedjoin_np(thread, &result, &then)));
+  printf(" %ld\n", as_number(result));
+  thread = start(nap_for, as_pointer(2));
+  pthread_detach(thread);
+  thread = start(nap_for, as_pointer(1));
+  int answer;
+  while ((answer = pthread_tryjoin_np(thread, &result)) == EBUSY) nap(1);
+  printf("tried: %s\n", error_name(answer));
+}
+
+static void* names_and_ids(void* argument) {
+  char name[32] = "";
+  const pid_t mine = (pid_t)syscall(SYS_gettid);
+  CHECK(mine == gettid());
+  CHECK(mine != getpid());
+  CHECK(pthread_setname_np(pthread_self(), (const char*)argument) == 0);
+  nap(3);
+  CHECK(gettid() == mine);
+  CHECK(pthread_getname_np(pthread_self(), name, sizeof name) == 0);
+  CHECK(strcmp(name, (const char*)argument) == 0);
+  CHECK(pthread_setname_np(pthread_self(), "a name that is too long") == ERANGE);
+  CHECK(pthread_kill(pthread_self(), 0) == 0);
+  return as_pointer(mine);
+}
+
+static void identity(void) {
+  static char names[8][16];
+  pthread_t threads[8];
+  long ids[8];
+  CHECK(gettid() == getpid());
+  for (int i = 0; i < 8; ++i) {
+    snprintf(names[i], sizeof names[i], "twin-%d", i);
+    threads[i] = start(names_and_ids, names[i]);
+  }
+  for (int i = 0; i < 8; ++i) CHECK(pthread_kill(threads[i], 0) == 0);
+  for (int i = 0; i < 8; ++i) ids[i] = as_number(finish(threads[i]));
+  for (int i = 0; i < 8; ++i)
+    for (int j = 0; j < i; ++j) CHECK(ids[i] != ids[j]);
+  printf("main is process: %d\n", gettid() == getpid());
+}
+
+static pthread_t main_thread;
+
+static void* outlive_main(void* argument) {
+  CHECK(pthread_join(main_thread, NULL) == 0);
+  printf("main has ended, %s goes on\n", (const char*)argument);
+  nap(2);
+  fflush(stdout);
+  return NULL;  // The last thread: the process ends with 0.
+}
+
+static void exit_of_main(void) {
+  main_thread = pthread_self();
+  pthread_detach(start(outlive_main, "the other"));
+  pthread_exit(NULL);
+}
+
+static const struct twin_case cases[] = {
+    {"many_in_a_row", THREADS, many_in_a_row},
+    {"started_by_threads", THREADS, started_by_threads},
+    {"exit_from_nested_frames", THREADS, exit_from_nested_frames},
+    {"detached", THREADS, detached},
+    {"joins_with_limits", THREADS, joins_with_limits},
+    {"identity", THREADS, identity},
+    {"exit_of_main", THREADS, exit_of_main},
+};
+
+TWIN_MAIN(cases)

@@ -1,0 +1,92 @@
+#include "base/config.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace ramie::base {
+namespace {
+
+// What one environment is understood as; `error` is empty if it is.
+struct Parsed {
+  Config config;
+  std::string error;
+};
+
+Parsed parse(std::vector<const char*> environment) {
+  environment.push_back(nullptr);
+  Parsed parsed;
+  char error[256] = "";
+  if (!parse_config(environment.data(), parsed.config, error, sizeof error)) {
+    parsed.error = error;
+  }
+  return parsed;
+}
+
+TEST(Config, WithoutVariablesEverythingHasItsDefault) {
+  Parsed parsed = parse({"PATH=/bin", "RAMIEX=1", "NOT_RAMIE_FS=nonsense"});
+  EXPECT_EQ(parsed.error, "");
+  EXPECT_EQ(parsed.config.carriers, 1U);
+  EXPECT_EQ(parsed.config.fs, FsChoice::automatic);
+  EXPECT_EQ(parsed.config.stack_size, 65536U);
+  EXPECT_EQ(parsed.config.guards, GuardChoice::automatic);
+  EXPECT_EQ(parsed.config.deadlock, DeadlockAction::off);
+  EXPECT_EQ(parsed.config.log, LogLevel::off);
+  EXPECT_TRUE(parsed.config.hosting);
+}
+
+TEST(Config, ReadsEachVariable) {
+  Parsed parsed =
+      parse({"RAMIE_CARRIERS=1", "RAMIE_FS=trap", "RAMIE_STACK_SIZE=128k", "RAMIE_GUARDS=mprotect",
+             "RAMIE_DEADLOCK=abort", "RAMIE_LOG=info", "RAMIE_HOSTING=off"});
+  EXPECT_EQ(parsed.error, "");
+  EXPECT_EQ(parsed.config.fs, FsChoice::trap);
+  EXPECT_EQ(parsed.config.stack_size, 131072U);
+  EXPECT_EQ(parsed.config.guards, GuardChoice::mprotect);
+  EXPECT_EQ(parsed.config.deadlock, DeadlockAction::abort);
+  EXPECT_EQ(parsed.config.log, LogLevel::info);
+  EXPECT_FALSE(parsed.config.hosting);
+}
+
+TEST(Config, SizesHaveSuffixes) {
+  EXPECT_EQ(parse({"RAMIE_STACK_SIZE=65537"}).config.stack_size, 65537U);
+  EXPECT_EQ(parse({"RAMIE_STACK_SIZE=2m"}).config.stack_size, 2U * 1024 * 1024);
+  EXPECT_EQ(parse({"RAMIE_STACK_SIZE=1024m"}).error, "");
+}
+
+TEST(Config, ABadValueIsOneLineThatSaysWhatIsAccepted) {
+  EXPECT_EQ(parse({"RAMIE_FS=magic"}).error,
+            "ramie: RAMIE_FS=magic is not understood; use auto, fsgsbase, trap or prctl");
+  for (const char* bad :
+       {"RAMIE_CARRIERS=2", "RAMIE_CARRIERS=", "RAMIE_FS=", "RAMIE_FS=Trap", "RAMIE_FS=trap ",
+        "RAMIE_STACK_SIZE=8k", "RAMIE_STACK_SIZE=1025m", "RAMIE_STACK_SIZE=64K",
+        "RAMIE_STACK_SIZE=-64k", "RAMIE_STACK_SIZE=k", "RAMIE_STACK_SIZE=0x10000",
+        "RAMIE_STACK_SIZE=99999999999999999999", "RAMIE_GUARDS=no", "RAMIE_DEADLOCK=1",
+        "RAMIE_LOG=verbose", "RAMIE_HOSTING=1"}) {
+    std::string error = parse({bad}).error;
+    EXPECT_NE(error.find(bad), std::string::npos) << error;
+    EXPECT_NE(error.find("; use "), std::string::npos) << error;
+    EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+  }
+}
+
+TEST(Config, AnErrorIsCutToItsRoom) {
+  const char* environment[] = {"RAMIE_LOG=loud", nullptr};
+  Config config;
+  char error[10];
+  EXPECT_FALSE(parse_config(environment, config, error, sizeof error));
+  EXPECT_STREQ(error, "ramie: RA");
+}
+
+TEST(ConfigDeathTest, ABadEnvironmentEndsTheProgramWithStatusTwo) {
+  EXPECT_EXIT(
+      {
+        setenv("RAMIE_LOG", "loud", 1);
+        (void)config();
+      },
+      ::testing::ExitedWithCode(2), "^ramie: RAMIE_LOG=loud is not understood; use [^\n]*\n$");
+}
+
+}  // namespace
+}  // namespace ramie::base

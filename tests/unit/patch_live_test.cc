@@ -1,0 +1,400 @@
+// libc at work after its system calls have been turned: every call arrives here, is counted and
+// goes on to the kernel.  Each test patches in a child process of its own.
+#include <dlfcn.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/select.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/sys.h"
+#include "interpose/patch/elf_object.h"
+#include "interpose/patch/patch.h"
+
+namespace {
+
+using ramie::patch::NumberSet;
+
+struct Frame {
+  long r9, r8, r10, rdx, rsi, rdi;
+};
+
+std::atomic<long> counts[NumberSet::kLimit];
+// Called for each system call where it is set.
+void (*observer)(long number);
+
+}  // namespace
+
+// The end of every patched site.  clone3 is refused, so that libc takes clone, which is not turned.
+extern "C" [[gnu::visibility("hidden")]] long ramie_syscall(long number, Frame* frame) {
+  if (number >= 0 && number < NumberSet::kLimit) counts[number].fetch_add(1);
+  if (observer != nullptr) observer(number);
+  if (number == SYS_clone3) return -ENOSYS;
+  return ramie::sys::call(number, frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8,
+                          frame->r9);
+}
+
+namespace ramie::patch {
+namespace {
+
+constexpr const char* kObjects[] = {"libc.so.6", "libgomp.so.1"};
+
+Options everything() {
+  Options options;
+  options.wanted = NumberSet::all();
+  options.required = required_for_hosting();
+  options.objects = kObjects;
+  return options;
+}
+
+// In a child, a failed expectation is a line and a bad exit.
+void expect(bool condition, const char* what) {
+  if (condition) return;
+  std::fprintf(stderr, "child: not true: %s (errno %d)\n", what, errno);
+  std::_Exit(1);
+}
+#define CHILD_EXPECT(condition) expect((condition), #condition)
+
+// Runs `body` in a child that has patched itself.
+void run_patched(bool active, void (*body)()) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const Report report = apply(everything());
+    if (!report.ok) {
+      std::fprintf(stderr, "%s\n", std::string(report.reason.view()).c_str());
+      std::_Exit(2);
+    }
+    ramie_patch_active = active ? 1 : 0;
+    body();
+    std::_Exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+void use_files() {
+  char path[] = "/tmp/ramie_patch_XXXXXX";
+  const int fd = mkstemp(path);
+  CHILD_EXPECT(fd >= 0);
+  FILE* file = fdopen(fd, "w+");
+  for (int i = 0; i < 1000; ++i) std::fprintf(file, "line %d %.3f\n", i, i / 8.0);
+  std::rewind(file);
+  char line[64];
+  int lines = 0;
+  while (std::fgets(line, sizeof line, file) != nullptr) ++lines;
+  CHILD_EXPECT(lines == 1000);
+  CHILD_EXPECT(std::strcmp(line, "line 999 124.875\n") == 0);
+  std::fclose(file);
+  CHILD_EXPECT(unlink(path) == 0);
+  CHILD_EXPECT(open("/nonexistent/file", O_RDONLY) == -1 && errno == ENOENT);
+}
+
+void use_processes() {
+  const pid_t child = fork();
+  if (child == 0) _exit(getppid() > 1 ? 42 : 0);
+  int status = 0;
+  CHILD_EXPECT(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 42);
+
+  FILE* pipe = popen("echo out of a shell", "r");
+  char line[64] = "";
+  CHILD_EXPECT(std::fgets(line, sizeof line, pipe) != nullptr);
+  CHILD_EXPECT(std::strcmp(line, "out of a shell\n") == 0);
+  CHILD_EXPECT(pclose(pipe) == 0);
+  CHILD_EXPECT(WEXITSTATUS(std::system("exit 7")) == 7);
+
+  const pid_t vforked = vfork();
+  if (vforked == 0) _exit(3);
+  CHILD_EXPECT(waitpid(vforked, &status, 0) == vforked && WEXITSTATUS(status) == 3);
+}
+
+void use_resolver() {
+  addrinfo* found = nullptr;
+  CHILD_EXPECT(getaddrinfo("localhost", "80", nullptr, &found) == 0);
+  freeaddrinfo(found);
+}
+
+void use_waits() {
+  int ends[2];
+  CHILD_EXPECT(pipe(ends) == 0);
+  pollfd waiting{ends[0], POLLIN, 0};
+  CHILD_EXPECT(poll(&waiting, 1, 5) == 0);
+  CHILD_EXPECT(write(ends[1], "x", 1) == 1);
+  CHILD_EXPECT(poll(&waiting, 1, -1) == 1);
+  fd_set set;
+  FD_ZERO(&set);
+  FD_SET(ends[0], &set);
+  timeval limit{1, 0};
+  CHILD_EXPECT(select(ends[0] + 1, &set, nullptr, nullptr, &limit) == 1);
+  char byte;
+  CHILD_EXPECT(read(ends[0], &byte, 1) == 1 && byte == 'x');
+  close(ends[0]);
+  close(ends[1]);
+  timespec nap{0, 1'000'000};
+  CHILD_EXPECT(nanosleep(&nap, nullptr) == 0);
+}
+
+// A read that a handler interrupts fails with EINTR, or goes on under SA_RESTART.
+void use_signals() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  int ends[2];
+  CHILD_EXPECT(pipe(ends) == 0);
+  sigaction(SIGALRM, &action, nullptr);
+  ualarm(10'000, 0);
+  char byte;
+  CHILD_EXPECT(read(ends[0], &byte, 1) == -1 && errno == EINTR);
+
+  static int write_end;
+  write_end = ends[1];
+  action.sa_handler = [](int) { (void)!write(write_end, "y", 1); };
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGALRM, &action, nullptr);
+  ualarm(10'000, 0);
+  CHILD_EXPECT(read(ends[0], &byte, 1) == 1 && byte == 'y');
+}
+
+void use_threads() {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int turn = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < 50; ++round) {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return turn % 4 == i; });
+        ++turn;
+        changed.notify_all();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHILD_EXPECT(turn == 200);
+}
+
+void use_memory() {
+  std::vector<void*> blocks;
+  for (std::size_t size = 1; size < (64u << 20); size *= 3) blocks.push_back(std::malloc(size));
+  for (void* block : blocks) CHILD_EXPECT(block != nullptr);
+  for (void* block : blocks) std::free(block);
+}
+
+void use_libc() {
+  use_files();
+  use_processes();
+  use_resolver();
+  use_waits();
+  use_signals();
+  use_memory();
+  use_threads();
+  CHILD_EXPECT(syscall(SYS_getpid) == getpid());
+  CHILD_EXPECT(syscall(SYS_fcntl, -1, F_GETFD) == -1 && errno == EBADF);
+}
+
+TEST(PatchedLibc, WorksAndSendsItsCallsHere) {
+  run_patched(true, [] {
+    use_libc();
+    for (const long number : {SYS_read, SYS_write, SYS_futex, SYS_poll, SYS_pselect6, SYS_wait4,
+                              SYS_clone, SYS_clone3, SYS_clock_nanosleep, SYS_getpid, SYS_mmap}) {
+      if (counts[number] == 0) std::fprintf(stderr, "child: system call %ld\n", number);
+      CHILD_EXPECT(counts[number] > 0);
+    }
+    CHILD_EXPECT(counts[SYS_exit] == 4);
+    CHILD_EXPECT(counts[SYS_vfork] == 0 && counts[SYS_rt_sigreturn] == 0);
+  });
+}
+
+TEST(PatchedLibc, WorksWhileInactiveAndSendsNothing) {
+  run_patched(false, [] {
+    use_libc();
+    // clone3 is made on the site's own stack, so threads start by it as ever.
+    for (const auto& count : counts) CHILD_EXPECT(count == 0);
+  });
+}
+
+TEST(PatchedLibc, CancellationRunsDestructors) {
+  run_patched(true, [] {
+    static std::atomic<int> destroyed{0};
+    static int ends[2];
+    CHILD_EXPECT(pipe(ends) == 0);
+    struct Witness {
+      ~Witness() { ++destroyed; }
+    };
+    std::atomic<bool> reading{false};
+    std::thread thread([&] {
+      Witness witness;
+      reading = true;
+      char byte;
+      (void)!read(ends[0], &byte, 1);
+    });
+    while (!reading) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    pthread_cancel(thread.native_handle());
+    thread.join();
+    CHILD_EXPECT(destroyed == 1);
+  });
+}
+
+// Names of the functions on the stack, innermost first, taken inside of a system call.
+std::vector<std::string> stack_at_nanosleep;
+
+TEST(PatchedLibc, TheStackCanBeWalkedFromInsideACall) {
+  run_patched(true, [] {
+    observer = [](long number) {
+      if (number != SYS_clock_nanosleep) return;
+      observer = nullptr;
+      void* frames[16];
+      const int depth = backtrace(frames, 16);
+      for (int i = 0; i < depth; ++i) {
+        Dl_info info;
+        const bool known = dladdr(frames[i], &info) != 0 && info.dli_sname != nullptr;
+        stack_at_nanosleep.push_back(known ? info.dli_sname : "");
+      }
+    };
+    const timespec nap{0, 1000};
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, nullptr);
+    bool found = false;
+    for (const std::string& name : stack_at_nanosleep) {
+      found |= name.find("clock_nanosleep") != std::string::npos;
+    }
+    CHILD_EXPECT(found);
+    CHILD_EXPECT(stack_at_nanosleep.size() >= 4);
+  });
+}
+
+TEST(PatchedLibc, AnExceptionPassesThroughACall) {
+  run_patched(true, [] {
+    observer = [](long number) {
+      if (number == SYS_read) throw std::runtime_error("from below libc");
+    };
+    bool caught = false;
+    try {
+      (void)!read(-1, nullptr, 0);
+    } catch (const std::runtime_error&) {
+      caught = true;
+    }
+    CHILD_EXPECT(caught);
+  });
+}
+
+TEST(Apply, ReportsWhatItDid) {
+  run_patched(true, [] {
+    ramie_patch_active = 0;
+    // Nothing is left to be found but what was refused.
+    const Report again = apply(everything());
+    CHILD_EXPECT(!again.ok);
+    CHILD_EXPECT(again.patched == 0 && again.required_missing.contains(SYS_futex));
+    CHILD_EXPECT(again.found == again.refused);
+    use_waits();
+  });
+}
+
+TEST(Apply, ADryRunChangesNothing) {
+  ElfObject libc;
+  ASSERT_TRUE(libc.open("libc.so.6"));
+  const std::vector<std::uint8_t> before(libc.text().begin, libc.text().end);
+  Options options = everything();
+  options.dry_run = true;
+  Report report = apply(options);
+  EXPECT_TRUE(report.ok);
+  EXPECT_EQ(report.found, report.patched + report.refused + report.forwarded);
+  EXPECT_GT(report.patched, 300u);
+  std::size_t refused = 0;
+  report.for_each_refused([&](const ObjectSites&, const Site& site) {
+    ++refused;
+    EXPECT_NE(site.refusal, Refusal::kNone);
+  });
+  EXPECT_EQ(refused, report.refused);
+  EXPECT_EQ(std::memcmp(before.data(), libc.text().begin, before.size()), 0);
+  release(report);
+}
+
+TEST(Apply, LeavesCallsAloneThatNobodyWants) {
+  Options options = everything();
+  options.dry_run = true;
+  options.wanted = required_for_hosting();
+  Report report = apply(options);
+  EXPECT_TRUE(report.ok);
+  EXPECT_GT(report.forwarded, 300u);
+  EXPECT_LT(report.patched, 200u);
+  release(report);
+}
+
+TEST(Apply, AMissingRequiredCallIsNamed) {
+  Options options = everything();
+  options.dry_run = true;
+  options.required.add(SYS_vfork);
+  Report report = apply(options);
+  EXPECT_FALSE(report.ok);
+  EXPECT_TRUE(report.required_missing.contains(SYS_vfork));
+  EXPECT_NE(report.reason.view().find("58"), std::string_view::npos);
+  release(report);
+}
+
+TEST(Apply, AnObjectThatIsNotLoadedIsNamed) {
+  constexpr const char* kNone[] = {"libnowhere.so.9"};
+  Options options = everything();
+  options.objects = kNone;
+  const Report report = apply(options);
+  EXPECT_FALSE(report.ok);
+  EXPECT_NE(report.reason.view().find("libnowhere.so.9"), std::string_view::npos);
+}
+
+std::size_t mapping_count() {
+  FILE* maps = std::fopen("/proc/self/maps", "r");
+  std::size_t lines = 0;
+  for (int c; (c = std::getc(maps)) != EOF;) lines += c == '\n';
+  std::fclose(maps);
+  return lines;
+}
+
+TEST(Apply, WhereTextMayNotBeWrittenNothingIsTouched) {
+  constexpr int kSetMdwe = 65;  // PR_SET_MDWE
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (prctl(kSetMdwe, 1L, 0L, 0L, 0L) != 0) std::_Exit(77);
+    ElfObject libc;
+    CHILD_EXPECT(libc.open("libc.so.6"));
+    const std::vector<std::uint8_t> before(libc.text().begin, libc.text().end);
+    const std::size_t mappings = mapping_count();
+    Report report = apply(everything());
+    release(report);
+    CHILD_EXPECT(!report.ok);
+    CHILD_EXPECT(report.reason.view().find("refuses") != std::string_view::npos);
+    CHILD_EXPECT(std::memcmp(before.data(), libc.text().begin, before.size()) == 0);
+    CHILD_EXPECT(mapping_count() == mappings);
+    use_waits();
+    std::_Exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "this kernel has no PR_SET_MDWE";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+}  // namespace
+}  // namespace ramie::patch
