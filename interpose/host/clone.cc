@@ -122,6 +122,7 @@ long exit_thread(const long* a) {
     write_stats();
     return sys::call(SYS_exit_group, a[0]);
   }
+  release_robust_locks(*thread);
   core::exit_current({bury, thread});
 }
 

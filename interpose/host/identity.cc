@@ -56,11 +56,6 @@ long set_tid_address(const long* a) {
   return thread->tid;
 }
 
-// Robust mutexes are not cleaned up after a hosted thread yet (docs/limits.md).
-long set_robust_list(const long*) {
-  return 0;
-}
-
 // The kernel would fill in the area of the carrier's own thread.  What restartable sequences need
 // here is only to know that they are not available: cpu_id = RSEQ_CPU_ID_REGISTRATION_FAILED.
 long rseq(const long* a) {

@@ -25,6 +25,11 @@ constexpr uint64_t kInternal = signal_bit(32) | signal_bit(33);
 constinit SignalAction actions[kSignals + 1];
 constinit base::Lock actions_lock;
 
+// A signal for the process that arrived while another thread ran, with what came along with it, until
+// the first thread takes it.  Written with all signals blocked.
+constinit siginfo_t first_infos[kSignals + 1];
+constexpr int kFirstRealTime = 32;
+
 // A signal is kept back for a fiber that hasn't taken it yet, so the idle carrier must not let it in.
 constinit bool kept_back = false;
 
@@ -47,6 +52,23 @@ void put_off(core::Carrier& carrier, int signal, const siginfo_t& info, ucontext
   sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), sys::gettid(), signal, sys::arg(&info));
   carrier.kernel_mask = blockable(kAll);
   core::set_context_mask(context, carrier.kernel_mask);
+}
+
+// The kernel gives a signal that is meant for the process to its first thread, if that one doesn't
+// block it; programs rely on it (python's main thread wakes up for Ctrl-C).  True: it will get this
+// one.  Real-time signals queue up, and stay with the thread at which they arrived.
+bool leave_to_first_thread(const core::Fiber& running, int signal, const siginfo_t& info) {
+  Thread* first = first_thread();
+  if (first == nullptr || first->fiber == &running || signal >= kFirstRealTime ||
+      info.si_code == SI_TKILL || (first->blocked & signal_bit(signal)) != 0 ||
+      first->fiber->reason.kind == core::WaitKind::exited) {
+    return false;
+  }
+  first_infos[signal] = info;
+  first->pending.fetch_or(signal_bit(signal), std::memory_order_relaxed);
+  first->fiber->signal_pending.store(true, std::memory_order_release);
+  core::interrupt(*first->fiber);
+  return true;
 }
 
 void call_in_place(const SignalAction& action, int signal, siginfo_t* info, ucontext_t& context) {
@@ -146,7 +168,7 @@ void handle(int signal, siginfo_t* info, void* raw_context) {
     return;
   }
   SignalAction action = actions[signal];
-  if (action.has_handler()) {
+  if (action.has_handler() && !leave_to_first_thread(*fiber, signal, *info)) {
     run_on_fiber(*fiber, thread, signal, *info, context, action);
   }
 }
@@ -163,7 +185,13 @@ void deliver_own(core::Fiber& fiber, Thread& thread) {
     int signal = __builtin_ctzl(deliverable) + 1;
     thread.pending.fetch_and(~signal_bit(signal), std::memory_order_relaxed);
     // By way of the kernel, which delivers it before this returns.
-    sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal);
+    if (&thread == first_thread() && first_infos[signal].si_signo == signal) {
+      siginfo_t info = first_infos[signal];
+      first_infos[signal].si_signo = 0;
+      sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), sys::gettid(), signal, sys::arg(&info));
+    } else {
+      sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal);
+    }
     deliverable = thread.pending.load(std::memory_order_relaxed) & ~thread.blocked;
   }
 }

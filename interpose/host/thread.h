@@ -10,12 +10,15 @@
 #include "core/fiber.h"
 #include "core/signal_frame.h"
 
+struct robust_list_head;
+
 namespace ramie::host {
 
 struct Thread {
   core::Fiber* fiber = nullptr;  // `own` below, or for the first thread the carrier's
   int tid = 0;                   // virtual, but for the first thread, which keeps its own
   int* clear_child_tid = nullptr;
+  robust_list_head* robust_list = nullptr;  // of the first thread, the kernel has it
 
   // Signals (signal_state.h).  Written by the thread itself, `pending` by anybody.
   uint64_t blocked = 0;               // the mask as the program sees it
@@ -56,6 +59,9 @@ Thread* adopt_first_thread(core::Fiber& fiber);
 
 // Calls visit for each live thread but the first.
 void for_each_thread(void (*visit)(Thread& thread, void* argument), void* argument);
+
+// As the kernel does at the end of a thread: locks of its robust list become EOWNERDEAD's (robust.cc).
+void release_robust_locks(const Thread& thread);
 
 [[nodiscard]] uint64_t threads_created();
 

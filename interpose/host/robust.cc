@@ -1,0 +1,78 @@
+// Robust futexes (man 2 set_robust_list): what the kernel does when a thread dies with such locks
+// held, for threads of which the kernel knows nothing.
+#include <linux/futex.h>
+
+#include <cerrno>
+
+#include "base/sys.h"
+#include "interpose/host/futex.h"
+#include "interpose/host/handlers.h"
+#include "interpose/host/thread.h"
+
+namespace ramie::host {
+namespace {
+
+constexpr int kLimit = 2048;  // as in the kernel, against lists that bite their tail
+
+struct Entry {
+  robust_list* node;
+  bool is_pi;
+};
+
+// The lowest bit of a link says that it leads to a priority-inheriting lock.
+Entry follow(const robust_list* link) {
+  auto raw = reinterpret_cast<uintptr_t>(link);
+  return {reinterpret_cast<robust_list*>(raw & ~1UL), (raw & 1) != 0};
+}
+
+void mark_dead(const Thread& thread, const robust_list_head& head, Entry entry) {
+  auto* word = reinterpret_cast<uint32_t*>(reinterpret_cast<char*>(entry.node) + head.futex_offset);
+  uint32_t value = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+  while ((value & FUTEX_TID_MASK) == static_cast<uint32_t>(thread.tid)) {
+    uint32_t dead = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+    if (__atomic_compare_exchange_n(word, &value, dead, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_SEQ_CST)) {
+      if (!entry.is_pi && (value & FUTEX_WAITERS) != 0) {
+        // Both kinds of waiters: the process's own, and those of other processes.
+        wake_address(word, 1);
+        (void)sys::call(SYS_futex, sys::arg(word), FUTEX_WAKE, 1);
+      }
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+long set_robust_list(const long* a) {
+  Thread* thread = current_thread();
+  if (thread == nullptr || thread == first_thread()) {
+    return sys::call(SYS_set_robust_list, a[0], a[1]);
+  }
+  if (static_cast<size_t>(a[1]) != sizeof(robust_list_head)) {
+    return -EINVAL;
+  }
+  thread->robust_list = reinterpret_cast<robust_list_head*>(a[0]);
+  return 0;
+}
+
+void release_robust_locks(const Thread& thread) {
+  const robust_list_head* head = thread.robust_list;
+  if (head == nullptr) {
+    return;
+  }
+  Entry pending = follow(head->list_op_pending);
+  Entry entry = follow(head->list.next);
+  for (int i = 0; entry.node != &head->list && i < kLimit; ++i) {
+    Entry next = follow(entry.node->next);  // read before the lock may be taken and moved
+    if (entry.node != pending.node) {
+      mark_dead(thread, *head, entry);
+    }
+    entry = next;
+  }
+  if (pending.node != nullptr) {
+    mark_dead(thread, *head, pending);
+  }
+}
+
+}  // namespace ramie::host
