@@ -118,9 +118,11 @@ def main():
             wrong.append(f"{title}: {run.problem}")
         if ours and run.kernel_threads > MOST_KERNEL_THREADS:
             wrong.append(f"{title}: {run.kernel_threads} kernel threads")
-    # A native run that fails for want of kernel threads is this machine's limit, not our error.
-    if not runs["kernel"].problem and runs["ramie"].wall >= runs["kernel"].wall:
-        wrong.append("python3 under `ramie run` took longer than on kernel threads")
+    # Not a verdict: on a machine that is busy otherwise, it says more about that than about Ramie.
+    if not runs["kernel"].problem and not wrong:
+        wall = runs["kernel"].wall / runs["ramie"].wall
+        cpu = runs["kernel"].cpu / max(runs["ramie"].cpu, 0.01)
+        print(f"python3: kernel threads took {wall:.1f} times as long, and {cpu:.1f} times the CPU")
     for line in wrong:
         print(f"wrong: {line}", file=sys.stderr)
     sys.exit(1 if wrong else 0)

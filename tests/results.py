@@ -19,7 +19,7 @@ def cases(logs):
     """For each program, the pairs (case, has it failed) of those that ran."""
     found = {}
     for suite in xml.etree.ElementTree.parse(logs / "testlog.junit.xml").iter("testsuite"):
-        # meson calls these project.program.suite.
+        # meson calls these project.test.suite.
         parts = suite.get("name").split(".", 2)
         if len(parts) != 3:
             continue
@@ -38,9 +38,9 @@ def main():
         test = json.loads(line)
         if test["result"] in SKIPPED:
             continue
-        # meson writes `project:suite / name`.
+        ran = by_program.get(test["name"], [])
+        # Without the suite, which meson writes as `project:suite / name`.
         name = test["name"].rsplit(" / ", 1)[-1]
-        ran = by_program.get(name, [])
         good = test["result"] in PASSED
         for case, failed in ran:
             print("failed" if failed else "passed", f"{build.name}: {name}: {case}")

@@ -60,7 +60,8 @@ def layer_of(path, layers):
 
 def check_includes(path, lines):
     layer = layer_of(path, MAY_INCLUDE)
-    if layer is None:
+    # What runs the twins is not one of them.
+    if layer is None or (layer == "tests/twins" and path.endswith("_test.cc")):
         return
     for number, line in enumerate(lines, 1):
         match = INCLUDE.match(line)

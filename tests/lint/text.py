@@ -5,6 +5,7 @@ source is named in a meson.build (one that is not would silently not be compiled
 text.py SOURCE_ROOT
 """
 
+import os
 import pathlib
 import re
 import subprocess
@@ -40,26 +41,27 @@ def check_text(path, text):
             yield f"{path}:{number}: space at the end of the line"
 
 
-def check_listed(root, path):
-    """The nearest meson.build must name the file, with its suffix or (in a list of tests) without."""
+def builders(root):
+    """Each meson.build below the root, by its folder."""
+    return {b.parent.relative_to(root): b.read_text(encoding="utf-8")
+            for b in root.glob("*/**/meson.build") if "build" not in b.relative_to(root).parts[:1]}
+
+
+def check_listed(path, building):
+    """A meson.build in the file's folder, or above or beside it, must name the file relative to
+    itself, with its suffix or (in a list of tests) without."""
     if path.suffix not in COMPILED:
         return
-    folder = path.parent
-    while not (root / folder / "meson.build").exists():
-        if folder == folder.parent:
+    for folder, text in building.items():
+        name = pathlib.PurePath(os.path.relpath(path, folder))
+        if any(f"'{n}'" in text for n in (name.as_posix(), name.with_suffix("").as_posix())):
             return
-        folder = folder.parent
-    if folder == pathlib.Path("."):
-        return
-    text = (root / folder / "meson.build").read_text(encoding="utf-8")
-    name = path.relative_to(folder)
-    if not any(f"'{n}'" in text for n in (name.as_posix(), name.with_suffix("").as_posix())):
-        yield f"{path}: not named in {folder}/meson.build"
+    yield f"{path}: not named in any meson.build"
 
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    problems = []
+    problems, building = [], builders(root)
     for file in files(root):
         path = file.relative_to(root)
         try:
@@ -67,7 +69,7 @@ def main():
         except UnicodeDecodeError:
             problems.append(f"{path}: not a text file")
             continue
-        problems += [*check_text(path, text), *check_listed(root, path)]
+        problems += [*check_text(path, text), *check_listed(path, building)]
     print("\n".join(problems) or "every file keeps to the rules")
     return 1 if problems else 0
 

@@ -1,5 +1,5 @@
-// Light fibers for unit tests below the public API: spawn() starts one on the calling kernel thread,
-// join() runs them all to their end.
+// Light fibers for unit tests below the public API: spawn() starts one on the calling kernel
+// thread, join() runs them all to their end.
 #pragma once
 
 #include <functional>
@@ -50,7 +50,8 @@ class FiberGroup {
     if (--group->alive_ == 0 && group->joiner_.fiber != nullptr) {
       (void)core::unpark(group->joiner_);
     }
-    core::exit_current({[](void* fiber) { core::release(*static_cast<core::Fiber*>(fiber)); }, &self});
+    core::exit_current(
+        {[](void* fiber) { core::release(*static_cast<core::Fiber*>(fiber)); }, &self});
   }
 
   int alive_ = 0;

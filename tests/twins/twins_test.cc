@@ -8,6 +8,9 @@
 #include <cstdio>
 #include <exception>
 #include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "support/twin_pair.h"
 
@@ -26,7 +29,7 @@ constexpr const char* kPrograms[] = {
     "pthread_stacks", "pthread_locks",  "pthread_waits",   "pthread_cancel",   "pthread_robust",
     "c11_threads",    "cxx_exceptions", "cxx_concurrency", "cxx_thread_local", "rust_threads",
     "pipes",          "descriptors",    "stream_sockets",  "connections",      "datagrams",
-    "polling",        "epolling",       "child_waits",     "child_starts",
+    "polling",        "epolling",       "child_waits",     "child_starts",     "signals",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync"};
@@ -49,8 +52,8 @@ void register_absent(const std::string& suite, const std::string& reason) {
 // The cases are asked for natively, so that a shim that fails cannot hide any.
 void register_program(const std::string& name) {
   const std::string path = setting("TWIN_BIN_DIR") + "/" + name;
-  if (access(path.c_str(), X_OK) != 0) {
-    register_absent(name, name + " was not built: no compiler for it");
+  if (name.starts_with("rust_") && access(path.c_str(), X_OK) != 0) {
+    register_absent(name, "not built, for want of rustc");
     return;
   }
   const Outcome listed = run_program(Program{{path, "--list"}, {}, {}});
@@ -65,15 +68,24 @@ void register_program(const std::string& name) {
   }
 }
 
-void register_script(const std::string& name) {
-  const std::string interpreter = setting("TWIN_PYTHON");
-  if (access(interpreter.c_str(), X_OK) != 0) {
-    register_absent(name, interpreter + " is not there");
-    return;
+// Each interpreter with the ending of its tests' names: TWIN_PYTHON, and any newer one in PATH.
+std::vector<std::pair<std::string, std::string>> interpreters() {
+  std::vector<std::pair<std::string, std::string>> found{{setting("TWIN_PYTHON"), ""}};
+  for (const char* version : {"3.12", "3.13", "3.14"}) {
+    const std::string name = std::string("python") + version;
+    const Outcome asked =
+        run_program(Program{{name, "-c", "import sys; print(sys.executable, end='')"}, {}, {}});
+    if (asked.ended_well()) found.emplace_back(asked.output, std::string("_") + version);
   }
+  return found;
+}
+
+void register_script(const std::string& script, const std::string& interpreter,
+                     const std::string& ending) {
+  const std::string name = script + ending;
   Twin twin;
   twin.name = name + ".all";
-  twin.program.arguments = {interpreter, setting("TWIN_SOURCE_DIR") + "/" + name + ".py"};
+  twin.program.arguments = {interpreter, setting("TWIN_SOURCE_DIR") + "/" + script + ".py"};
   twin.program.limit = std::chrono::seconds(60);
   register_twin(name, "all", twin);
 }
@@ -84,7 +96,9 @@ int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   try {
     for (const char* name : kPrograms) register_program(name);
-    for (const char* name : kScripts) register_script(name);
+    for (const auto& [interpreter, ending] : interpreters()) {
+      for (const char* script : kScripts) register_script(script, interpreter, ending);
+    }
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

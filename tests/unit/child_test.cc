@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/carrier.h"
+#include "event/reactor.h"
 #include "support/fiber_group.h"
 
 using ramie::base::Deadline;
@@ -172,23 +173,20 @@ TEST(ChildWait, ByAPidfd) {
   auto pidfd = static_cast<int>(syscall(SYS_pidfd_open, child.pid, 0));
   ASSERT_GE(pidfd, 0);
   FiberGroup fibers;
-  fibers.spawn([&] {
-    EXPECT_EQ(wait_for(static_cast<idtype_t>(3), static_cast<id_t>(pidfd)), 6);
-  });
+  fibers.spawn([&] { EXPECT_EQ(wait_for(static_cast<idtype_t>(3), static_cast<id_t>(pidfd)), 6); });
   fibers.spawn([&] {
     (void)ramie::core::sleep_until(in_millis(5));
     child.finish();
   });
   fibers.join();
+  ramie::event::forget(pidfd);
   close(pidfd);
 }
 
 TEST(ChildWait, FlagsOfClonedChildren) {
   Child child(8);
   FiberGroup fibers;
-  fibers.spawn([&] {
-    EXPECT_EQ(wait_for(P_ALL, 0, WEXITED | __WALL | __WNOTHREAD), 8);
-  });
+  fibers.spawn([&] { EXPECT_EQ(wait_for(P_ALL, 0, WEXITED | __WALL | __WNOTHREAD), 8); });
   fibers.spawn([&] {
     (void)ramie::core::sleep_until(in_millis(5));
     child.finish();

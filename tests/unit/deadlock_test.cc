@@ -90,8 +90,7 @@ TEST(Deadlock, AStandstillIsReportedOnce) {
   EXPECT_EQ(count(outcome.text, "(stuck) waits for address 0x1000, since 0 s\n"), 1U);
   EXPECT_EQ(count(outcome.text, "(stuck) waits for address 0x2000, since 0 s\n"), 1U);
   EXPECT_EQ(count(outcome.text, "(the thread's own) waits for the end of fiber"), 1U);
-  EXPECT_EQ(count(outcome.text,
-                  "ramie: deadlock: 3 fibers are parked and nothing can wake them\n"),
+  EXPECT_EQ(count(outcome.text, "ramie: deadlock: 3 fibers are parked and nothing can wake them\n"),
             1U)
       << outcome.text;
 }

@@ -9,6 +9,14 @@
 namespace ramie::base {
 namespace {
 
+// The analysis can't follow a lock through an expectation.
+bool taken(Lock& lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  return lock.try_lock();
+}
+void give_back(Lock& lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  lock.unlock();
+}
+
 TEST(Lock, IsHeldByOneAtATime) {
   constexpr int kThreads = 4;
   constexpr int kTurns = 20'000;
@@ -32,18 +40,18 @@ TEST(Lock, IsHeldByOneAtATime) {
 TEST(Lock, TryLockTellsWhetherItIsHeld) {
   Lock lock;
   EXPECT_FALSE(lock.held());
-  ASSERT_TRUE(lock.try_lock());
+  ASSERT_TRUE(taken(lock));
   EXPECT_TRUE(lock.held());
-  EXPECT_FALSE(lock.try_lock());
-  lock.unlock();
-  EXPECT_TRUE(lock.try_lock());
-  lock.unlock();
+  EXPECT_FALSE(taken(lock));
+  give_back(lock);
+  EXPECT_TRUE(taken(lock));
+  give_back(lock);
 }
 
 TEST(Lock, OneThatSleepsForItIsWoken) {
   Lock lock;
   std::atomic<int> got_it = 0;
-  lock.lock();
+  ASSERT_TRUE(taken(lock));
   std::vector<std::thread> threads;
   for (int t = 0; t < 3; ++t) {
     threads.emplace_back([&] {
@@ -55,7 +63,7 @@ TEST(Lock, OneThatSleepsForItIsWoken) {
     std::this_thread::yield();  // likely all give up spinning meanwhile; the outcome is the same
   }
   EXPECT_EQ(got_it, 0);
-  lock.unlock();
+  give_back(lock);
   for (auto& thread : threads) {
     thread.join();
   }
@@ -65,10 +73,10 @@ TEST(Lock, OneThatSleepsForItIsWoken) {
 
 TEST(Lock, AResetFreesIt) {
   Lock lock;
-  lock.lock();
+  ASSERT_TRUE(taken(lock));
   lock.reset();
-  EXPECT_TRUE(lock.try_lock());
-  lock.unlock();
+  EXPECT_TRUE(taken(lock));
+  give_back(lock);
 }
 
 }  // namespace

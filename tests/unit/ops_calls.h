@@ -35,13 +35,9 @@ long call(long (*operation)(const long*), Arguments... arguments) {
 
 // How often fibers of this kernel thread have parked: tells a wait that switched from one that
 // blocked.
-inline uint64_t parks() {
-  return core::current()->carrier->parks;
-}
+inline uint64_t parks() { return core::current()->carrier->parks; }
 
-inline int flags_of(int fd) {
-  return fcntl(fd, F_GETFL);
-}
+inline int flags_of(int fd) { return fcntl(fd, F_GETFL); }
 
 // Two connected descriptors, closed at the end; by then their flags must be as they were.
 class Pair {

@@ -93,9 +93,7 @@ TEST_P(OpsStream, LongWritevIsWhole) {
   }
   list.resize(1000);
   std::string received;
-  fibers.spawn([&] {
-    EXPECT_EQ(call(ops::writev, pair.out, list.data(), list.size()), 500'000);
-  });
+  fibers.spawn([&] { EXPECT_EQ(call(ops::writev, pair.out, list.data(), list.size()), 500'000); });
   fibers.spawn([&] { received = drain(pair.in, 500'000); });
   fibers.join();
   EXPECT_EQ(received, sent.substr(0, 500'000));
@@ -278,9 +276,8 @@ TEST_F(OpsIo, FifoIsWrittenAndReadInPieces) {
   Pair pair(in, out);
   std::string sent = text(500'000);
   std::string received;
-  fibers.spawn([&] {
-    EXPECT_EQ(call(ops::write, pair.out, sent.data(), sent.size()), word(sent.size()));
-  });
+  fibers.spawn(
+      [&] { EXPECT_EQ(call(ops::write, pair.out, sent.data(), sent.size()), word(sent.size())); });
   fibers.spawn([&] { received = drain(pair.in, sent.size()); });
   fibers.join();
   EXPECT_EQ(received, sent);
@@ -298,9 +295,8 @@ TEST_F(OpsIo, TerminalParksInBothDirections) {
   std::string sent = text(100'000);
   std::string received;
   fibers.spawn([&] { received = drain(pair.in, sent.size()); });
-  fibers.spawn([&] {
-    EXPECT_EQ(call(ops::write, pair.out, sent.data(), sent.size()), word(sent.size()));
-  });
+  fibers.spawn(
+      [&] { EXPECT_EQ(call(ops::write, pair.out, sent.data(), sent.size()), word(sent.size())); });
   fibers.join();
   EXPECT_EQ(received, sent);
 }

@@ -29,8 +29,10 @@ struct State {
 
 long seen_number;
 Frame seen_frame;
+std::uint64_t seen_flags;
 int calls;
 
+constexpr std::uint64_t kDirectionFlag = 0x400;
 constexpr long kAnswer = 0x1122334455667788;
 
 }  // namespace
@@ -46,6 +48,7 @@ void probe(const void* code);
   ++calls;
   seen_number = number;
   seen_frame = *frame;
+  seen_flags = __builtin_ia32_readeflags_u64();
   volatile char stack[1024];
   for (volatile char& byte : stack) byte = 0x55;
   asm volatile(
@@ -204,6 +207,7 @@ TEST_P(Registers, AreKeptWhileActive) {
   EXPECT_EQ(probe_out.rax, static_cast<std::uint64_t>(kAnswer));
   EXPECT_EQ(std::memcmp(&native, &patched, sizeof native), 0);
   EXPECT_EQ(patched.flags, native.flags);
+  EXPECT_EQ(seen_flags & kDirectionFlag, 0u) << "C++ code expects it to be clear";
 }
 
 TEST_P(Registers, AreKeptWhileInactive) {

