@@ -25,16 +25,9 @@ struct Table {
   Row rows[kTableSize] = {};
 };
 
-constexpr Handler handler_of(Handler handler) {
-  return handler;
-}
-constexpr Handler handler_of(int) {
-  return nullptr;
-}
-
 constexpr Table make_table() {
   Table table;
-#define ROW(number, cls, handler) table.rows[number] = {handler_of(handler), Class::cls};
+#define ROW(number, cls, handler) table.rows[number] = {handler, Class::cls};
 #include "interpose/syscalls.gen.h"
 #undef ROW
   return table;

@@ -27,7 +27,7 @@ constinit base::Lock actions_lock;
 
 // A signal for the process that arrived while another thread ran, with what came along with it, until
 // the first thread takes it.  Written with all signals blocked.
-constinit siginfo_t first_infos[kSignals + 1];
+constinit siginfo_t first_infos[kSignals + 1] = {};
 constexpr int kFirstRealTime = 32;
 
 // A signal is kept back for a fiber that hasn't taken it yet, so the idle carrier must not let it in.

@@ -106,10 +106,13 @@ long try_socket(const Transfer& t) {
 }
 
 // A background job's read from its terminal stops the job or fails, whether there is input or not.
+// The master side of a pseudo-terminal answers for the slave's foreground, but stops nobody.
 bool is_background(int fd) {
   int foreground = 0;
+  unsigned number = 0;
   return sys::call(SYS_ioctl, fd, TIOCGPGRP, sys::arg(&foreground)) == 0 &&
-         foreground != sys::call(SYS_getpgrp);
+         foreground != sys::call(SYS_getpgrp) &&
+         sys::failed(sys::call(SYS_ioctl, fd, TIOCGPTN, sys::arg(&number)));
 }
 
 // An eventfd is writable for poll if 1 can be added to it; a large value may still block.

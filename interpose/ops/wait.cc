@@ -38,7 +38,15 @@ bool is_ready(int fd, short events) {
 long Wait::again() {
   if (!begun_) {
     begun_ = true;
-    if (is_non_blocking(fd_)) {
+    long flags = sys::call(SYS_fcntl, fd_, F_GETFL);
+    if (sys::failed(flags)) {
+      return flags;
+    }
+    // Poll would never report these; the call doesn't get as far as blocking.
+    if ((flags & O_ACCMODE) == (events_ == POLLIN ? O_WRONLY : O_RDONLY)) {
+      return -EBADF;
+    }
+    if ((flags & O_NONBLOCK) != 0) {
       return -EAGAIN;
     }
     deadline_ = socket_deadline(fd_, limit_);

@@ -6,8 +6,9 @@
 namespace ramie::patch {
 namespace {
 
-// The largest function of libc has some 20,000 bytes.  A function that does not fit is not patched.
-constexpr std::size_t kMaxInstructions = 1 << 18;
+// The largest function of libc has some 6,000.  A function that does not fit is not patched.
+// Tables of 2 MB would get huge pages, which cost more to clear than the whole scan.
+constexpr std::size_t kMaxInstructions = 1 << 15;
 constexpr std::size_t kMaxTableEntries = 1 << 12;
 
 bool is_rip_relative_lea(const Instruction& instruction) {

@@ -9,20 +9,20 @@
 //
 // The kernel keeps all registers but rax, rcx and r11, so those are all that is used before the
 // others are saved.  It keeps the flags too.  Nothing on the way to the raw call changes them (lea,
-// movzx and jrcxz do not, nor does `ret $128`, which also drops the red zone), so saving them is left
-// to the way into C++: pushfq and popfq, 5 ns, also bring back a direction flag.
+// movzx and jrcxz do not, nor does `ret $128`, which also drops the red zone), so saving them is
+// left to the way into C++: pushfq and popfq, 5 ns, also bring back a direction flag.
 //
 // Vector state.  Code outside of libc arrives through function calls, across which every vector
 // register is dead.  Code inside of libc makes system calls from inline assembler, across which the
-// compiler may keep values in xmm registers, so all sixteen are saved (3 ns; fxsave and fxrstor would
-// be 78).  An x87 value can live across the call only in a function that uses x87 instructions, as
-// the x87 stack is empty at every call and return; wider vector registers only in objects compiled
-// for them.  Such sites have the "wide" entries.  MXCSR and the x87 control word belong to the fiber
-// and are kept by its switch.
+// compiler may keep values in xmm registers, so all sixteen are saved (3 ns; fxsave and fxrstor
+// would be 78).  An x87 value can live across the call only in a function that uses x87
+// instructions, as the x87 stack is empty at every call and return; wider vector registers only in
+// objects compiled for them.  Such sites have the "wide" entries.  MXCSR and the x87 control word
+// belong to the fiber and are kept by its switch.
 //
-// Unwinding.  The entry's frame is described as if the site itself had called it: the frame's CFA is
-// the stack pointer at the site, and the return address is computed from the nopl behind R.  So a
-// C++ exception, a thread's cancellation and a debugger pass from here into libc's function, and
+// Unwinding.  The entry's frame is described as if the site itself had called it: the frame's CFA
+// is the stack pointer at the site, and the return address is computed from the nopl behind R.  So
+// a C++ exception, a thread's cancellation and a debugger pass from here into libc's function, and
 // trampolines need no description of their own.
 
 #define PC_AFTER_SYSCALL                                                                  \

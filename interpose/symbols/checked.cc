@@ -20,9 +20,23 @@ RAMIE_EXPORT int symbol_poll_chk(pollfd* fds, nfds_t count, int timeout,
 RAMIE_EXPORT int symbol_ppoll_chk(pollfd* fds, nfds_t count, const timespec* timeout,
                                   const sigset_t* mask, size_t room) __asm__("__ppoll_chk");
 
-// polling.cc
-extern "C" int symbol_ppoll(pollfd* fds, nfds_t count, const timespec* timeout,
-                            const sigset_t* mask) __asm__("ppoll");
+namespace {
+
+// For two exported names. Neither calls the other: such a call would go to whoever comes first in
+// the program's lookup order.
+ssize_t receive(int fd, void* buffer, size_t size, size_t room, int flags, sockaddr* address,
+                socklen_t* length) {
+  if (size > room) {
+    __chk_fail();
+  }
+  if (passes_on(real.recvfrom)) {
+    return real.recvfrom(fd, buffer, size, flags, address, length);
+  }
+  return host::finish(call_instead(SYS_recvfrom, fd, sys::arg(buffer), static_cast<long>(size),
+                                   flags, sys::arg(address), sys::arg(length)));
+}
+
+}  // namespace
 
 ssize_t symbol_read_chk(int fd, void* buffer, size_t size, size_t room) {
   if (size > room) {
@@ -36,18 +50,11 @@ ssize_t symbol_read_chk(int fd, void* buffer, size_t size, size_t room) {
 
 ssize_t symbol_recvfrom_chk(int fd, void* buffer, size_t size, size_t room, int flags,
                             sockaddr* address, socklen_t* length) {
-  if (size > room) {
-    __chk_fail();
-  }
-  if (passes_on(real.recvfrom)) {
-    return real.recvfrom(fd, buffer, size, flags, address, length);
-  }
-  return host::finish(call_instead(SYS_recvfrom, fd, sys::arg(buffer), static_cast<long>(size),
-                                   flags, sys::arg(address), sys::arg(length)));
+  return receive(fd, buffer, size, room, flags, address, length);
 }
 
 ssize_t symbol_recv_chk(int fd, void* buffer, size_t size, size_t room, int flags) {
-  return symbol_recvfrom_chk(fd, buffer, size, room, flags, nullptr, nullptr);
+  return receive(fd, buffer, size, room, flags, nullptr, nullptr);
 }
 
 int symbol_poll_chk(pollfd* fds, nfds_t count, int timeout, size_t room) {
@@ -66,5 +73,5 @@ int symbol_ppoll_chk(pollfd* fds, nfds_t count, const timespec* timeout, const s
   if (count > room / sizeof *fds) {
     __chk_fail();
   }
-  return symbol_ppoll(fds, count, timeout, mask);
+  return ppoll_unchecked(fds, count, timeout, mask);
 }

@@ -15,7 +15,8 @@ constexpr long kSignalSetSize = 8;  // the kernel's, not libc's
 
 }  // namespace
 
-int symbol_ppoll(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask) {
+int interpose::ppoll_unchecked(pollfd* fds, nfds_t count, const timespec* timeout,
+                               const sigset_t* mask) {
   if (passes_on(real.ppoll)) {
     return real.ppoll(fds, count, timeout, mask);
   }
@@ -23,6 +24,10 @@ int symbol_ppoll(pollfd* fds, nfds_t count, const timespec* timeout, const sigse
   return static_cast<int>(host::finish(
       call_instead(SYS_ppoll, sys::arg(fds), static_cast<long>(count),
                    timeout != nullptr ? sys::arg(&copy) : 0, sys::arg(mask), kSignalSetSize)));
+}
+
+int symbol_ppoll(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask) {
+  return ppoll_unchecked(fds, count, timeout, mask);
 }
 
 int symbol_pselect(int count, fd_set* readable, fd_set* writable, fd_set* exceptional,

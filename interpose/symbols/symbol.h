@@ -26,4 +26,7 @@ long call_instead(long number, Arguments... arguments) {
                                 : sys::call(number, arguments...);
 }
 
+// What ppoll and its checked form share (polling.cc).
+int ppoll_unchecked(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask);
+
 }  // namespace ramie::interpose

@@ -18,6 +18,7 @@
 #endif
 
 #if defined(RAMIE_ASAN)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #elif defined(RAMIE_TSAN)
 #include <sanitizer/tsan_interface.h>
@@ -35,6 +36,8 @@ struct SanitizerState {
   void create(const void* stack_bottom, size_t stack_size) {
     bottom = stack_bottom;
     size = stack_size;
+    // A fiber ends in the middle of its frames, so a recycled stack still has their red zones.
+    __asan_unpoison_memory_region(stack_bottom, stack_size);
   }
   void adopt_thread() {}  // bottom and size are learnt at the first switch away
   void destroy() {}

@@ -31,9 +31,9 @@ struct Waiter : base::ListLink {
   core::Ticket ticket;
 };
 
-// One waitid() on a helper thread, and the fibers that wait for its outcome.  It can't be cut short,
-// and need not be: it reaps nobody, so when its waiters have gone it just stays until a child changes
-// its state, or for the next fiber that waits for the same.
+// One waitid() on a helper thread, and the fibers that wait for its outcome.  It can't be cut
+// short, and need not be: it reaps nobody, so when its waiters have gone it just stays until a
+// child changes its state, or for the next fiber that waits for the same.
 struct Watch : HelperJob {
   bool in_use;
   base::IntrusiveList<Waiter> waiters;
@@ -42,9 +42,7 @@ struct Watch : HelperJob {
 constinit Lock lock;
 constinit Watch watches[kMaxWatches] RAMIE_GUARDED_BY(lock) = {};
 
-void unlock(void*) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
-  lock.unlock();
-}
+void unlock(void*) RAMIE_NO_THREAD_SAFETY_ANALYSIS { lock.unlock(); }
 
 void on_finished(HelperJob& job) {
   auto& watch = static_cast<Watch&>(job);

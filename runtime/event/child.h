@@ -9,8 +9,8 @@
 namespace ramie::event {
 
 // Parks until it may be worth trying waitid(idtype, id, ..., options | WNOHANG) again, after a try
-// that found nothing.  `options` are waitid's or wait4's, with any of the __W flags; for wait4(0, ...)
-// the caller passes P_PGID and its own group.  Only on a fiber.
+// that found nothing.  `options` are waitid's or wait4's, with any of the __W flags; for wait4(0,
+// ...) the caller passes P_PGID and its own group.  Only on a fiber.
 //
 //   0           try again (also when there are no such children: the try says so)
 //   -EINTR      a signal is to be handled

@@ -67,6 +67,13 @@ void report(Fiber& fiber, void* count) {
   line.write_to(2);
 }
 
+// The shim's list may hold the threads' own fibers, which were seen already.
+void report_hosted(Fiber& fiber, void* count) {
+  if (fiber.kind != core::FiberKind::thread) {
+    report(fiber, count);
+  }
+}
+
 uint64_t count_parks() {
   uint64_t parks = 0;
   for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
@@ -97,7 +104,7 @@ void report_deadlock() {
   }
   core::for_each_light_fiber(report, &count);
   if (FiberVisitor visit = visit_hosted.load(std::memory_order_acquire)) {
-    visit(report, &count);
+    visit(report_hosted, &count);
   }
   if (count == 0) {
     return;

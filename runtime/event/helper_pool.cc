@@ -19,7 +19,7 @@ namespace {
 using base::LockGuard;
 
 constexpr uint32_t kUsual = 4;
-constexpr uint32_t kMost = 64;
+constexpr uint32_t kMost = 512;
 constexpr int64_t kIdle = 2 * base::kNanosPerSecond;
 
 constinit base::Lock lock;
@@ -31,6 +31,7 @@ constinit uint32_t generation RAMIE_GUARDED_BY(lock) = 0;
 constinit uint32_t helpers RAMIE_GUARDED_BY(lock) = 0;
 constinit uint32_t idle RAMIE_GUARDED_BY(lock) = 0;
 constinit uint32_t jobs_waiting RAMIE_GUARDED_BY(lock) = 0;
+constinit uint64_t jobs_done RAMIE_GUARDED_BY(lock) = 0;
 constinit std::atomic<uint32_t> bell = 0;  // idle helpers sleep on it; counts what may concern them
 
 // Jobs that are done and not yet reported: a stack that is taken whole.
@@ -40,6 +41,7 @@ constinit std::atomic<int> done_event = -1;
 void enqueue(HelperJob& job) RAMIE_REQUIRES(lock) {
   job.next = nullptr;
   job.queued = true;
+  job.jobs_done_before = jobs_done;
   (oldest == nullptr ? oldest : newest->next) = &job;
   newest = &job;
   ++jobs_waiting;
@@ -93,6 +95,7 @@ void run_helper(HelperThread& self) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
       job->result = sys::call(job->number, a[0], a[1], a[2], a[3], a[4], a[5]);
       report(*job);
       lock.lock();
+      ++jobs_done;
       continue;
     }
     ++idle;
@@ -163,11 +166,12 @@ int submit(HelperJob& job) {
   return 0;
 }
 
-bool add_helper_for(const HelperJob& job) {
+bool add_helper_if_stuck(HelperJob& job) {
   LockGuard guard(lock);
-  if (job.queued && helpers < kMost) {
+  if (job.queued && job.jobs_done_before == jobs_done && helpers < kMost) {
     (void)add_helper();
   }
+  job.jobs_done_before = jobs_done;
   return job.queued;
 }
 

@@ -11,7 +11,7 @@ namespace ramie::event {
 struct HelperJob {
   long number = 0;  // of the system call
   long arguments[6] = {};
-  bool is_lasting = false;  // may block for ever: gets a helper at once
+  bool is_lasting = false;                     // may block for ever: gets a helper at once
   void (*finished)(HelperJob& job) = nullptr;  // on a carrier's loop; may free the job
 
   long result = 0;  // valid in finished()
@@ -19,16 +19,17 @@ struct HelperJob {
   // The pool's own.
   HelperJob* next = nullptr;
   bool queued = false;
+  uint64_t jobs_done_before = 0;
 };
 
 // Queues the job, and starts a helper if there is none for it and fewer than four.  0, or -errno
 // when the job can't be made because no helper could be started: then it isn't queued.
 [[nodiscard]] int submit(HelperJob& job);
 
-// For a job that has waited for some time: if no helper has taken it yet, because all are blocked
-// (maybe until this very job is done, as two ends of a FIFO are), starts one more, up to 64.  False
-// when there was no need.
-bool add_helper_for(const HelperJob& job);
+// For a job that has been queued for some time: starts one more helper, up to 512, if none has
+// finished anything since the last look.  Then all are blocked, maybe until this very job is done,
+// as two ends of a FIFO are.  False when the job is not queued any more.
+bool add_helper_if_stuck(HelperJob& job);
 
 // Helpers keep the credentials and namespaces that their creator had when they were started.  After
 // those of the program have changed: helpers take no job any more, new ones will be started.

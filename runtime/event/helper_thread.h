@@ -19,8 +19,8 @@ struct HelperThread {
   uint32_t generation = 0;  // for run()
 };
 
-// Starts a thread that calls thread.run(thread) and ends, with all signals blocked.  The slot has no
-// thread.  0 or -errno.
+// Starts a thread that calls thread.run(thread) and ends, with all signals blocked.  The slot has
+// no thread.  0 or -errno.
 [[nodiscard]] int start_helper(HelperThread& thread);
 
 }  // namespace ramie::event

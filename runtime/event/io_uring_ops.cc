@@ -99,9 +99,7 @@ int set_up() RAMIE_REQUIRES(lock) {
   return 0;
 }
 
-void unlock(void*) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
-  lock.unlock();
-}
+void unlock(void*) RAMIE_NO_THREAD_SAFETY_ANALYSIS { lock.unlock(); }
 
 // Fills an entry and submits it.  0 or -errno (the kernel is short of memory, or the queue of
 // completions is full): then it was not submitted.
@@ -137,15 +135,14 @@ void finish(Operation& operation, core::WaitReason reason) RAMIE_NO_THREAD_SAFET
       }
     }
     operation.ticket = core::prepare_park();
-    Deadline next_try =
-        cancelled ? Deadline::never() : Deadline::after(base::now(), kTryAgain);
+    Deadline next_try = cancelled ? Deadline::never() : Deadline::after(base::now(), kTryAgain);
     (void)core::park(reason, next_try, {unlock, nullptr});
     lock.lock();
   }
 }
 
-// Submits what `prepare` makes of an entry, and parks until it is over: not only until the deadline,
-// because the kernel may write to the caller's memory as long as the operation lives.
+// Submits what `prepare` makes of an entry, and parks until it is over: not only until the
+// deadline, because the kernel may write to the caller's memory as long as the operation lives.
 template <class Prepare>
 long run(int fd, Deadline deadline, Prepare prepare) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   if (!uring_available()) {
@@ -190,15 +187,13 @@ bool uring_available() {
 }
 
 long uring_accept(int fd, sockaddr* address, socklen_t* length, int flags, Deadline deadline) {
-  return run(fd, deadline, [=](io_uring_sqe* entry) {
-    io_uring_prep_accept(entry, fd, address, length, flags);
-  });
+  return run(fd, deadline,
+             [=](io_uring_sqe* entry) { io_uring_prep_accept(entry, fd, address, length, flags); });
 }
 
 long uring_connect(int fd, const sockaddr* address, socklen_t length, Deadline deadline) {
-  return run(fd, deadline, [=](io_uring_sqe* entry) {
-    io_uring_prep_connect(entry, fd, address, length);
-  });
+  return run(fd, deadline,
+             [=](io_uring_sqe* entry) { io_uring_prep_connect(entry, fd, address, length); });
 }
 
 void reset_uring() {

@@ -12,7 +12,7 @@ namespace {
 using base::Lock;
 using base::LockGuard;
 
-// A job in a queue for this long gets a helper of its own.
+// How often a fiber looks whether its queued call gets on.
 constexpr int64_t kPatience = 10'000'000;
 
 // On the stack of the fiber that waits.
@@ -33,9 +33,7 @@ void on_finished(HelperJob& job) {
   (void)core::unpark(ticket);
 }
 
-void unlock(void* lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
-  static_cast<Lock*>(lock)->unlock();
-}
+void unlock(void* lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS { static_cast<Lock*>(lock)->unlock(); }
 
 }  // namespace
 
@@ -64,7 +62,7 @@ long offload(long number, const long arguments[6]) RAMIE_NO_THREAD_SAFETY_ANALYS
     // A signal that interrupts the park is left to the call's end.
     if (core::park({core::WaitKind::offload, static_cast<uint64_t>(number)}, until,
                    {unlock, &call.lock}) == core::Wake::timed_out) {
-      is_queued = add_helper_for(call);
+      is_queued = add_helper_if_stuck(call);
     }
   }
 }

@@ -1,5 +1,5 @@
-// Blocking system calls that no readiness tells anything about (flock, fsync, opening a FIFO, files on
-// slow disks), made by a helper thread while the fiber is parked.
+// Blocking system calls that no readiness tells anything about (flock, fsync, opening a FIFO, files
+// on slow disks), made by a helper thread while the fiber is parked.
 //
 // Not for calls that belong to the calling thread (its credentials, timers, signal mask, robust
 // list), and not for any that wants thread-locals.

@@ -32,9 +32,7 @@ int lowest_wanted() {
   return static_cast<int>(top > 2 * kRoom ? top - kRoom : top / 2);
 }
 
-bool in_table(int fd) {
-  return fd >= 0 && fd < kRemembered;
-}
+bool in_table(int fd) { return fd >= 0 && fd < kRemembered; }
 
 }  // namespace
 

@@ -1,8 +1,8 @@
 // Descriptors that belong to Ramie: its epoll, its wake-ups, its ring, its pidfds.
 //
 // Programs must not notice them: descriptor numbers stay as they would be without Ramie (a program
-// may rely on "the lowest free one"), so ours are moved to high numbers; and what closes descriptors
-// wholesale asks is_ours() first.
+// may rely on "the lowest free one"), so ours are moved to high numbers; and what closes
+// descriptors wholesale asks is_ours() first.
 #pragma once
 
 namespace ramie::event {

@@ -98,9 +98,7 @@ void wake() {
   (void)sys::call(SYS_write, wake_up, sys::arg(&one), sizeof one);
 }
 
-bool has_waiters() {
-  return waiting.load(std::memory_order_relaxed) != 0;
-}
+bool has_waiters() { return waiting.load(std::memory_order_relaxed) != 0; }
 
 constexpr core::Poller kPoller = {wait, wake, has_waiters};
 
@@ -175,13 +173,9 @@ int add_source(int fd, void (*ready)()) {
   base::fail("too many event sources", __FILE__, __LINE__);
 }
 
-void waiting_began() {
-  waiting.fetch_add(1, std::memory_order_relaxed);
-}
+void waiting_began() { waiting.fetch_add(1, std::memory_order_relaxed); }
 
-void waiting_ended() {
-  waiting.fetch_sub(1, std::memory_order_relaxed);
-}
+void waiting_ended() { waiting.fetch_sub(1, std::memory_order_relaxed); }
 
 void reset_poller() {
   starting.reset();

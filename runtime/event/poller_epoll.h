@@ -9,7 +9,8 @@
 
 namespace ramie::event {
 
-// Opens the descriptors and installs the poller, if that hasn't been done.  0 or -errno.  Any thread.
+// Opens the descriptors and installs the poller, if that hasn't been done.  0 or -errno.  Any
+// thread.
 [[nodiscard]] int start_poller();
 
 // Called for each event of a watched descriptor, on a carrier's loop: it may unpark, not park.
@@ -17,9 +18,9 @@ namespace ramie::event {
 using DescriptorHandler = void (*)(int fd, uint32_t generation, uint32_t events);
 void set_descriptor_handler(DescriptorHandler handler);
 
-// Registers a descriptor, edge-triggered, for everything; one that is registered already gets the new
-// generation.  0 or epoll_ctl's -errno: -EPERM for what has no readiness, such as a regular file.
-// The poller has been started.
+// Registers a descriptor, edge-triggered, for everything; one that is registered already gets the
+// new generation.  0 or epoll_ctl's -errno: -EPERM for what has no readiness, such as a regular
+// file. The poller has been started.
 [[nodiscard]] long watch(int fd, uint32_t generation);
 void unwatch(int fd);
 

@@ -132,7 +132,8 @@ long ensure_registered(Entry& entry, int fd) RAMIE_REQUIRES(entry.lock) {
   }
   entry.registered = true;
   int end = registered_end.load(std::memory_order_relaxed);
-  while (end <= fd && !registered_end.compare_exchange_weak(end, fd + 1, std::memory_order_relaxed)) {
+  while (end <= fd &&
+         !registered_end.compare_exchange_weak(end, fd + 1, std::memory_order_relaxed)) {
   }
   return 0;
 }
@@ -212,9 +213,7 @@ bool join(Waiter& waiter, const pollfd& wanted) {
 }
 
 // On the next fiber's stack: the waiter's ticket is on the list, wakers may come.
-void unlock(void* lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
-  static_cast<Lock*>(lock)->unlock();
-}
+void unlock(void* lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS { static_cast<Lock*>(lock)->unlock(); }
 
 }  // namespace
 
@@ -255,7 +254,8 @@ long wait_fds(const pollfd* fds, unsigned long n, base::Deadline deadline) {
   if (!waiters.exists()) {
     return -ENOMEM;
   }
-  // The ticket is in several lists before the park: an event in between makes park() return at once.
+  // The ticket is in several lists before the park: an event in between makes park() return at
+  // once.
   Ticket ticket = core::prepare_park();
   unsigned long joined = 0;
   int first = -1;  // for the dumps

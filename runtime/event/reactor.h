@@ -46,9 +46,9 @@ void forget(int fd);
 // The same for first..last, both included.
 void forget_range(unsigned first, unsigned last);
 
-// After fork, in the child, on the calling fiber, after core::reset_after_fork(): everything of this
-// layer starts anew, with no poller, no ring and no helper threads; inherited descriptors of ours
-// are closed.
+// After fork, in the child, on the calling fiber, after core::reset_after_fork(): everything of
+// this layer starts anew, with no poller, no ring and no helper threads; inherited descriptors of
+// ours are closed.
 void reset_after_fork();
 
 // The reactor's own share in that.

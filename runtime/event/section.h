@@ -11,8 +11,8 @@
 
 namespace ramie::event {
 
-// For code that any thread may run.  On a fiber, handlers are put off (core::RuntimeSection).  On a kernel thread without fibers, whose
-// handlers nobody puts off, signals are blocked.
+// For code that any thread may run.  On a fiber, handlers are put off (core::RuntimeSection).  On a
+// kernel thread without fibers, whose handlers nobody puts off, signals are blocked.
 class Section {
  public:
   Section() {

@@ -69,7 +69,7 @@ class mutex {
   }
 
   detail::word word_ = detail::mutex_free;
-  std::uint32_t reserved_ = 0;
+  [[maybe_unused]] std::uint32_t reserved_ = 0;  // room for later versions
 };
 
 // A condition variable, used with a std::unique_lock of a ramie::mutex, which the caller holds.
@@ -143,7 +143,7 @@ class condition_variable {
   }
 
   detail::word word_ = 0;
-  std::uint32_t reserved_ = 0;
+  [[maybe_unused]] std::uint32_t reserved_ = 0;  // room for later versions
 };
 
 // A semaphore that counts up to Most.  8 bytes.
@@ -197,7 +197,7 @@ class counting_semaphore {
 
  private:
   detail::word word_;
-  std::uint32_t reserved_ = 0;
+  [[maybe_unused]] std::uint32_t reserved_ = 0;  // room for later versions
 };
 
 using binary_semaphore = counting_semaphore<1>;
@@ -236,7 +236,7 @@ class event {
 
  private:
   detail::word word_ = 0;
-  std::uint32_t reserved_ = 0;
+  [[maybe_unused]] std::uint32_t reserved_ = 0;  // room for later versions
 };
 
 static_assert(sizeof(mutex) == 8 && sizeof(condition_variable) == 8 &&
