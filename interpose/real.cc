@@ -13,11 +13,12 @@ void bind(Function*& pointer, const char* name) {
   pointer = reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
 
+}  // namespace
+
 [[gnu::constructor(101)]] void bind_all() {
 #define REAL(returns, name, parameters) bind(real.name, #name);
 #include "interpose/real.gen.h"
 #undef REAL
 }
 
-}  // namespace
 }  // namespace ramie::interpose

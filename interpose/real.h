@@ -18,4 +18,7 @@ struct Real {
 
 extern Real real;
 
+// What the constructor does, for a library whose constructor comes before ours and makes a thread.
+void bind_all();
+
 }  // namespace ramie::interpose

@@ -122,6 +122,7 @@ long exit_thread(const long* a) {
     write_stats();
     return sys::call(SYS_exit_group, a[0]);
   }
+  set_blocked(*thread, ~uint64_t{0});  // it takes no signal any more
   release_robust_locks(*thread);
   core::exit_current({bury, thread});
 }

@@ -63,6 +63,11 @@ long run(Handler handler, core::Fiber& fiber, Thread* thread, const long* argume
   }
 }
 
+bool is_for_every_thread(long number) {
+  return number == SYS_futex || number == SYS_close || number == SYS_dup2 || number == SYS_dup3 ||
+         number == SYS_close_range;
+}
+
 long dispatch(long number, const long* arguments) {
   const Row& row = row_of(number);
   if (row.kind == Class::refuse) {
@@ -70,9 +75,9 @@ long dispatch(long number, const long* arguments) {
   }
   core::Fiber* fiber = core::current();
   if (fiber == nullptr) {
-    // A kernel thread that runs no fiber has its calls made by the kernel, but for the futexes that
-    // fibers wait on.
-    return number == SYS_futex ? futex(arguments) : kernel(number, arguments);
+    // A kernel thread that runs no fiber has its calls made by the kernel, but for those that concern
+    // fibers: futexes on which they wait, descriptors that change their meaning under them.
+    return is_for_every_thread(number) ? row.handler(arguments) : kernel(number, arguments);
   }
   auto* thread = static_cast<Thread*>(fiber->host);
   if (thread != nullptr && thread->lends_memory) [[unlikely]] {

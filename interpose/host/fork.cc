@@ -1,4 +1,6 @@
 // Processes: fork(2), exec, the end of the process.
+#include <signal.h>
+
 #include <cerrno>
 
 #include "base/sys.h"
@@ -23,7 +25,7 @@ long kernel(long number, const long* a) {
 
 // The child has one thread, the calling one, as POSIX says; so it starts inert.  Its text stays
 // patched, with the way into the table closed; the next pthread_create opens it again.
-void become_single_threaded(core::Fiber& fiber) {
+void become_single_threaded(core::Fiber& fiber, const Thread& thread) {
   ramie_patch_active.store(0, std::memory_order_relaxed);
   core::tls::after_fork(fiber.carrier->cpu);
   reset_threads_after_fork();
@@ -32,6 +34,12 @@ void become_single_threaded(core::Fiber& fiber) {
   reset_clones_after_fork();
   reset_hosting_after_fork();
   runtime::reset_after_fork();
+  // Until now the kernel has had the carrier's.
+  stack_t alternate{};
+  alternate.ss_sp = reinterpret_cast<void*>(thread.alternate_stack.base);
+  alternate.ss_size = thread.alternate_stack.size;
+  alternate.ss_flags = thread.alternate_stack.size == 0 ? SS_DISABLE : 0;
+  sys::call(SYS_sigaltstack, sys::arg(&alternate));
 }
 
 }  // namespace
@@ -47,7 +55,7 @@ long clone(const long* a) {
   core::tls::make_real(fiber->carrier->cpu);
   long result = kernel(SYS_clone, a);
   if (result == 0) {
-    become_single_threaded(*fiber);
+    become_single_threaded(*fiber, *thread);
   } else {
     core::tls::make_trapped(fiber->carrier->cpu);
   }

@@ -1,7 +1,5 @@
 #include "interpose/host/futex.h"
 
-#include <linux/futex.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -12,27 +10,15 @@
 #include "base/sys.h"
 #include "core/carrier.h"
 #include "event/offload.h"
+#include "interpose/host/futex_call.h"
+#include "interpose/host/futex_pi.h"
 #include "interpose/host/stack_map.h"
 #include "sync/parking_lot.h"
 
 namespace ramie::host {
 namespace {
 
-// The arguments of one call, under the kernel's names.
-struct Call {
-  const long* raw;
-  uint32_t* word = reinterpret_cast<uint32_t*>(raw[0]);
-  int operation = static_cast<int>(raw[1]);
-  uint32_t value = static_cast<uint32_t>(raw[2]);
-  const timespec* timeout = reinterpret_cast<const timespec*>(raw[3]);
-  int value2 = static_cast<int>(raw[3]);  // the same argument, of the operations without a time-out
-  uint32_t* word2 = reinterpret_cast<uint32_t*>(raw[4]);
-  uint32_t value3 = static_cast<uint32_t>(raw[5]);
-
-  [[nodiscard]] int command() const { return operation & FUTEX_CMD_MASK; }
-  [[nodiscard]] bool is_private() const { return (operation & FUTEX_PRIVATE_FLAG) != 0; }
-  [[nodiscard]] bool is_realtime() const { return (operation & FUTEX_CLOCK_REALTIME) != 0; }
-};
+using Call = FutexCall;
 
 long to_kernel(const Call& call) {
   return sys::call(SYS_futex, call.raw[0], call.raw[1], call.raw[2], call.raw[3], call.raw[4],
@@ -44,48 +30,9 @@ bool in_lot(const Call& call) {
   return call.is_private() || is_thread_memory(reinterpret_cast<uintptr_t>(call.word));
 }
 
-long check(const uint32_t* word) {
-  auto address = reinterpret_cast<uintptr_t>(word);
-  if (address % sizeof *word != 0) {
-    return -EINVAL;
-  }
-  // Null and the page around it, the usual mistake.  Other bad addresses fault like any other access.
-  return address < 4096 ? -EFAULT : 0;
-}
-
-uint32_t load(uint32_t* word) {
-  return std::atomic_ref<uint32_t>(*word).load(std::memory_order_seq_cst);
-}
-
-int64_t now_of(clockid_t clock) {
-  timespec t;
-  ::clock_gettime(clock, &t);
-  return base::to_nanos(t);
-}
-
 // The kernel's waker wakes one before it counts.
 unsigned wake_count(uint32_t value) {
   return static_cast<unsigned>(std::max(static_cast<int>(value), 1));
-}
-
-// WAIT's time-out is a duration, WAIT_BITSET's a point in time, on one of two clocks.  A point of the
-// wall clock is converted here, once: if that clock is set during the wait, the wait doesn't notice.
-long deadline_of(const Call& call, base::Deadline& deadline) {
-  if (call.timeout == nullptr) {
-    return 0;
-  }
-  if (!base::is_valid(*call.timeout)) {
-    return -EINVAL;
-  }
-  int64_t time = base::to_nanos(*call.timeout);
-  if (call.command() == FUTEX_WAIT) {
-    deadline = base::Deadline::after(base::now(), time);
-  } else if (call.is_realtime()) {
-    deadline = base::Deadline::after(base::now(), time - now_of(CLOCK_REALTIME));
-  } else {
-    deadline = base::Deadline::at(time);
-  }
-  return 0;
 }
 
 long wait(const Call& call, uint32_t bits) {
@@ -233,8 +180,8 @@ void warn_once(int command) {
 long futex(const long* a) {
   Call call{a};
   int command = call.command();
-  if (call.is_realtime() && command != FUTEX_WAIT_BITSET) {
-    return to_kernel(call);  // -ENOSYS, but for the PI operations
+  if (call.is_realtime() && command != FUTEX_WAIT_BITSET && command != FUTEX_LOCK_PI2) {
+    return to_kernel(call);  // -ENOSYS, but for an operation on PI futexes that is not emulated
   }
   switch (command) {
     case FUTEX_WAIT:
@@ -252,6 +199,15 @@ long futex(const long* a) {
       return call.is_private() ? wake_op(call) : to_kernel(call);
     case FUTEX_LOCK_PI:
     case FUTEX_LOCK_PI2:
+      if (call.is_private()) {
+        return lock_pi(call);
+      }
+      warn_once(command);
+      return to_kernel(call);
+    case FUTEX_TRYLOCK_PI:
+      return call.is_private() ? try_lock_pi(call) : to_kernel(call);
+    case FUTEX_UNLOCK_PI:
+      return call.is_private() ? unlock_pi(call) : to_kernel(call);
     case FUTEX_WAIT_REQUEUE_PI:
       warn_once(command);
       return to_kernel(call);

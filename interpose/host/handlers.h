@@ -31,6 +31,15 @@ long sched_getattr(const long* a);
 long setpriority(const long* a);
 long getpriority(const long* a);
 
+// credentials.cc
+long setuid(const long* a);
+long setgid(const long* a);
+long setreuid(const long* a);
+long setregid(const long* a);
+long setresuid(const long* a);
+long setresgid(const long* a);
+long setgroups(const long* a);
+
 // stack_map.cc
 long mmap(const long* a);
 long munmap(const long* a);

@@ -94,7 +94,11 @@ core::AlternateStack alternate_stack() {
   return thread != nullptr ? thread->alternate_stack : core::AlternateStack{};
 }
 
-constinit const core::fault::Hooks kFaultHooks{describe_overflow, alternate_stack};
+// The end of the next runtime section sets the fiber's mask, however the handler is left.
+void note_kernel_mask(uint64_t mask) { core::current()->carrier->kernel_mask = mask; }
+
+constinit const core::fault::Hooks kFaultHooks{describe_overflow, alternate_stack,
+                                               note_kernel_mask};
 
 void visit_hosted(void (*visit)(core::Fiber&, void*), void* argument) {
   struct Request {
@@ -114,9 +118,8 @@ void visit_hosted(void (*visit)(core::Fiber&, void*), void* argument) {
 
 // The first thread becomes a fiber, with what it has: TCB, mask, alternate stack.
 void adopt() {
-  stack_t alternate{};
-  sys::call(SYS_sigaltstack, 0, sys::arg(&alternate));
   core::Carrier& carrier = runtime::start();
+  const stack_t& alternate = carrier.fault.previous;
   Thread* first = adopt_first_thread(carrier.thread);
   if ((alternate.ss_flags & SS_DISABLE) == 0) {
     first->alternate_stack = {reinterpret_cast<uintptr_t>(alternate.ss_sp), alternate.ss_size};
@@ -138,6 +141,10 @@ void start_hosting() {
     return;
   }
   if (const char* reason = core::tls::select(base::config().fs)) {
+    // Somebody asked for this mode by name, so it is said whatever RAMIE_LOG says.
+    base::Line<256> line;
+    line << "ramie: RAMIE_FS: " << reason << "; threads are left to the kernel";
+    line.write_to(2);
     refuse(reason);
     return;
   }

@@ -1,12 +1,15 @@
 // The system calls that concern signals, for hosted threads.
+#include <poll.h>
 #include <signal.h>
+#include <sys/signalfd.h>
 
 #include <cerrno>
 
 #include "base/deadline.h"
 #include "base/sys.h"
 #include "core/park.h"
-#include "event/offload.h"
+#include "event/own_descriptors.h"
+#include "event/reactor.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
@@ -26,6 +29,37 @@ long kernel(long number, const long* a) {
 template <class T>
 T* pointer(long value) {
   return reinterpret_cast<T*>(value);
+}
+
+// Takes one signal of `set` that was sent to this thread alone; 0: there is none.
+int take_own(Thread& thread, uint64_t set, siginfo_t* info) {
+  uint64_t own = thread.pending.load(std::memory_order_relaxed) & set;
+  if (own == 0) {
+    return 0;
+  }
+  int signal = __builtin_ctzl(own) + 1;
+  thread.pending.fetch_and(~signal_bit(signal), std::memory_order_relaxed);
+  if (info != nullptr) {
+    *info = {};
+    info->si_signo = signal;
+    info->si_code = SI_TKILL;
+    info->si_pid = sys::getpid();
+    info->si_uid = static_cast<uid_t>(sys::call(SYS_getuid));
+  }
+  return signal;
+}
+
+// Until one of `set` may be pending in the kernel: a descriptor tells, and takes none.  0,
+// -ETIMEDOUT, -EINTR, or the error for which there is no descriptor.
+long wait_for_signal(uint64_t set, base::Deadline deadline) {
+  int fd = event::keep(sys::call(SYS_signalfd4, -1, sys::arg(&set), kSetSize, SFD_CLOEXEC));
+  if (fd < 0) {
+    return fd;
+  }
+  long result = event::wait_fd(fd, POLLIN, deadline);
+  event::forget(fd);
+  event::discard(fd);
+  return result;
 }
 
 }  // namespace
@@ -109,32 +143,33 @@ long rt_sigtimedwait(const long* a) {
   if (thread == nullptr || a[0] == 0 || a[3] != kSetSize) {
     return kernel(SYS_rt_sigtimedwait, a);
   }
-  uint64_t own = thread->pending.load(std::memory_order_relaxed) & *pointer<const uint64_t>(a[0]);
-  if (own != 0) {
-    int signal = __builtin_ctzl(own) + 1;
-    thread->pending.fetch_and(~signal_bit(signal), std::memory_order_relaxed);
-    if (a[1] != 0) {
-      auto& info = *pointer<siginfo_t>(a[1]);
-      info = {};
-      info.si_signo = signal;
-      info.si_code = SI_TKILL;
-      info.si_pid = sys::getpid();
+  uint64_t set = *pointer<const uint64_t>(a[0]);
+  base::Deadline deadline;
+  if (a[2] != 0) {
+    const auto& limit = *pointer<const timespec>(a[2]);
+    if (!base::is_valid(limit)) {
+      return -EINVAL;
     }
-    return signal;
+    deadline = base::Deadline::after(base::now(), base::to_nanos(limit));
   }
   timespec zero{};
   const long at_once[6] = {a[0], a[1], sys::arg(&zero), a[3], 0, 0};
-  long result = kernel(SYS_rt_sigtimedwait, at_once);
-  if (result != -EAGAIN) {
-    return result;
-  }
-  if (a[2] != 0) {
-    const auto& limit = *pointer<const timespec>(a[2]);
-    if (!base::is_valid(limit) || (limit.tv_sec == 0 && limit.tv_nsec == 0)) {
-      return base::is_valid(limit) ? -EAGAIN : -EINVAL;
+  for (;;) {
+    if (int signal = take_own(*thread, set, pointer<siginfo_t>(a[1])); signal != 0) {
+      return signal;
+    }
+    long result = kernel(SYS_rt_sigtimedwait, at_once);
+    if (result != -EAGAIN || deadline.passed(base::now())) {
+      return result;
+    }
+    thread->awaited = set;
+    result = wait_for_signal(set, deadline);
+    thread->awaited = 0;
+    bool has_own = (thread->pending.load(std::memory_order_relaxed) & set) != 0;
+    if (result < 0 && result != -ETIMEDOUT && !has_own) {
+      return result;
     }
   }
-  return event::offload(SYS_rt_sigtimedwait, a);
 }
 
 long sigaltstack(const long* a) {

@@ -30,8 +30,13 @@ constinit base::Lock actions_lock;
 constinit siginfo_t first_infos[kSignals + 1] = {};
 constexpr int kFirstRealTime = 32;
 
-// A signal is kept back for a fiber that hasn't taken it yet, so the idle carrier must not let it in.
-constinit bool kept_back = false;
+// Signals that are kept back for a fiber which hasn't taken them yet, so the idle carrier must not let
+// them in.
+constinit uint64_t kept_back = 0;
+
+// What every thread blocks, and whether a mask has changed since that was found.
+constinit uint64_t blocked_by_all = 0;
+constinit bool masks_changed = true;
 
 uint64_t blockable(uint64_t mask) {
   return core::fault::blockable(mask & kAll);
@@ -54,14 +59,20 @@ void put_off(core::Carrier& carrier, int signal, const siginfo_t& info, ucontext
   core::set_context_mask(context, carrier.kernel_mask);
 }
 
+// A fiber whose call is made elsewhere takes no signal until that call ends.
+bool is_offloaded(const core::Fiber& fiber) {
+  return fiber.reason.kind == core::WaitKind::offload;
+}
+
 // The kernel gives a signal that is meant for the process to its first thread, if that one doesn't
 // block it; programs rely on it (python's main thread wakes up for Ctrl-C).  True: it will get this
-// one.  Real-time signals queue up, and stay with the thread at which they arrived.
+// one.  Faults and SIGPIPE are of the thread that caused them.  Real-time signals queue up, and stay
+// with the thread at which they arrived.
 bool leave_to_first_thread(const core::Fiber& running, int signal, const siginfo_t& info) {
   Thread* first = first_thread();
   if (first == nullptr || first->fiber == &running || signal >= kFirstRealTime ||
-      info.si_code == SI_TKILL || (first->blocked & signal_bit(signal)) != 0 ||
-      first->fiber->reason.kind == core::WaitKind::exited) {
+      info.si_code == SI_TKILL || signal == SIGPIPE || is_fault(signal, info) ||
+      (first->blocked & signal_bit(signal)) != 0 || is_offloaded(*first->fiber)) {
     return false;
   }
   first_infos[signal] = info;
@@ -80,6 +91,26 @@ void call_in_place(const SignalAction& action, int signal, siginfo_t* info, ucon
   reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, &context);
 }
 
+// Hands the thread's own signals outside of `mask` to the kernel, which delivers them as soon as it
+// lets them in.
+void raise_own(Thread& thread, uint64_t mask) {
+  for (;;) {
+    uint64_t deliverable = thread.pending.load(std::memory_order_relaxed) & ~mask;
+    if (deliverable == 0) {
+      return;
+    }
+    int signal = __builtin_ctzl(deliverable) + 1;
+    thread.pending.fetch_and(~signal_bit(signal), std::memory_order_relaxed);
+    if (&thread == first_thread() && first_infos[signal].si_signo == signal) {
+      siginfo_t info = first_infos[signal];
+      first_infos[signal].si_signo = 0;
+      sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), sys::gettid(), signal, sys::arg(&info));
+    } else {
+      sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal);
+    }
+  }
+}
+
 // rt_sigreturn will set the mask that the frame holds; what we know of it must follow.
 extern "C" [[gnu::used]] void ramie_leave_handler(ucontext_t* context) {
   core::Fiber* fiber = core::current();
@@ -88,7 +119,9 @@ extern "C" [[gnu::used]] void ramie_leave_handler(ucontext_t* context) {
   }
   uint64_t mask = core::context_mask(*context);
   if (auto* thread = static_cast<Thread*>(fiber->host)) {
+    raise_own(*thread, mask);  // what the handler blocked comes right after it
     thread->blocked = mask;
+    masks_changed = true;
   }
   fiber->signal_mask = blockable(mask);
   fiber->carrier->kernel_mask = fiber->signal_mask;
@@ -96,10 +129,32 @@ extern "C" [[gnu::used]] void ramie_leave_handler(ucontext_t* context) {
 }
 
 // A handler returns to here.  The stack pointer is at the frame's ucontext, as for the kernel's own
-// rt_sigreturn.
+// rt_sigreturn.  Unwinders (a thread's cancellation, pthread_exit in a handler) find the registers of
+// the interrupted code there: by DW_CFA_def_cfa_expression and DW_CFA_expression, whose operations are
+// breg7 (rsp) with the register's offset in ucontext.
 asm(R"(
   .text
   .p2align 4
+  .cfi_startproc simple
+  .cfi_signal_frame
+  .cfi_escape 0x0f, 4, 0x77, 0xa0, 0x01, 0x06
+  .cfi_escape 0x10, 8, 2, 0x77, 0x28
+  .cfi_escape 0x10, 9, 2, 0x77, 0x30
+  .cfi_escape 0x10, 10, 2, 0x77, 0x38
+  .cfi_escape 0x10, 11, 3, 0x77, 0xc0, 0x00
+  .cfi_escape 0x10, 12, 3, 0x77, 0xc8, 0x00
+  .cfi_escape 0x10, 13, 3, 0x77, 0xd0, 0x00
+  .cfi_escape 0x10, 14, 3, 0x77, 0xd8, 0x00
+  .cfi_escape 0x10, 15, 3, 0x77, 0xe0, 0x00
+  .cfi_escape 0x10, 5, 3, 0x77, 0xe8, 0x00
+  .cfi_escape 0x10, 4, 3, 0x77, 0xf0, 0x00
+  .cfi_escape 0x10, 6, 3, 0x77, 0xf8, 0x00
+  .cfi_escape 0x10, 3, 3, 0x77, 0x80, 0x01
+  .cfi_escape 0x10, 1, 3, 0x77, 0x88, 0x01
+  .cfi_escape 0x10, 0, 3, 0x77, 0x90, 0x01
+  .cfi_escape 0x10, 2, 3, 0x77, 0x98, 0x01
+  .cfi_escape 0x10, 7, 3, 0x77, 0xa0, 0x01
+  .cfi_escape 0x10, 16, 3, 0x77, 0xa8, 0x01
   nop
   .hidden ramie_sigreturn
   .globl ramie_sigreturn
@@ -113,6 +168,7 @@ ramie_sigreturn:
   mov $15, %eax
   syscall
   ud2
+  .cfi_endproc
   .size ramie_sigreturn, . - ramie_sigreturn
 )");
 extern "C" void ramie_sigreturn();
@@ -135,6 +191,7 @@ void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_
   if (thread != nullptr) {
     alternate = thread->alternate_stack;
     thread->blocked = during;
+    masks_changed = true;
     if ((action.flags & SA_RESTART) == 0) {
       ++thread->interruptions;
     }
@@ -178,32 +235,15 @@ void block_more(core::Carrier& carrier, core::Fiber& arrived) {
   set_kernel_mask(carrier, carrier.kernel_mask | arrived.signal_mask);
 }
 
-void deliver_own(core::Fiber& fiber, Thread& thread) {
-  fiber.signal_pending.store(false, std::memory_order_relaxed);
-  uint64_t deliverable = thread.pending.load(std::memory_order_relaxed) & ~thread.blocked;
-  while (deliverable != 0) {
-    int signal = __builtin_ctzl(deliverable) + 1;
-    thread.pending.fetch_and(~signal_bit(signal), std::memory_order_relaxed);
-    // By way of the kernel, which delivers it before this returns.
-    if (&thread == first_thread() && first_infos[signal].si_signo == signal) {
-      siginfo_t info = first_infos[signal];
-      first_infos[signal].si_signo = 0;
-      sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), sys::gettid(), signal, sys::arg(&info));
-    } else {
-      sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal);
-    }
-    deliverable = thread.pending.load(std::memory_order_relaxed) & ~thread.blocked;
-  }
-}
-
 void leave_runtime(core::Fiber& fiber) {
   if (fiber.carrier->kernel_mask != fiber.signal_mask) {
-    kept_back = false;
+    kept_back = 0;
     set_kernel_mask(*fiber.carrier, fiber.signal_mask);
   }
   auto* thread = static_cast<Thread*>(fiber.host);
   if (thread != nullptr && fiber.signal_pending.load(std::memory_order_relaxed)) {
-    deliver_own(fiber, *thread);
+    fiber.signal_pending.store(false, std::memory_order_relaxed);
+    raise_own(*thread, thread->blocked);
   }
 }
 
@@ -212,23 +252,33 @@ struct Search {
   Thread* found;
 };
 
+void consider(Thread& thread, void* argument) {
+  auto& wanted = *static_cast<Search*>(argument);
+  if ((wanted.signals & ~thread.blocked) != 0 &&
+      (wanted.found == nullptr || is_offloaded(*wanted.found->fiber))) {
+    wanted.found = &thread;
+  }
+}
+
 // The thread that shall take one of the signals: the first one by preference, as in the kernel.
 Thread* find_taker(uint64_t signals) {
-  Thread* first = first_thread();
-  if (first != nullptr && first->fiber->reason.kind != core::WaitKind::exited &&
-      (signals & ~first->blocked) != 0) {
-    return first;
-  }
   Search search{signals, nullptr};
-  for_each_thread(
-      [](Thread& thread, void* argument) {
-        auto& wanted = *static_cast<Search*>(argument);
-        if (wanted.found == nullptr && (wanted.signals & ~thread.blocked) != 0) {
-          wanted.found = &thread;
-        }
-      },
-      &search);
+  if (Thread* first = first_thread()) {
+    consider(*first, &search);
+  }
+  if (signals != 0 && (search.found == nullptr || is_offloaded(*search.found->fiber))) {
+    for_each_thread(consider, &search);
+  }
   return search.found;
+}
+
+uint64_t find_blocked_by_all() {
+  if (masks_changed) {
+    masks_changed = false;
+    blocked_by_all = kAll;
+    for_each_thread([](Thread& thread, void*) { blocked_by_all &= thread.blocked; }, nullptr);
+  }
+  return blocked_by_all;
 }
 
 void idle(core::Carrier& carrier, bool signal_put_off) {
@@ -236,16 +286,20 @@ void idle(core::Carrier& carrier, bool signal_put_off) {
     uint64_t pending = 0;
     sys::call(SYS_rt_sigpending, sys::arg(&pending), sizeof pending);
     Thread* taker = find_taker(pending);
-    kept_back = taker != nullptr;
+    kept_back = taker != nullptr ? pending : 0;
     if (taker != nullptr) {
       core::interrupt(*taker->fiber);
     }
     return;
   }
-  // The fiber that ran last may block what the first thread would take.
+  // The fiber that ran last may block what another thread would take.
   Thread* first = first_thread();
-  uint64_t wanted = carrier.kernel_mask & (first != nullptr ? blockable(first->blocked) : 0);
-  if (!kept_back && wanted != carrier.kernel_mask) {
+  uint64_t wanted = blockable(first != nullptr ? first->blocked : 0);
+  if ((carrier.kernel_mask & wanted) != 0) {
+    wanted &= find_blocked_by_all();
+  }
+  wanted = carrier.kernel_mask & (wanted | kept_back);
+  if (wanted != carrier.kernel_mask) {
     set_kernel_mask(carrier, wanted);
   }
 }
@@ -279,9 +333,6 @@ void take_over_signals(Thread& first) {
     }
     SignalAction action;
     core::kernel_sigaction(signal, nullptr, &action);
-    if (action.handler == reinterpret_cast<uintptr_t>(&handle)) {
-      continue;  // taken over before a fork
-    }
     actions[signal] = action;
     if (action.has_handler()) {
       (void)install(signal, action);
@@ -298,7 +349,12 @@ void deliver_now(core::Fiber& fiber) {
 
 void reset_signals_after_fork() {
   actions_lock.reset();
-  kept_back = false;
+  kept_back = 0;
+  for (int signal = 1; signal <= kSignals; ++signal) {
+    if (actions[signal].has_handler()) {
+      core::kernel_sigaction(signal, &actions[signal], nullptr);
+    }
+  }
 }
 
 void show_mask_to_kernel(Thread& thread) {
@@ -322,9 +378,10 @@ long send_to_thread(Thread& thread, int signal) {
   thread.pending.fetch_or(signal_bit(signal), std::memory_order_relaxed);
   if (!blocked) {
     thread.fiber->signal_pending.store(true, std::memory_order_release);
-    if (&thread != current_thread()) {
-      core::interrupt(*thread.fiber);
-    }
+  }
+  bool is_awaited = (thread.awaited & signal_bit(signal)) != 0;
+  if ((!blocked || is_awaited) && &thread != current_thread()) {
+    core::interrupt(*thread.fiber);
   }
   return 0;
 }
@@ -350,6 +407,7 @@ long set_program_action(int signal, const SignalAction& action) {
 
 void set_blocked(Thread& thread, uint64_t mask) {
   thread.blocked = mask & kAll;
+  masks_changed = true;
   if ((mask & kInternal) != kInternal) {
     thread.fiber->signal_mask = blockable(mask);
     if ((thread.pending.load(std::memory_order_relaxed) & ~thread.blocked) != 0) {

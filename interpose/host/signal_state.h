@@ -35,8 +35,8 @@ void take_over_signals(Thread& first);
 // that mask lets in run now.
 void deliver_now(core::Fiber& fiber);
 
-// After fork, in the child, which starts with one thread and without carriers: our handler now calls
-// the program's in place.
+// After fork, in the child, which starts with one thread and without carriers: the kernel gets the
+// program's handlers back.
 void reset_signals_after_fork();
 
 // The kernel's mask becomes what the program believes it is: before fork, exec, vfork.

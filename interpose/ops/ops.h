@@ -59,6 +59,10 @@ long dup2(const long* a);
 long dup3(const long* a);
 long close_range(const long* a);
 
+// open.cc: man 2 open, openat
+long open(const long* a);
+long openat(const long* a);
+
 // lock.cc: man 2 flock, fcntl
 long flock(const long* a);
 long fcntl(const long* a);

@@ -5,18 +5,29 @@
 #include "interpose/host/hosting.h"
 #include "interpose/real.h"
 
+namespace {
+
+const ramie::interpose::Real& bound() {
+  if (ramie::interpose::real.pthread_create == nullptr) [[unlikely]] {
+    ramie::interpose::bind_all();
+  }
+  return ramie::interpose::real;
+}
+
+}  // namespace
+
 extern "C" {
 
 [[gnu::visibility("default")]] int pthread_create(pthread_t* thread,
                                                   const pthread_attr_t* attributes,
                                                   void* (*start)(void*), void* argument) noexcept {
   ramie::host::prepare_for_threads();
-  return ramie::interpose::real.pthread_create(thread, attributes, start, argument);
+  return bound().pthread_create(thread, attributes, start, argument);
 }
 
 [[gnu::visibility("default")]] int thrd_create(thrd_t* thread, thrd_start_t start, void* argument) {
   ramie::host::prepare_for_threads();
-  return ramie::interpose::real.thrd_create(thread, start, argument);
+  return bound().thrd_create(thread, start, argument);
 }
 
 [[gnu::visibility("default")]] int ramie_report(char* buffer, size_t size) {
