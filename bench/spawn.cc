@@ -19,7 +19,8 @@ namespace ramie::bench {
 namespace {
 
 constexpr std::int64_t kBurst = 100'000;
-constexpr std::int64_t kSmallBurst = 1000;  // to see that it runs
+constexpr std::int64_t kMiddleBurst = 20'000;  // what kernel threads can do as well
+constexpr std::int64_t kSmallBurst = 1000;     // to see that it runs
 
 void check_all_ran(benchmark::State& state, std::int64_t ran) {
   if (ran != state.iterations()) {
@@ -105,7 +106,7 @@ benchmark::internal::Benchmark* measure(const std::string& name,
 // asked for it alone.
 template <class Kind>
 void measure_bursts(const std::string& kind) {
-  for (std::int64_t count : {kBurst, kSmallBurst}) {
+  for (std::int64_t count : {kBurst, kMiddleBurst, kSmallBurst}) {
     measure(kind + "/cold", burst<Kind, 0>)->Arg(count)->Iterations(count);
     measure(kind + "/warm", burst<Kind, 1>)->Arg(count)->Iterations(count);
   }
