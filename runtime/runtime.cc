@@ -41,7 +41,7 @@ bool describe_overflow(uintptr_t address, core::fault::Overflow& out) {
   return true;
 }
 
-constinit const core::fault::Hooks kFaultHooks{describe_overflow, nullptr};
+constinit const core::fault::Hooks kFaultHooks{describe_overflow, nullptr, nullptr};
 
 // In a fork's child whose parent ran light fibers: the calling one goes on alone.
 void go_on_after_fork() {

@@ -1,18 +1,18 @@
 // futex(2) for a process whose threads are fibers: the private operations on the parking lot, where
 // fibers and kernel threads meet.
 //
-// | operation                              | private                     | shared                      |
-// |----------------------------------------|-----------------------------|-----------------------------|
-// | WAIT, WAIT_BITSET                      | parking lot                 | thread memory: the lot;     |
-// |                                        |                             | else offloaded to the kernel |
-// | WAKE, WAKE_BITSET                      | parking lot                 | the lot, then the kernel    |
-// | REQUEUE, CMP_REQUEUE, WAKE_OP          | parking lot                 | the kernel                  |
-// | LOCK_PI and the other PI operations    | the kernel                  | the kernel                  |
-// | anything else                          | the kernel                  | the kernel                  |
+// | operation                        | private                  | shared                     |
+// |----------------------------------|--------------------------|----------------------------|
+// | WAIT, WAIT_BITSET                | parking lot              | thread memory: the lot;    |
+// |                                  |                          | else the kernel, offloaded |
+// | WAKE, WAKE_BITSET                | parking lot              | the lot, then the kernel   |
+// | REQUEUE, CMP_REQUEUE, WAKE_OP    | parking lot              | the kernel                 |
+// | LOCK_PI, TRYLOCK_PI, UNLOCK_PI   | parking lot (futex_pi.h) | the kernel                 |
+// | anything else                    | the kernel               | the kernel                 |
 //
 // "Thread memory" is where glibc keeps its thread control blocks: pthread_join waits there, with a
-// shared WAIT, for the thread id that the kernel would have cleared and that wake_address() announces.
-// A PI operation blocks its carrier, since the kernel knows its owner by a real thread id.
+// shared WAIT, for the thread id that the kernel would have cleared and that wake_address()
+// announces. A PI operation that goes to the kernel blocks its carrier.
 #pragma once
 
 namespace ramie::host {
@@ -22,8 +22,8 @@ namespace ramie::host {
 // is -EINTR even under SA_RESTART, as the kernel has it.  Any thread.
 [[nodiscard]] long futex(const long* a);
 
-// What the kernel does at a thread's end for its clear_child_tid address, after the word was cleared.
-// Any thread, and a carrier's loop.
+// What the kernel does at a thread's end for its clear_child_tid address, after the word was
+// cleared. Any thread, and a carrier's loop.
 void wake_address(void* address, int count);
 
 }  // namespace ramie::host

@@ -47,8 +47,8 @@ inline int64_t now_of(clockid_t clock) {
 }
 
 // WAIT's time-out is a duration, the others' a point in time, on one of two clocks (LOCK_PI: the wall
-// clock).  A point of the
-// wall clock is converted here, once: if that clock is set during the wait, the wait doesn't notice.
+// clock).  A point of the wall clock is converted here, once: if that clock is set during the wait,
+// the wait doesn't notice.
 inline long deadline_of(const FutexCall& call, base::Deadline& deadline) {
   if (call.timeout == nullptr) {
     return 0;

@@ -22,6 +22,8 @@ constexpr size_t kLargest = 1UL << 30;
 
 struct Stacks {
   size_t size = 0;
+  // Some slot has, or had, another guard than its lowest page, which its next user may not want.
+  std::atomic<bool> has_odd_guards = false;
   Slab slab;
 };
 
@@ -52,6 +54,7 @@ Slab* slab_for(size_t size) {
 }
 
 struct Place {
+  Stacks* stacks = nullptr;
   Slab* slab = nullptr;
   char* slot = nullptr;
   size_t offset = 0;
@@ -61,7 +64,7 @@ Place find(uintptr_t address) {
   size_t used = sizes_used.load(std::memory_order_acquire);
   for (size_t i = 0; i < used; ++i) {
     if (char* slot = all_stacks[i].slab.slot_of(address)) {
-      return {&all_stacks[i].slab, slot, address - reinterpret_cast<uintptr_t>(slot)};
+      return {&all_stacks[i], &all_stacks[i].slab, slot, address - reinterpret_cast<uintptr_t>(slot)};
     }
   }
   return {};
@@ -111,29 +114,28 @@ long mprotect(const long* a) {
     return kernel(SYS_mprotect, a);
   }
   size_t end = place.offset + static_cast<size_t>(a[1]);
+  bool opens = a[2] == (PROT_READ | PROT_WRITE);
+  bool closes = a[2] == PROT_NONE && place.offset == 0;
   // The common case: all but the guard page becomes usable, which it is.
-  if (a[2] == (PROT_READ | PROT_WRITE) && place.offset == kPage && end == place.slab->stride()) {
+  bool is_usual = (opens && place.offset == kPage && end == place.slab->stride()) ||
+                  (closes && end == kPage);
+  if (is_usual && !place.stacks->has_odd_guards.load(std::memory_order_relaxed)) {
     return 0;
   }
-  if (a[2] == PROT_NONE && place.offset == 0 && end == kPage) {
-    return 0;
-  }
-  // Another size of guard, or an executable stack.  The slot keeps what it gets here: recycled, it
-  // has a guard at least as large, or glibc changes it again.
+  place.stacks->has_odd_guards.store(true, std::memory_order_relaxed);
   constexpr int kGuardInstall = 102;
   constexpr int kGuardRemove = 103;
   bool by_madvise = core::guard_kind()[1] == 'a';
-  if (a[2] == (PROT_READ | PROT_WRITE) && end == place.slab->stride()) {
-    long below = static_cast<long>(place.offset);
-    if (by_madvise) {
-      if (below > 0) {
-        (void)sys::call(SYS_madvise, sys::arg(place.slot), below, kGuardInstall);
-      }
-      return sys::call(SYS_madvise, a[0], a[1], kGuardRemove);
-    }
-    if (below > 0) {
-      (void)sys::call(SYS_mprotect, sys::arg(place.slot), below, PROT_NONE);
-    }
+  if (closes && by_madvise) {
+    return sys::call(SYS_madvise, a[0], a[1], kGuardInstall);
+  }
+  if (opens && by_madvise) {
+    (void)sys::call(SYS_madvise, a[0], a[1], kGuardRemove);
+  }
+  if (opens && end == place.slab->stride() && place.offset > 0) {
+    auto below = static_cast<long>(place.offset);
+    (void)(by_madvise ? sys::call(SYS_madvise, sys::arg(place.slot), below, kGuardInstall)
+                      : sys::call(SYS_mprotect, sys::arg(place.slot), below, PROT_NONE));
   }
   return kernel(SYS_mprotect, a);
 }

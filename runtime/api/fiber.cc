@@ -30,9 +30,7 @@ constexpr uint32_t kEnded = 1;
 constexpr uint32_t kAwaited = 2;
 constexpr uint32_t kDetached = 4;
 
-core::Fiber& fiber_of(control* control) {
-  return *reinterpret_cast<core::Fiber*>(control);
-}
+core::Fiber& fiber_of(control* control) { return *reinterpret_cast<core::Fiber*>(control); }
 
 const core::Fiber& fiber_of(const control* control) {
   return *reinterpret_cast<const core::Fiber*>(control);
@@ -41,7 +39,8 @@ const core::Fiber& fiber_of(const control* control) {
 void run_task(core::Fiber& self) {
   auto* task = static_cast<task_base*>(self.argument);
   task->run(task, reinterpret_cast<control*>(&self));
-  core::exit_current({[](void* fiber) { core::release(*static_cast<core::Fiber*>(fiber)); }, &self});
+  core::exit_current(
+      {[](void* fiber) { core::release(*static_cast<core::Fiber*>(fiber)); }, &self});
 }
 
 }  // namespace
@@ -67,13 +66,12 @@ void start(control* control, task_base* task) noexcept {
 }
 
 bool detach(control* control) noexcept {
-  // Acquire pairs with finish(): the result is destroyed next.  Release: what the handle's owner read.
+  // Acquire pairs with finish(): the result is destroyed next.  Release: what the handle's owner
+  // read.
   return (fiber_of(control).done.fetch_or(kDetached, std::memory_order_acq_rel) & kEnded) != 0;
 }
 
-void release(control* control) noexcept {
-  core::release(fiber_of(control));
-}
+void release(control* control) noexcept { core::release(fiber_of(control)); }
 
 bool finish(control* control) noexcept {
   std::atomic<uint32_t>& done = fiber_of(control).done;
@@ -107,13 +105,9 @@ task_base* task_of(const control* control) noexcept {
   return static_cast<task_base*>(fiber_of(control).argument);
 }
 
-std::uint64_t id_of(const control* control) noexcept {
-  return fiber_of(control).id;
-}
+std::uint64_t id_of(const control* control) noexcept { return fiber_of(control).id; }
 
-const char* name_of(const control* control) noexcept {
-  return fiber_of(control).name;
-}
+const char* name_of(const control* control) noexcept { return fiber_of(control).name; }
 
 void report_lost_exception(const control* control, const char* what) noexcept {
   const core::Fiber& fiber = fiber_of(control);
@@ -138,9 +132,7 @@ void sleep_until(std::int64_t deadline) noexcept {
   }
 }
 
-const control* running() noexcept {
-  return reinterpret_cast<const control*>(core::current());
-}
+const control* running() noexcept { return reinterpret_cast<const control*>(core::current()); }
 
 void yield() noexcept {
   if (core::current() == nullptr) {

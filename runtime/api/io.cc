@@ -1,6 +1,5 @@
-#include <ramie/detail/abi.h>
-
 #include <poll.h>
+#include <ramie/detail/abi.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -68,8 +67,6 @@ int wait_descriptor(int fd, short what, std::int64_t deadline_nanos) noexcept {
   }
 }
 
-void forget_descriptor(int fd) noexcept {
-  event::forget(fd);
-}
+void forget_descriptor(int fd) noexcept { event::forget(fd); }
 
 }  // namespace ramie::detail

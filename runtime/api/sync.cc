@@ -18,9 +18,7 @@ bool lock_slowly(word& mutex, std::int64_t deadline) noexcept {
   return sync::Mutex::lock_slowly(mutex, base::Deadline::at(deadline));
 }
 
-void unlock_slowly(word& mutex) noexcept {
-  sync::Mutex::unlock_slowly(mutex);
-}
+void unlock_slowly(word& mutex) noexcept { sync::Mutex::unlock_slowly(mutex); }
 
 bool wait_condition(word& condition, word& mutex, std::int64_t deadline) noexcept {
   auto unlock = [](void* locked) {
@@ -35,13 +33,9 @@ bool wait_condition(word& condition, word& mutex, std::int64_t deadline) noexcep
   return notified;
 }
 
-void notify_one(word& condition) noexcept {
-  sync::ConditionVariable::notify_one(condition);
-}
+void notify_one(word& condition) noexcept { sync::ConditionVariable::notify_one(condition); }
 
-void notify_all(word& condition) noexcept {
-  sync::ConditionVariable::notify_all(condition);
-}
+void notify_all(word& condition) noexcept { sync::ConditionVariable::notify_all(condition); }
 
 bool acquire_slowly(word& semaphore, std::int64_t deadline) noexcept {
   return sync::Semaphore::acquire_slowly(semaphore, base::Deadline::at(deadline));
@@ -57,12 +51,8 @@ bool wait_event(word& event, std::int64_t deadline) noexcept {
   return sync::Event::wait_slowly(event, base::Deadline::at(deadline));
 }
 
-void set_event(word& event) noexcept {
-  sync::Event::set(event);
-}
+void set_event(word& event) noexcept { sync::Event::set(event); }
 
-void clear_event(word& event) noexcept {
-  sync::Event::clear(event);
-}
+void clear_event(word& event) noexcept { sync::Event::clear(event); }
 
 }  // namespace ramie::detail

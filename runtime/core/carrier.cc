@@ -9,6 +9,23 @@ extern "C" {
     __attribute__((tls_model("initial-exec"))) = nullptr;
 }
 
+asm(R"(
+  .text
+  .hidden ramie_return_by_jump
+  .globl ramie_return_by_jump
+  .type ramie_return_by_jump, @function
+  .p2align 4
+ramie_return_by_jump:
+  .cfi_startproc
+  mov %edi, %eax
+  pop %rcx
+  .cfi_adjust_cfa_offset -8
+  .cfi_register rip, rcx
+  jmp *%rcx
+  .cfi_endproc
+  .size ramie_return_by_jump, . - ramie_return_by_jump
+)");
+
 namespace ramie::core {
 
 namespace {
@@ -41,6 +58,7 @@ void fiber_main(Arrival arrival) {
   arrive(arrival, self);
   if (self.kind != FiberKind::loop) {
     self.runtime_depth.store(0, std::memory_order_relaxed);
+    RuntimeSection leaving(self);  // its end makes the kernel's mask the fiber's
   }
   self.entry(self);
   __builtin_unreachable();

@@ -75,7 +75,7 @@ void call_in_place(const SignalAction& action, int signal, siginfo_t* info, void
 }
 
 void run_action(int signal, siginfo_t* info, ucontext_t& context, bool sent, bool on_carrier,
-                const AlternateStack& alternate) {
+                const AlternateStack& alternate, const Hooks& hooks) {
   SignalAction action = application_action(signal);
   if (!action.has_handler()) {
     // A fault that is ignored would come again for ever: the kernel treats it as the default.
@@ -96,6 +96,9 @@ void run_action(int signal, siginfo_t* info, ucontext_t& context, bool sent, boo
   mask = blockable(mask);
   if (on_carrier) {
     push_signal_frame(context, signal, *info, action, alternate, mask);
+    if (hooks.note_kernel_mask != nullptr) {
+      hooks.note_kernel_mask(mask);
+    }
   } else {
     call_in_place(action, signal, info, &context, mask);
   }
@@ -133,7 +136,7 @@ void handle(int signal, siginfo_t* info, void* raw_context) {
     die(signal, sent);
     return;
   }
-  run_action(signal, info, context, sent, on_carrier, alternate);
+  run_action(signal, info, context, sent, on_carrier, alternate, *hooks);
 }
 
 // What stays deliverable while our handler runs: faults only.  Any other handler of the program

@@ -25,12 +25,14 @@ struct Overflow {
 };
 
 // What other parts know.  Called from the handler, on the carrier's alternate stack, with the
-// thread-locals of the fiber in place: no lock, no allocation.  Either may be null.
+// thread-locals of the fiber in place: no lock, no allocation.  Each may be null.
 struct Hooks {
   // Fills `out` if `address` is in the guard of a fiber's stack.
   bool (*describe_overflow)(uintptr_t address, Overflow& out) = nullptr;
   // The alternate stack of the calling fiber, as the program has set it.
   AlternateStack (*alternate_stack)() = nullptr;
+  // The program's handler starts, with this mask in the kernel, on the calling fiber.
+  void (*note_kernel_mask)(uint64_t mask) = nullptr;
 };
 
 // `hooks` is kept by address.

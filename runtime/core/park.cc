@@ -14,7 +14,8 @@ void finish_park(Carrier& carrier, Fiber& left) {
   if (carrier.commit.function != nullptr) {
     carrier.commit.function(carrier.commit.argument);
   }
-  uint64_t state = left.state.load(std::memory_order_relaxed);
+  // Acquire: what a waker wrote before it found the fiber prepared; pairs with wake().
+  uint64_t state = left.state.load(std::memory_order_acquire);
   uint64_t epoch = Fiber::epoch_of(state);
   if (Fiber::phase_of(state) == Phase::prepared) {
     // Release: the saved context, for the carrier that resumes it; pairs with unpark().
@@ -72,7 +73,8 @@ void abandon_park() {
   self.state.exchange(Fiber::pack(epoch, Wake::unparked, Phase::idle), std::memory_order_acquire);
 }
 
-Wake park(WaitReason reason, base::Deadline deadline, Commit commit) {
+[[gnu::always_inline]] inline Wake park_here(WaitReason reason, base::Deadline deadline,
+                                             Commit commit) {
   Fiber& self = *current();
   RuntimeSection section(self);
   Carrier& carrier = *self.carrier;
@@ -103,6 +105,10 @@ Wake park(WaitReason reason, base::Deadline deadline, Commit commit) {
   return Fiber::wake_of(state);
 }
 
+Wake park(WaitReason reason, base::Deadline deadline, Commit commit) {
+  return ramie_return_by_jump(park_here(reason, deadline, commit));
+}
+
 bool unpark(Ticket ticket, Wake why) {
   uint64_t state = ticket.fiber->state.load(std::memory_order_acquire);
   return Fiber::epoch_of(state) == ticket.epoch && wake(*ticket.fiber, state, why);
@@ -113,10 +119,13 @@ bool interrupt(Fiber& fiber) {
 }
 
 void yield() {
-  Fiber& self = *current();
-  RuntimeSection section(self);
-  Carrier& carrier = *self.carrier;
-  switch_to(carrier, self, next_to_run(carrier), finish_yield);
+  {
+    Fiber& self = *current();
+    RuntimeSection section(self);
+    Carrier& carrier = *self.carrier;
+    switch_to(carrier, self, next_to_run(carrier), finish_yield);
+  }
+  (void)ramie_return_by_jump(Wake::unparked);
 }
 
 Wake sleep_until(base::Deadline deadline) {

@@ -43,14 +43,15 @@ class RunQueue {
 // Many producers, one consumer: a stack that is taken whole, and turned round to be fair.
 class Inbox {
  public:
-  [[nodiscard]] bool empty() const { return head_.load(std::memory_order_acquire) == nullptr; }
+  // Sequentially consistent, as push() is.
+  [[nodiscard]] bool empty() const { return head_.load(std::memory_order_seq_cst) == nullptr; }
 
   void push(Fiber* fiber) {
     Fiber* head = head_.load(std::memory_order_relaxed);
     do {
       fiber->queue_next = head;
       // Sequentially consistent: the carrier's "I go to sleep" and this push must be seen in one
-      // order by both, see Carrier::prepare_to_sleep().
+      // order by both, see scheduler.cc.
     } while (!head_.compare_exchange_weak(head, fiber, std::memory_order_seq_cst,
                                           std::memory_order_relaxed));
   }

@@ -86,11 +86,11 @@ void sleep(Carrier& carrier) {
       deadlock_hook();
     }
     if (polls) {
-      events->wait(until);
+      events->wait(until, carrier.cpu);
     } else {
       base::futex_wait(carrier.sleeping, kInFutex, until);
+      tls::refresh(carrier.cpu);
     }
-    tls::refresh(carrier.cpu);
   }
   awake_carriers.fetch_add(1, std::memory_order_relaxed);
   carrier.sleeping.store(kAwake, std::memory_order_relaxed);
@@ -105,7 +105,7 @@ void look_at_events(Carrier& carrier) {
   if (events != nullptr && carrier.now - carrier.last_poll >= kPollInterval &&
       !polling.exchange(true, std::memory_order_acquire)) {
     carrier.last_poll = carrier.now;
-    events->wait(base::Deadline::at(0));
+    events->wait(base::Deadline::at(0), carrier.cpu);
     polling.store(false, std::memory_order_release);
   }
 }

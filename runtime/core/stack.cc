@@ -82,6 +82,7 @@ void start_light_fiber(Fiber& fiber, Fiber::Entry entry) {
   fiber.entry = entry;
   fiber.carrier = &carrier;
   fiber.fs_base = carrier.cpu.own_fs;
+  fiber.signal_mask = current()->signal_mask;
   fiber.sanitizer.create(fiber.stack.base, fiber.stack.size);
   retain(fiber);  // its run
   make_ready(fiber);

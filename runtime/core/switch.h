@@ -2,11 +2,16 @@
 //
 // A processor predicts returns by the calls that it has seen, and after a jump to another stack it has
 // seen the wrong ones: each return on the way back to the program is mispredicted.  So nothing here is
-// a function of its own.
+// a function of its own, and whoever switches returns by ramie_return_by_jump().
 #pragma once
 
 #include "core/carrier.h"
 #include "core/sanitizer.h"
+
+// Returns its argument from the function that calls it last of all (a tail call, so the stack pointer is
+// at that function's return address): by an indirect jump, which is predicted by where it went before.
+extern "C" [[gnu::visibility("hidden")]] ramie::core::Wake ramie_return_by_jump(
+    ramie::core::Wake value);
 
 namespace ramie::core {
 

@@ -143,6 +143,7 @@ inline void set(Cpu& cpu, uintptr_t fs) {
 // would come for sure.
 inline void refresh(Cpu& cpu) {
   if (cpu.mode == Mode::trap) {
+    cpu.livelock.switched();
     write_fs_base(cpu.current_fs);
   }
 }

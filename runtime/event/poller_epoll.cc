@@ -74,8 +74,9 @@ long wait_in_kernel(base::Deadline deadline) {
                    deadline.is_never() ? -1 : std::min(millis, kLongest), 0, 0);
 }
 
-void wait(base::Deadline deadline) {
+void wait(base::Deadline deadline, core::tls::Cpu& cpu) {
   long n = wait_in_kernel(deadline);
+  core::tls::refresh(cpu);
   if (n == -EBADF || n == -EINVAL) {
     base::fail("the program closed a descriptor of Ramie's", __FILE__, __LINE__);
   }

@@ -3,16 +3,12 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 
-#include <algorithm>
-#include <atomic>
 #include <cerrno>
 
-#include "base/intrusive_list.h"
 #include "base/lock.h"
 #include "base/sys.h"
-#include "core/carrier.h"
 #include "core/park.h"
-#include "event/poller_epoll.h"
+#include "event/descriptor_table.h"
 #include "event/section.h"
 
 namespace ramie::event {
@@ -22,30 +18,6 @@ using base::Lock;
 using base::LockGuard;
 using core::Ticket;
 using core::Wake;
-
-constexpr int kMaxDescriptors = 1 << 20;  // the default of fs.nr_open
-constexpr uint32_t kTrouble = EPOLLERR | EPOLLHUP;
-
-// On the stack of the fiber that waits.
-struct Waiter : base::ListLink {
-  Ticket ticket;
-  uint32_t interest = 0;
-};
-
-// All zeros is a descriptor that nobody has waited for.
-struct Entry {
-  Lock lock;
-  uint32_t generation RAMIE_GUARDED_BY(lock);  // grows when the descriptor is forgotten
-  uint32_t ready RAMIE_GUARDED_BY(lock);       // events that came while nobody waited for them
-  bool registered RAMIE_GUARDED_BY(lock);
-  base::IntrusiveList<Waiter> waiters RAMIE_GUARDED_BY(lock);
-};
-
-// One lazily touched reservation, indexed by descriptor; mapped at the first wait.
-constinit Lock mapping;
-constinit std::atomic<Entry*> table = nullptr;
-// Every registered descriptor is below.
-constinit std::atomic<int> registered_end = 0;
 
 uint32_t interest_of(short events) {
   uint32_t interest = 0;
@@ -62,95 +34,6 @@ uint32_t interest_of(short events) {
     interest |= EPOLLRDHUP;
   }
   return interest;
-}
-
-// Wakes the waiters that `events` concern.  Returns the events that woke nobody.
-//
-// A waiter that is off the list owns its node again as soon as it is unparked, so the node isn't
-// touched afterwards.  One whose park had ended already doesn't count: it won't look at the event.
-uint32_t wake_waiters(Entry& entry, uint32_t events, Wake why) RAMIE_REQUIRES(entry.lock) {
-  uint32_t unclaimed = events;
-  for (Waiter* waiter = entry.waiters.front(); waiter != nullptr;) {
-    Waiter* next = entry.waiters.next(waiter);
-    uint32_t wanted = waiter->interest | kTrouble;
-    if ((events & wanted) != 0) {
-      Ticket ticket = waiter->ticket;
-      entry.waiters.remove(waiter);
-      if (core::unpark(ticket, why)) {
-        unclaimed &= ~wanted;
-      }
-    }
-    waiter = next;
-  }
-  return unclaimed;
-}
-
-void on_event(int fd, uint32_t generation, uint32_t events) {
-  Entry& entry = table.load(std::memory_order_relaxed)[fd];
-  LockGuard guard(entry.lock);
-  if (entry.registered && entry.generation == generation) {
-    entry.ready |= wake_waiters(entry, events, Wake::unparked);
-  }
-}
-
-int map_table() {
-  LockGuard guard(mapping);
-  if (table.load(std::memory_order_relaxed) != nullptr) {
-    return 0;
-  }
-  long memory = sys::call(SYS_mmap, 0, sizeof(Entry) * kMaxDescriptors, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (sys::failed(memory)) {
-    return static_cast<int>(memory);
-  }
-  set_descriptor_handler(on_event);
-  table.store(reinterpret_cast<Entry*>(memory), std::memory_order_release);  // pairs with start()
-  return 0;
-}
-
-// Before the first wait.
-int start() {
-  if (table.load(std::memory_order_acquire) == nullptr) [[unlikely]] {
-    if (int result = map_table(); result < 0) {
-      return result;
-    }
-  }
-  return start_poller();
-}
-
-Entry* entry_of(int fd) {
-  Entry* entries = table.load(std::memory_order_acquire);
-  return entries == nullptr || fd < 0 || fd >= kMaxDescriptors ? nullptr : &entries[fd];
-}
-
-long ensure_registered(Entry& entry, int fd) RAMIE_REQUIRES(entry.lock) {
-  if (entry.registered) {
-    return 0;
-  }
-  if (long result = watch(fd, entry.generation); sys::failed(result)) {
-    return result;
-  }
-  entry.registered = true;
-  int end = registered_end.load(std::memory_order_relaxed);
-  while (end <= fd &&
-         !registered_end.compare_exchange_weak(end, fd + 1, std::memory_order_relaxed)) {
-  }
-  return 0;
-}
-
-bool take_ready(Entry& entry, uint32_t interest) RAMIE_REQUIRES(entry.lock) {
-  uint32_t wanted = interest | kTrouble;
-  bool is_ready = (entry.ready & wanted) != 0;
-  entry.ready &= ~wanted;
-  return is_ready;
-}
-
-// Only a wake-up that comes from the list has taken the node off it.
-void take_off(Entry& entry, Waiter& waiter) {
-  LockGuard guard(entry.lock);
-  if (waiter.linked()) {
-    entry.waiters.remove(&waiter);
-  }
 }
 
 long result_of(Wake wake) {
@@ -174,7 +57,7 @@ class WaiterArray {
     if (n > kFew) {
       long memory = sys::call(SYS_mmap, 0, bytes(), PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      waiters_ = sys::failed(memory) ? nullptr : reinterpret_cast<Waiter*>(memory);
+      waiters_ = sys::failed(memory) ? nullptr : reinterpret_cast<DescriptorWaiter*>(memory);
     }
   }
   ~WaiterArray() {
@@ -186,29 +69,29 @@ class WaiterArray {
   WaiterArray& operator=(const WaiterArray&) = delete;
 
   [[nodiscard]] bool exists() const { return waiters_ != nullptr; }
-  Waiter& operator[](unsigned long i) { return waiters_[i]; }
+  DescriptorWaiter& operator[](unsigned long i) { return waiters_[i]; }
 
  private:
   static constexpr unsigned long kFew = 32;
 
-  [[nodiscard]] long bytes() const { return static_cast<long>(size_ * sizeof(Waiter)); }
+  [[nodiscard]] long bytes() const { return static_cast<long>(size_ * sizeof(DescriptorWaiter)); }
 
   unsigned long size_;
-  Waiter few_[kFew];
-  Waiter* waiters_ = few_;
+  DescriptorWaiter few_[kFew];
+  DescriptorWaiter* waiters_ = few_;
 };
 
 // Puts `waiter` on the descriptor's list.  False: it counts as ready, there is nothing to wait for.
-bool join(Waiter& waiter, const pollfd& wanted) {
-  Entry* entry = entry_of(wanted.fd);
-  if (entry == nullptr) {
+bool join(DescriptorWaiter& waiter, const pollfd& wanted) {
+  Descriptor* descriptor = descriptor_of(wanted.fd);
+  if (descriptor == nullptr) {
     return false;
   }
-  LockGuard guard(entry->lock);
-  if (ensure_registered(*entry, wanted.fd) < 0 || take_ready(*entry, waiter.interest)) {
+  LockGuard guard(descriptor->lock);
+  if (ensure_registered(*descriptor, wanted.fd) < 0 || take_ready(*descriptor, waiter.interest)) {
     return false;
   }
-  entry->waiters.push_back(&waiter);
+  descriptor->waiters.push_back(&waiter);
   return true;
 }
 
@@ -220,34 +103,34 @@ void unlock(void* lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS { static_cast<Lock*>(loc
 // The entry's lock is dropped by park's commit, which the analysis can't follow.
 long wait_fd(int fd, short events, base::Deadline deadline) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   WaitingSection section;
-  if (int result = start(); result < 0) {
+  if (int result = start_descriptors(); result < 0) {
     return result;
   }
-  Entry* entry = entry_of(fd);
-  if (entry == nullptr) {
+  Descriptor* descriptor = descriptor_of(fd);
+  if (descriptor == nullptr) {
     return fd < 0 ? -EBADF : -EPERM;
   }
-  Waiter waiter;
+  DescriptorWaiter waiter;
   waiter.interest = interest_of(events);
-  entry->lock.lock();
-  long result = ensure_registered(*entry, fd);
-  if (result < 0 || take_ready(*entry, waiter.interest)) {
-    entry->lock.unlock();
+  descriptor->lock.lock();
+  long result = ensure_registered(*descriptor, fd);
+  if (result < 0 || take_ready(*descriptor, waiter.interest)) {
+    descriptor->lock.unlock();
     return result;
   }
   waiter.ticket = core::prepare_park();
-  entry->waiters.push_back(&waiter);
+  descriptor->waiters.push_back(&waiter);
   Wake wake = core::park({core::WaitKind::descriptor, static_cast<uint64_t>(fd)}, deadline,
-                         {unlock, &entry->lock});
+                         {unlock, &descriptor->lock});
   if (wake == Wake::timed_out || wake == Wake::interrupted) {
-    take_off(*entry, waiter);
+    take_off(*descriptor, waiter);
   }
   return result_of(wake);
 }
 
 long wait_fds(const pollfd* fds, unsigned long n, base::Deadline deadline) {
   WaitingSection section;
-  if (int result = start(); result < 0) {
+  if (int result = start_descriptors(); result < 0) {
     return result;
   }
   WaiterArray waiters(n);
@@ -275,44 +158,12 @@ long wait_fds(const pollfd* fds, unsigned long n, base::Deadline deadline) {
     wake = core::park({core::WaitKind::descriptor, static_cast<uint64_t>(first)}, deadline);
   }
   for (unsigned long i = 0; i < joined; ++i) {
-    if (Entry* entry = fds[i].fd >= 0 ? entry_of(fds[i].fd) : nullptr) {
-      take_off(*entry, waiters[i]);
+    if (Descriptor* descriptor = fds[i].fd >= 0 ? descriptor_of(fds[i].fd) : nullptr) {
+      take_off(*descriptor, waiters[i]);
     }
   }
   // One descriptor of several was closed: the caller's next poll() tells which.
   return wake == Wake::closed ? 0 : result_of(wake);
-}
-
-void forget(int fd) {
-  Entry* entry = entry_of(fd);
-  if (entry == nullptr || fd >= registered_end.load(std::memory_order_relaxed)) {
-    return;
-  }
-  Section section;
-  LockGuard guard(entry->lock);
-  if (entry->registered) {
-    unwatch(fd);
-    entry->registered = false;
-    ++entry->generation;
-    entry->ready = 0;
-    (void)wake_waiters(*entry, ~0U, Wake::closed);
-  }
-}
-
-void forget_range(unsigned first, unsigned last) {
-  auto end = static_cast<unsigned>(registered_end.load(std::memory_order_relaxed));
-  for (unsigned fd = first; fd < end && fd <= last; ++fd) {
-    forget(static_cast<int>(fd));
-  }
-}
-
-void reset_reactor() {
-  mapping.reset();
-  Entry* entries = table.exchange(nullptr, std::memory_order_relaxed);
-  if (entries != nullptr) {
-    (void)sys::call(SYS_munmap, sys::arg(entries), sizeof(Entry) * kMaxDescriptors);
-  }
-  registered_end.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace ramie::event

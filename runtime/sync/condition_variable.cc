@@ -6,8 +6,8 @@ namespace ramie::sync {
 
 bool ConditionVariable::wait(std::atomic<uint32_t>& word, base::Deadline deadline,
                              void (*unlock)(void*), void* lock) {
-  // The caller holds its mutex until it is queued, and a notifier has changed the condition under the
-  // same mutex: so it either sees the word set, or the waiter saw the condition.
+  // The caller holds its mutex until it is queued, and a notifier has changed the condition under
+  // the same mutex: so it either sees the word set, or the waiter saw the condition.
   ParkResult result = park(
       &word, {.deadline = deadline},
       [&] {

@@ -23,8 +23,8 @@ class ConditionVariable {
   ConditionVariable(const ConditionVariable&) = delete;
   ConditionVariable& operator=(const ConditionVariable&) = delete;
 
-  // Unlocks the mutex and waits in one step; holds the mutex again on return.  Returns for any reason
-  // (spurious wake-ups happen), so callers check their condition again.
+  // Unlocks the mutex and waits in one step; holds the mutex again on return.  Returns for any
+  // reason (spurious wake-ups happen), so callers check their condition again.
   void wait(Mutex& mutex) { (void)wait_until(mutex, base::Deadline::never()); }
 
   // False if the deadline passed first.

@@ -13,9 +13,8 @@ bool Event::wait_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
     if (seen == kSet) {
       return true;
     }
-    ParkResult result = park(&word, {.deadline = deadline}, [&] {
-      return word.load(std::memory_order_relaxed) == kParked;
-    });
+    ParkResult result = park(&word, {.deadline = deadline},
+                             [&] { return word.load(std::memory_order_relaxed) == kParked; });
     if (result.how == Outcome::woken) {
       std::atomic_thread_fence(std::memory_order_acquire);
       return true;

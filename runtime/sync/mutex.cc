@@ -25,7 +25,8 @@ bool Mutex::lock_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
         !word.compare_exchange_weak(seen, seen | kParked, std::memory_order_relaxed)) {
       continue;
     }
-    ParkOptions options{.deadline = deadline, .front = lost > 0, .wants_handoff = lost >= kPatience};
+    ParkOptions options{
+        .deadline = deadline, .front = lost > 0, .wants_handoff = lost >= kPatience};
     ParkResult result = park(&word, options, [&] {
       return word.load(std::memory_order_relaxed) == (kLocked | kParked);
     });
@@ -43,7 +44,8 @@ bool Mutex::lock_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
 }
 
 void Mutex::unlock_slowly(std::atomic<uint32_t>& word) {
-  // A waiter may have set `parked` and found the word changed before it parked: then nobody is here.
+  // A waiter may have set `parked` and found the word changed before it parked: then nobody is
+  // here.
   unpark_one(&word, [&](UnparkOne waiter) -> uintptr_t {
     uint32_t rest = waiter.has_more ? kParked : 0;
     if (waiter.found && waiter.wants_handoff) {

@@ -7,8 +7,8 @@
 // | locked, parked  | held; somebody may be parked                                                |
 // | parked          | free, a waiter was woken and others stay parked; whoever comes may take it  |
 //
-// `parked` is set by a waiter before it parks, and cleared by an unlock that finds nobody behind the
-// waiter it wakes, under the bucket's lock.
+// `parked` is set by a waiter before it parks, and cleared by an unlock that finds nobody behind
+// the waiter it wakes, under the bucket's lock.
 //
 // Unlocking doesn't hand the lock over as a rule: it frees it and wakes the first waiter, which
 // competes with whoever runs already.  That spares a switch for each lock operation of a fiber that
@@ -56,9 +56,9 @@ class Mutex {
                                      std::memory_order_relaxed)) {
       return true;
     }
-    return seen == kParked && word.compare_exchange_strong(seen, kParked | kLocked,
-                                                           std::memory_order_acquire,
-                                                           std::memory_order_relaxed);
+    return seen == kParked &&
+           word.compare_exchange_strong(seen, kParked | kLocked, std::memory_order_acquire,
+                                        std::memory_order_relaxed);
   }
   static bool try_unlock(std::atomic<uint32_t>& word) {
     uint32_t seen = kLocked;

@@ -18,13 +18,13 @@ constexpr unsigned kBucketBits = 12;
 constexpr size_t kBuckets = 1UL << kBucketBits;
 
 struct Waiter : base::ListLink {
-  // Changed by requeue() with both buckets locked; read without a lock by the waiter that times out,
-  // which then locks and looks again.
+  // Changed by requeue() with both buckets locked; read without a lock by the waiter that times
+  // out, which then locks and looks again.
   std::atomic<const void*> key = nullptr;
   uint32_t bits = kAllBits;
   bool wants_handoff = false;
   uintptr_t token = 0;
-  core::Ticket ticket;             // of a fiber; without one it is a kernel thread, and sleeps on ...
+  core::Ticket ticket;  // of a fiber; without one it is a kernel thread, and sleeps on ...
   std::atomic<uint32_t> word = 0;  // ... this: 1 means woken
 };
 
@@ -45,7 +45,7 @@ Bucket& bucket_of(const void* address) {
 class PairGuard {
  public:
   PairGuard(const void* a, const void* b) RAMIE_NO_THREAD_SAFETY_ANALYSIS : low_(&bucket_of(a)),
-                                                                             high_(&bucket_of(b)) {
+                                                                            high_(&bucket_of(b)) {
     if (high_ < low_) {
       std::swap(low_, high_);
     }
@@ -83,7 +83,7 @@ class WakeList {
       wake_all();
     }
     base::IntrusiveList<Waiter>::remove(&waiter);
-    entries_[size_++] = {waiter.ticket, &waiter.word};
+    entries_[size_++] = {waiter.ticket.fiber, waiter.ticket.epoch, &waiter.word};
     if (waiter.ticket.fiber == nullptr) {
       waiter.word.store(1, std::memory_order_release);  // pairs with block_thread()
     }
@@ -92,28 +92,30 @@ class WakeList {
  private:
   static constexpr unsigned kCapacity = 32;
   struct Entry {
-    core::Ticket ticket;
+    core::Fiber* fiber;
+    uint64_t epoch;
     std::atomic<uint32_t>* word;  // an address for the kernel; not to be read or written any more
   };
 
   void wake_all() {
     for (unsigned i = 0; i < size_; ++i) {
-      if (entries_[i].ticket.fiber != nullptr) {
-        (void)core::unpark(entries_[i].ticket);
+      const Entry& one = entries_[i];
+      if (one.fiber != nullptr) {
+        (void)core::unpark({one.fiber, one.epoch});
       } else {
-        (void)base::futex_wake(*entries_[i].word, 1);
+        (void)base::futex_wake(*one.word, 1);
       }
     }
     size_ = 0;
   }
 
-  Entry entries_[kCapacity];
+  Entry entries_[kCapacity];  // left uninitialised: most lists hold one
   unsigned size_ = 0;
 };
 
 // Takes up to `count` waiters of `address` out of its bucket, whose lock is held.
-unsigned take(const void* address, unsigned count, uint32_t bits, WakeList& woken)
-    RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+unsigned take(const void* address, unsigned count, uint32_t bits,
+              WakeList& woken) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   unsigned taken = 0;
   auto& waiters = bucket_of(address).waiters;
   for (Waiter* waiter = waiters.front(); waiter != nullptr && taken < count;) {
@@ -195,8 +197,8 @@ ParkResult park(const void* address, const ParkOptions& options, FunctionRef<boo
   if (reason.kind == core::WaitKind::none) {
     reason = {core::WaitKind::address, reinterpret_cast<uintptr_t>(address)};
   }
-  core::Wake wake = on_fiber ? core::park(reason, options.deadline)
-                             : block_thread(waiter, options.deadline);
+  core::Wake wake =
+      on_fiber ? core::park(reason, options.deadline) : block_thread(waiter, options.deadline);
   if (wake != core::Wake::unparked && withdraw(waiter)) {
     return {wake == core::Wake::timed_out ? Outcome::timed_out : Outcome::interrupted};
   }

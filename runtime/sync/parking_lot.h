@@ -1,6 +1,7 @@
-// The parking lot: wait queues keyed by address, whose waiters are fibers *or* plain kernel threads.
-// A word in memory, which its owner interprets, plus this: that is every primitive of runtime/sync,
-// and futex(2) as the shim emulates it.  (After WebKit's WTF::ParkingLot and Rust's parking_lot_core.)
+// The parking lot: wait queues keyed by address, whose waiters are fibers *or* plain kernel
+// threads. A word in memory, which its owner interprets, plus this: that is every primitive of
+// runtime/sync, and futex(2) as the shim emulates it.  (After WebKit's WTF::ParkingLot and Rust's
+// parking_lot_core.)
 //
 // Addresses are only keys here, nothing is ever read or written through them, so an object may be
 // destroyed while a wake-up for it is still under way.
@@ -8,19 +9,19 @@
 // Each address belongs to one of kBuckets buckets, each with a lock and a queue of waiters.  The
 // protocol, all of it about one waiter's node, which lies on the waiter's stack:
 //
-// | the node is        | who may touch it                     | how that ends                        |
-// |--------------------|--------------------------------------|--------------------------------------|
-// | queued             | who holds the lock of the bucket of  | a waker takes it out; or a requeue   |
-// |                    | node.key                             | changes the key, both locks held; or |
-// |                    |                                      | the waiter itself does (time-out)    |
-// | taken out by a     | the waker, until it drops the lock   | the waiter returns                   |
-// | waker              |                                      |                                      |
+// | the node is     | who may touch it                    | how that ends                         |
+// |-----------------|-------------------------------------|---------------------------------------|
+// | queued          | who holds the lock of the bucket of | a waker takes it out; or a requeue    |
+// |                 | node.key                            | changes the key, both locks held; or  |
+// |                 |                                     | the waiter itself leaves (time-out)   |
+// | taken out by a  | the waker, until it drops the lock  | the waiter returns                    |
+// | waker           |                                     |                                       |
 //
 // So everything that a waker writes into a node is written under the lock, and what it does after
-// (unpark a ticket, futex-wake an address) uses copies: the waiter may have returned already, since it
-// may time out just then, find its node taken, and count as woken.  A stale ticket wakes nobody; a
-// futex-wake of a dead word is at worst a spurious wake-up of whoever lives there now, which futex(2)
-// allows at all times.
+// (unpark a ticket, futex-wake an address) uses copies: the waiter may have returned already, since
+// it may time out just then, find its node taken, and count as woken.  A stale ticket wakes nobody;
+// a futex-wake of a dead word is at worst a spurious wake-up of whoever lives there now, which
+// futex(2) allows at all times.
 //
 // No clock is read here, and between fibers of one carrier there is no system call.
 #pragma once
@@ -52,16 +53,16 @@ struct ParkResult {
 
 struct ParkOptions {
   base::Deadline deadline{};
-  uint32_t bits = kAllBits;   // a waker that shares no bit with these doesn't see the waiter
-  core::WaitReason reason{};  // for the dumps; none means the address
-  bool front = false;         // first in the queue, not last: for one who waited already and lost
+  uint32_t bits = kAllBits;    // a waker that shares no bit with these doesn't see the waiter
+  core::WaitReason reason{};   // for the dumps; none means the address
+  bool front = false;          // first in the queue, not last: for one who waited already and lost
   bool wants_handoff = false;  // told to the waker, see UnparkOne
 };
 
-// Waits on `address` until unparked.  `validate` runs first, under the bucket's lock: false means that
-// there is nothing to wait for.  Wakers change what validate reads and then unpark, so none slips in
-// between.  `before_sleep`, if any, runs once the waiter is queued and the lock dropped: the place to
-// unlock something else.  Neither may park; validate may not use the lot.
+// Waits on `address` until unparked.  `validate` runs first, under the bucket's lock: false means
+// that there is nothing to wait for.  Wakers change what validate reads and then unpark, so none
+// slips in between.  `before_sleep`, if any, runs once the waiter is queued and the lock dropped:
+// the place to unlock something else.  Neither may park; validate may not use the lot.
 //
 // Switches fibers when called on one, blocks the kernel thread otherwise.  errno survives.
 [[nodiscard]] ParkResult park(const void* address, const ParkOptions& options,
@@ -78,8 +79,9 @@ struct UnparkOne {
   bool wants_handoff = false;  // the ParkOptions of the one who is woken
 };
 
-// Wakes one waiter of `address`, if any.  `decide` runs in either case, under the bucket's lock, so it
-// can change the word that validate() reads in step with the queue; it returns the waiter's token.
+// Wakes one waiter of `address`, if any.  `decide` runs in either case, under the bucket's lock, so
+// it can change the word that validate() reads in step with the queue; it returns the waiter's
+// token.
 bool unpark_one(const void* address, FunctionRef<uintptr_t(UnparkOne)> decide);
 
 struct RequeueResult {
@@ -88,13 +90,14 @@ struct RequeueResult {
   unsigned requeued = 0;
 };
 
-// If validate() agrees, wakes up to `wake` waiters of `from` and makes up to `requeue` of the others
-// wait on `to`.  Both buckets are locked throughout.  Never switches; any thread.
+// If validate() agrees, wakes up to `wake` waiters of `from` and makes up to `requeue` of the
+// others wait on `to`.  Both buckets are locked throughout.  Never switches; any thread.
 RequeueResult requeue(const void* from, const void* to, unsigned wake, unsigned requeue,
                       FunctionRef<bool()> validate);
 
-// With both buckets locked, runs `operation`; then wakes up to `first_count` waiters of `first`, and,
-// if the operation returned true, up to `second_count` of `second`.  Returns how many woke in all.
+// With both buckets locked, runs `operation`; then wakes up to `first_count` waiters of `first`,
+// and, if the operation returned true, up to `second_count` of `second`.  Returns how many woke in
+// all.
 unsigned unpark_two(const void* first, unsigned first_count, const void* second,
                     unsigned second_count, FunctionRef<bool()> operation);
 

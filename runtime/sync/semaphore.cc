@@ -40,8 +40,8 @@ bool Semaphore::acquire_slowly(std::atomic<uint32_t>& word, base::Deadline deadl
 }
 
 void Semaphore::release_slowly(std::atomic<uint32_t>& word, uint32_t units) {
-  // One waiter and one unit at a time, so that each unit is either in the word or in the hands of the
-  // one that is woken.
+  // One waiter and one unit at a time, so that each unit is either in the word or in the hands of
+  // the one that is woken.
   while (units > 0) {
     unpark_one(&word, [&](UnparkOne waiter) -> uintptr_t {
       bool hand_over = waiter.found && waiter.wants_handoff;

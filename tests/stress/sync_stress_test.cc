@@ -1,5 +1,6 @@
-// Fibers of several kernel threads, and plain kernel threads, on the same primitives at random.  What
-// is checked is conservation: nothing counted twice, nobody woken who isn't told, nobody forgotten.
+// Fibers of several kernel threads, and plain kernel threads, on the same primitives at random.
+// What is checked is conservation: nothing counted twice, nobody woken who isn't told, nobody
+// forgotten.
 //
 // SEED=n repeats a run's choices (not its timing); every failure prints the seed.
 #include <gtest/gtest.h>

@@ -189,7 +189,9 @@ TEST(Fiber, ErrnoBelongsToEachFiber) {
 
 TEST(Fiber, ADroppedFiberRunsOn) {
   event done;
-  { auto dropped = spawn([&] { done.set(); }); }
+  {
+    auto dropped = spawn([&] { done.set(); });
+  }
   done.wait();
 }
 

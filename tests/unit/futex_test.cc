@@ -1,14 +1,14 @@
-// Each test runs natively first, where the kernel is the oracle, and then against Ramie's futex(2) on
-// kernel threads and on fibers.
+// Each test runs natively first, where the kernel is the oracle, and then against Ramie's futex(2)
+// on kernel threads and on fibers.
 #include "interpose/host/futex.h"
 
 #include <linux/futex.h>
 #include <signal.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <climits>
-#include <vector>
 
 #include "base/deadline.h"
 #include "base/sys.h"
@@ -38,11 +38,12 @@ template <class Implementation>
 class Futex : public ::testing::Test {
  protected:
   using Word = std::atomic<uint32_t>;
+  static constexpr long kWaits = 1;
 
   static long raw(const void* word, int operation, long value, long timeout_or_value2 = 0,
                   const void* word2 = nullptr, long value3 = 0) {
-    const long a[6] = {sys::arg(word), operation, value, timeout_or_value2, sys::arg(word2),
-                       value3};
+    const long a[6] = {sys::arg(word),    operation,       value,
+                       timeout_or_value2, sys::arg(word2), value3};
     return Implementation::call(a);
   }
   static long call(const void* word, int operation, long value, long timeout_or_value2 = 0,
@@ -55,9 +56,7 @@ class Futex : public ::testing::Test {
   static long wake(Word& word, long count = 1) { return call(&word, FUTEX_WAKE, count); }
 
   // How many wait on a word, told by a requeue onto itself.
-  static long waiting(Word& word) {
-    return call(&word, FUTEX_REQUEUE, 0, INT_MAX, &word);
-  }
+  static long waiting(Word& word) { return call(&word, FUTEX_REQUEUE, 0, INT_MAX, &word); }
 
   // Runs `work` on a worker, to its end.
   template <class F>
@@ -68,10 +67,10 @@ class Futex : public ::testing::Test {
   // Starts a worker that waits, and returns once it does.  Its result lands in `results`.
   void start_waiter(Word& on, uint32_t bits = FUTEX_BITSET_MATCH_ANY) {
     long before = waiting(on);
-    size_t index = results.size();
-    results.push_back(1);
-    crew.start([this, &on, bits, index] {
-      results[index] = call(&on, FUTEX_WAIT_BITSET, on.load(), 0, nullptr, bits);
+    std::atomic<long>& result = results.at(started++);
+    result = kWaits;
+    crew.start([this, &on, &result, bits] {
+      result = call(&on, FUTEX_WAIT_BITSET, on.load(), 0, nullptr, bits);
       ++returned;
     });
     ASSERT_TRUE(eventually([&] { return waiting(on) == before + 1; }));
@@ -84,11 +83,10 @@ class Futex : public ::testing::Test {
     (void)wake(word, INT_MAX);
     (void)wake(word2, INT_MAX);
   }
-  void SetUp() override { results.reserve(16); }
-
   Word word = 5;
   Word word2 = 9;
-  std::vector<long> results;
+  std::array<std::atomic<long>, 16> results{};
+  size_t started = 0;
   std::atomic<unsigned> returned = 0;
   typename Implementation::Crew crew;
 };
@@ -112,7 +110,9 @@ TYPED_TEST(Futex, WakeCountsWhomItWoke) {
   ASSERT_TRUE(this->eventually_returned(2));
   EXPECT_EQ(this->wake(this->word, INT_MAX), 1);
   ASSERT_TRUE(this->eventually_returned(3));
-  EXPECT_EQ(this->results, (std::vector<long>{0, 0, 0}));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(this->results.at(i), 0);
+  }
 }
 
 TYPED_TEST(Futex, AWakeOfNobodyWakesOne) {
@@ -172,7 +172,8 @@ TYPED_TEST(Futex, BitsMustMeet) {
   EXPECT_EQ(wake_bits(0b100), 0);
   EXPECT_EQ(wake_bits(0b10), 1);
   ASSERT_TRUE(this->eventually_returned(1));
-  EXPECT_EQ(this->results, (std::vector<long>{1, 0}));
+  EXPECT_EQ(this->results[0], TestFixture::kWaits);
+  EXPECT_EQ(this->results[1], 0);
   EXPECT_EQ(this->wake(this->word), 1);
 }
 
@@ -230,9 +231,9 @@ TYPED_TEST(Futex, WakeOpKnowsAllOperationsAndComparisons) {
                    static_cast<uint32_t>(c.comparison) << 24 |
                    (static_cast<uint32_t>(c.argument) & 0xfff) << 12 |
                    (static_cast<uint32_t>(c.compared) & 0xfff);
-    EXPECT_EQ(this->call(&this->word, FUTEX_WAKE_OP, 1, 1, &this->word2,
-                         static_cast<int32_t>(encoded)),
-              c.wakes ? 1 : 0)
+    EXPECT_EQ(
+        this->call(&this->word, FUTEX_WAKE_OP, 1, 1, &this->word2, static_cast<int32_t>(encoded)),
+        c.wakes ? 1 : 0)
         << "operation " << c.operation << ", comparison " << c.comparison;
     EXPECT_EQ(this->word2, c.after) << "operation " << c.operation;
     (void)this->wake(this->word2);
@@ -280,7 +281,7 @@ TYPED_TEST(Futex, AThreadsEndWakesWhoWaitsForItsId) {
   EXPECT_TRUE(this->eventually_returned(1));
 }
 
-TYPED_TEST(Futex, APriorityInheritingLockIsTheKernels) {
+TYPED_TEST(Futex, APriorityInheritingLockNamesItsOwner) {
   this->run([this] {
     typename TestFixture::Word lock = 0;
     EXPECT_EQ(this->call(&lock, FUTEX_LOCK_PI, 0), 0);

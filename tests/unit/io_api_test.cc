@@ -126,9 +126,8 @@ TYPED_TEST(Io, ARegularFileIsAlwaysReady) {
 TEST(IoFibers, ACloseInTheMiddleEndsTheWait) {
   int ends[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-  fiber<void> waiter = spawn([&] {
-    EXPECT_THROW((void)io::wait(ends[0], io::readable), std::system_error);
-  });
+  fiber<void> waiter =
+      spawn([&] { EXPECT_THROW((void)io::wait(ends[0], io::readable), std::system_error); });
   yield();
   io::notify_close(ends[0]);
   close(ends[0]);

@@ -10,12 +10,8 @@ namespace ramie::base {
 namespace {
 
 // The analysis can't follow a lock through an expectation.
-bool taken(Lock& lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
-  return lock.try_lock();
-}
-void give_back(Lock& lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
-  lock.unlock();
-}
+bool taken(Lock& lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS { return lock.try_lock(); }
+void give_back(Lock& lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS { lock.unlock(); }
 
 TEST(Lock, IsHeldByOneAtATime) {
   constexpr int kThreads = 4;

@@ -52,9 +52,9 @@ class Mutex : public ::testing::Test {
   std::vector<int> order;  // guarded by lock
   typename Parameters::Crew crew;
 };
-using Combinations = ::testing::Types<With<Fibers, Inner>, With<Threads, Inner>, With<Mixed, Inner>,
-                                      With<Fibers, Public>, With<Threads, Public>,
-                                      With<Mixed, Public>>;
+using Combinations =
+    ::testing::Types<With<Fibers, Inner>, With<Threads, Inner>, With<Mixed, Inner>,
+                     With<Fibers, Public>, With<Threads, Public>, With<Mixed, Public>>;
 TYPED_TEST_SUITE(Mutex, Combinations);
 
 TYPED_TEST(Mutex, ExcludesOthers) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/carrier.h"
+#include "support/descriptor_pair.h"
 #include "support/fiber_group.h"
 
 using ramie::base::Deadline;
@@ -23,62 +24,13 @@ using ramie::event::forget_range;
 using ramie::event::is_ours;
 using ramie::event::wait_fd;
 using ramie::event::wait_fds;
+using Pair = ramie::test::DescriptorPair;
 using ramie::test::eventually;
 using ramie::test::FiberGroup;
 using ramie::test::in_millis;
+using ramie::test::read_some;
 
 namespace {
-
-struct Pair {
-  int a = -1;
-  int b = -1;
-
-  static Pair pipe() {
-    int fds[2];
-    EXPECT_EQ(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
-    return {fds[0], fds[1]};
-  }
-  static Pair sockets(int type = SOCK_STREAM) {
-    int fds[2];
-    EXPECT_EQ(socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    return {fds[0], fds[1]};
-  }
-  void close() {
-    for (int* fd : {&a, &b}) {
-      if (*fd >= 0) {
-        forget(*fd);
-        ::close(*fd);
-        *fd = -1;
-      }
-    }
-  }
-};
-
-// As the callers of the reactor do it: try, wait, try again.
-ssize_t read_some(int fd, void* data, size_t size) {
-  for (;;) {
-    ssize_t n = ::read(fd, data, size);
-    if (n >= 0 || errno != EAGAIN) {
-      return n;
-    }
-    if (wait_fd(fd, POLLIN, Deadline::never()) < 0) {
-      return -1;
-    }
-  }
-}
-
-bool write_all(int fd, const char* data, size_t size) {
-  while (size > 0) {
-    ssize_t n = ::write(fd, data, size);
-    if (n > 0) {
-      data += n;
-      size -= static_cast<size_t>(n);
-    } else if (errno != EAGAIN || wait_fd(fd, POLLOUT, Deadline::never()) < 0) {
-      return false;
-    }
-  }
-  return true;
-}
 
 uint64_t parks() { return ramie::core::attach().parks; }
 
@@ -335,107 +287,6 @@ TEST(Reactor, ANestedEpollIsADescriptorLikeOthers) {
   forget(inner);
   ::close(inner);
   pipe.close();
-}
-
-// Each pair of fibers passes tokens and blocks both ways; a lost event would stop one for good.
-TEST(Reactor, ManyPairsTalkWithoutLosingAnEvent) {
-  constexpr int kPairs = 200;
-  constexpr int kRounds = 50;
-  FiberGroup fibers;
-  std::vector<Pair> pairs;
-  int finished = 0;
-  for (int i = 0; i < kPairs; ++i) {
-    pairs.push_back(Pair::sockets());
-  }
-  for (Pair& pair : pairs) {
-    fibers.spawn([&] {
-      for (int i = 0; i < kRounds; ++i) {
-        char token = static_cast<char>(i);
-        ASSERT_TRUE(write_all(pair.a, &token, 1));
-        ASSERT_EQ(read_some(pair.a, &token, 1), 1);
-        ASSERT_EQ(token, static_cast<char>(i + 1));
-      }
-      ++finished;
-    });
-    fibers.spawn([&] {
-      for (int i = 0; i < kRounds; ++i) {
-        char token;
-        ASSERT_EQ(read_some(pair.b, &token, 1), 1);
-        ++token;
-        ASSERT_TRUE(write_all(pair.b, &token, 1));
-      }
-    });
-  }
-  fibers.join();
-  EXPECT_EQ(finished, kPairs);
-  for (Pair& pair : pairs) {
-    pair.close();
-  }
-}
-
-// Small buffers, many readers and writers on the same descriptors.
-TEST(Reactor, SharedPipesUnderPressureDeliverEveryByte) {
-  constexpr size_t kBytes = 1 << 20;
-  constexpr int kEach = 4;
-  Pair pipe = Pair::pipe();
-  (void)fcntl(pipe.b, F_SETPIPE_SZ, 4096);
-  FiberGroup fibers;
-  size_t received = 0;
-  int writing = kEach;
-  for (int i = 0; i < kEach; ++i) {
-    fibers.spawn([&] {
-      std::vector<char> data(kBytes / kEach, 'x');
-      ASSERT_TRUE(write_all(pipe.b, data.data(), data.size()));
-      if (--writing == 0) {
-        ::close(pipe.b);
-        pipe.b = -1;
-      }
-    });
-    fibers.spawn([&] {
-      std::array<char, 1000> data;
-      ssize_t n;
-      while ((n = read_some(pipe.a, data.data(), data.size())) > 0) {
-        received += static_cast<size_t>(n);
-      }
-      EXPECT_EQ(n, 0);
-    });
-  }
-  fibers.join();
-  EXPECT_EQ(received, kBytes);
-  pipe.close();
-}
-
-// Events from another kernel thread come at any moment: before the wait, in it, at its time-out.
-TEST(Reactor, AnotherThreadsEventsAreNotLost) {
-  constexpr int kRounds = 3000;
-  Pair there = Pair::pipe();
-  Pair back = Pair::pipe();
-  (void)fcntl(back.a, F_SETFL, 0);
-  std::thread peer([&] {
-    char c;
-    for (int i = 0; i < kRounds && read(back.a, &c, 1) == 1; ++i) {
-      (void)!write(there.b, "x", 1);
-    }
-  });
-  FiberGroup fibers;
-  int rounds = 0;
-  fibers.spawn([&] {
-    for (; rounds < kRounds; ++rounds) {
-      ASSERT_EQ(write(back.b, "x", 1), 1);
-      char c;
-      while (read(there.a, &c, 1) != 1) {
-        long result = wait_fd(there.a, POLLIN, Deadline::after(now(), rounds % 7 * 10'000));
-        ASSERT_TRUE(result == 0 || result == -ETIMEDOUT);
-      }
-    }
-  });
-  fibers.join();
-  EXPECT_EQ(rounds, kRounds);
-  ::close(back.b);
-  back.b = -1;
-  peer.join();
-  there.close();
-  back.close();
 }
 
 TEST(Reactor, AnUnparkFromAnotherThreadEndsThePollersWait) {

@@ -14,9 +14,7 @@ namespace {
 using base::Deadline;
 
 // The heap doesn't look into tickets, so the number in one tells which timer fired.
-Ticket ticket(uint64_t number) {
-  return {nullptr, number};
-}
+Ticket ticket(uint64_t number) { return {nullptr, number}; }
 
 TEST(TimerHeap, WithoutTimersNothingIsEverDue) {
   TimerHeap heap;

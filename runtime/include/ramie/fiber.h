@@ -1,12 +1,14 @@
-// Fibers: spawn() runs a function as a green thread, whose handle waits for it and takes its result.
+// Fibers: spawn() runs a function as a green thread, whose handle waits for it and takes its
+// result.
 //
 //     ramie::fiber<int> answer = ramie::spawn([] { ramie::sleep_for(1s); return 42; });
 //     std::printf("%d\n", answer.get());
 //
-// There is no loop to start.  A fiber runs on the kernel thread that spawned it, whenever that thread
-// waits in a function of Ramie (join, get, sleep_for, a ramie::mutex, io::wait, ...), and only one of
-// them runs at a time: they take turns where they wait, nowhere else.  A thread that ends or computes
-// without waiting leaves its fibers standing; those of the main thread end with the process.
+// There is no loop to start.  A fiber runs on the kernel thread that spawned it, whenever that
+// thread waits in a function of Ramie (join, get, sleep_for, a ramie::mutex, io::wait, ...), and
+// only one of them runs at a time: they take turns where they wait, nowhere else.  A thread that
+// ends or computes without waiting leaves its fibers standing; those of the main thread end with
+// the process.
 #pragma once
 
 #include <ramie/detail/deadline.h>
@@ -30,8 +32,8 @@ struct fiber_attributes {
   std::size_t stack_size = 0;  // bytes, rounded up; 0 means RAMIE_STACK_SIZE, 64 kB by default
 };
 
-// The handle of a fiber that returns R.  Moves, doesn't copy, and isn't itself safe to be used by two
-// threads at once.  Dropping it lets the fiber run on by itself (detaches it).
+// The handle of a fiber that returns R.  Moves, doesn't copy, and isn't itself safe to be used by
+// two threads at once.  Dropping it lets the fiber run on by itself (detaches it).
 //
 // If the fiber's function throws, get() throws that again.  An exception that nobody takes by get()
 // is never silent: as soon as nobody can any more, one line on descriptor 2 names the fiber and
@@ -53,8 +55,8 @@ class [[nodiscard]] fiber {
   // True if this is the handle of a fiber, ended or not: until get(), detach() or a move.
   [[nodiscard]] bool joinable() const noexcept { return control_ != nullptr; }
 
-  // Waits until the fiber's function has ended; may be repeated.  Switches fibers, or blocks a kernel
-  // thread that runs none.  Throws std::system_error: invalid_argument without a fiber,
+  // Waits until the fiber's function has ended; may be repeated.  Switches fibers, or blocks a
+  // kernel thread that runs none.  Throws std::system_error: invalid_argument without a fiber,
   // resource_deadlock_would_occur from the fiber itself.  Any thread.
   void join() const { (void)wait(detail::never); }
 
@@ -68,7 +70,7 @@ class [[nodiscard]] fiber {
     return wait(detail::deadline_at(time));
   }
 
-  // Waits as join() does, and then returns what the function returned, or throws what it threw.  The
+  // Waits as join() does, and then returns what the function returned, or throws what it threw. The
   // handle is empty afterwards.
   R get() {
     join();
@@ -116,20 +118,20 @@ class [[nodiscard]] fiber {
   detail::control* control_ = nullptr;
 };
 
-// Runs f(args...) as a fiber, on copies of both as std::thread makes them (std::ref for references).
-// It starts when the caller next waits; spawn() itself never switches.  Throws std::system_error
-// (resource_unavailable_try_again) if there is no memory for a stack, and what copying throws.
-// From any thread: the fiber stays on it.
+// Runs f(args...) as a fiber, on copies of both as std::thread makes them (std::ref for
+// references). It starts when the caller next waits; spawn() itself never switches.  Throws
+// std::system_error (resource_unavailable_try_again) if there is no memory for a stack, and what
+// copying throws. From any thread: the fiber stays on it.
 template <class F, class... Args>
 auto spawn(const fiber_attributes& attributes, F&& f, Args&&... args) {
   using R = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>;
   using task = detail::task<R, std::decay_t<F>, std::decay_t<Args>...>;
   constexpr std::size_t most_alignment = 64;
-  bool on_heap = alignof(task) > most_alignment ||
-                 sizeof(task) > detail::inline_limit(attributes.stack_size);
+  bool on_heap =
+      alignof(task) > most_alignment || sizeof(task) > detail::inline_limit(attributes.stack_size);
   void* memory = nullptr;
-  detail::control* control = detail::create(attributes.stack_size, on_heap ? 0 : sizeof(task),
-                                            &memory, attributes.name);
+  detail::control* control =
+      detail::create(attributes.stack_size, on_heap ? 0 : sizeof(task), &memory, attributes.name);
   if (control == nullptr) {
     throw std::system_error(EAGAIN, std::generic_category(), "ramie::spawn");
   }
@@ -146,15 +148,13 @@ auto spawn(const fiber_attributes& attributes, F&& f, Args&&... args) {
 }
 
 template <class F, class... Args>
-  requires std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>
+requires std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>
 auto spawn(F&& f, Args&&... args) {
   return spawn(fiber_attributes{}, std::forward<F>(f), std::forward<Args>(args)...);
 }
 
 // Lets the other ready fibers of this thread run first; sched_yield(2) on a thread without fibers.
-inline void yield() noexcept {
-  detail::yield();
-}
+inline void yield() noexcept { detail::yield(); }
 
 // Sleeps for a duration or until a point in time, and not less; signals don't shorten it.  Switches
 // fibers; a kernel thread without fibers sleeps in the kernel.

@@ -1,10 +1,10 @@
-// Locks and signals for fibers: what <mutex>, <condition_variable> and <semaphore> have, by the same
-// names and rules, and an event.
+// Locks and signals for fibers: what <mutex>, <condition_variable> and <semaphore> have, by the
+// same names and rules, and an event.
 //
-// Fibers wait by letting other fibers run; plain kernel threads wait in the kernel; both may use one
-// object.  None allocates, all may be constinit and shared by any number of waiters, and unlocking,
-// notifying, releasing and setting never switch fibers.  Signals end no wait.  A lock belongs to a
-// fiber by convention alone: no type here notices that another fiber unlocks it.
+// Fibers wait by letting other fibers run; plain kernel threads wait in the kernel; both may use
+// one object.  None allocates, all may be constinit and shared by any number of waiters, and
+// unlocking, notifying, releasing and setting never switch fibers.  Signals end no wait.  A lock
+// belongs to a fiber by convention alone: no type here notices that another fiber unlocks it.
 #pragma once
 
 #include <ramie/detail/abi.h>
@@ -20,8 +20,8 @@
 
 namespace ramie {
 
-// A mutual exclusion lock, not recursive; meets the standard's TimedLockable.  8 bytes.  Waiters get
-// it in their order as a rule; one that runs may overtake each a few times, and no more.
+// A mutual exclusion lock, not recursive; meets the standard's TimedLockable.  8 bytes.  Waiters
+// get it in their order as a rule; one that runs may overtake each a few times, and no more.
 class mutex {
  public:
   constexpr mutex() noexcept = default;
@@ -44,11 +44,13 @@ class mutex {
   // Like lock(), with a limit; false if that passed first.
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& duration) {
-    return try_lock_from(detail::mutex_free) || detail::lock_slowly(word_, detail::deadline_after(duration));
+    return try_lock_from(detail::mutex_free) ||
+           detail::lock_slowly(word_, detail::deadline_after(duration));
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& time) {
-    return try_lock_from(detail::mutex_free) || detail::lock_slowly(word_, detail::deadline_at(time));
+    return try_lock_from(detail::mutex_free) ||
+           detail::lock_slowly(word_, detail::deadline_at(time));
   }
 
   // Frees the lock, and wakes a waiter.  The lock must be held.
@@ -94,9 +96,7 @@ class condition_variable {
 
   // Unlocks, waits for a notification, and locks again, which takes as long as it takes.  Switches
   // fibers.  With a predicate: waits until it is true, and returns whether it is.
-  void wait(std::unique_lock<mutex>& lock) {
-    (void)wait_until_deadline(lock, detail::never);
-  }
+  void wait(std::unique_lock<mutex>& lock) { (void)wait_until_deadline(lock, detail::never); }
   template <class Predicate>
   void wait(std::unique_lock<mutex>& lock, Predicate predicate) {
     while (!predicate()) {
@@ -132,8 +132,7 @@ class condition_variable {
     return notified ? std::cv_status::no_timeout : std::cv_status::timeout;
   }
   template <class Predicate>
-  bool wait_until_true(std::unique_lock<mutex>& lock, std::int64_t deadline,
-                       Predicate& predicate) {
+  bool wait_until_true(std::unique_lock<mutex>& lock, std::int64_t deadline, Predicate& predicate) {
     while (!predicate()) {
       if (wait_until_deadline(lock, deadline) == std::cv_status::timeout) {
         return predicate();
@@ -217,7 +216,8 @@ class event {
   void set() noexcept { detail::set_event(word_); }
   void clear() noexcept { detail::clear_event(word_); }
 
-  // Returns once the event is set, or was set while this waited.  Switches fibers if it has to wait.
+  // Returns once the event is set, or was set while this waited.  Switches fibers if it has to
+  // wait.
   void wait() {
     if (!is_set()) {
       detail::wait_event(word_, detail::never);

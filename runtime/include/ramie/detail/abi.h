@@ -25,8 +25,8 @@ struct task_base {
   void (*destroy)(task_base*, control*) noexcept = nullptr;
 };
 
-// A fiber that isn't started, with `extra` bytes (aligned to 64) at the top of its stack, or null with
-// no memory left.  A stack_size of 0 means the default.
+// A fiber that isn't started, with `extra` bytes (aligned to 64) at the top of its stack, or null
+// with no memory left.  A stack_size of 0 means the default.
 [[nodiscard]] RAMIE_API control* create(std::size_t stack_size, std::size_t extra, void** memory,
                                         const char* name) noexcept;
 // The most that may lie on a stack of this size: half of it.
@@ -51,8 +51,8 @@ RAMIE_API void report_lost_exception(const control*, const char* what) noexcept;
 RAMIE_API void yield() noexcept;
 RAMIE_API void sleep_until(std::int64_t deadline) noexcept;
 
-// Locks (sync.h): the slow paths, and the bits that the fast paths need.  The words' states are told
-// in runtime/sync.  False means that the deadline passed.
+// Locks (sync.h): the slow paths, and the bits that the fast paths need.  The words' states are
+// told in runtime/sync.  False means that the deadline passed.
 
 using word = std::atomic<std::uint32_t>;
 

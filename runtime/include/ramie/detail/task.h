@@ -1,5 +1,5 @@
-// What runs on a fiber: the closure, and then its result or exception, in one object that lies at the
-// top of the fiber's own stack.  Not part of the interface.
+// What runs on a fiber: the closure, and then its result or exception, in one object that lies at
+// the top of the fiber's own stack.  Not part of the interface.
 //
 // The library knows a task only by task_base; run() catches whatever the closure throws.
 //
@@ -100,9 +100,8 @@ struct task final : task_result<R> {
   void call(control* fiber) noexcept {
     try {
       this->value.store([this]() -> R {
-        return std::apply(
-            [](auto&&... values) -> R { return std::invoke(std::move(values)...); },
-            *std::move(closure));
+        return std::apply([](auto&&... values) -> R { return std::invoke(std::move(values)...); },
+                          *std::move(closure));
       });
     } catch (...) {
       this->exception = std::current_exception();

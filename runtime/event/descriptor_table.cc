@@ -1,0 +1,154 @@
+#include "event/descriptor_table.h"
+
+#include <sys/epoll.h>
+#include <sys/mman.h>
+
+#include <atomic>
+
+#include "base/sys.h"
+#include "core/park.h"
+#include "event/poller_epoll.h"
+#include "event/reactor.h"
+#include "event/section.h"
+
+namespace ramie::event {
+namespace {
+
+using base::Lock;
+using base::LockGuard;
+using core::Ticket;
+using core::Wake;
+
+constexpr int kMaxDescriptors = 1 << 20;  // the default of fs.nr_open
+constexpr uint32_t kTrouble = EPOLLERR | EPOLLHUP;
+
+// One lazily touched reservation, indexed by descriptor; mapped at the first wait.
+constinit Lock mapping;
+constinit std::atomic<Descriptor*> table = nullptr;
+// Every registered descriptor is below.
+constinit std::atomic<int> registered_end = 0;
+
+// Wakes the waiters that `events` concern.  Returns the events that woke nobody.
+//
+// A waiter that is off the list owns its node again as soon as it is unparked, so the node isn't
+// touched afterwards.  One whose park had ended already doesn't count: it won't look at the event.
+uint32_t wake_waiters(Descriptor& descriptor, uint32_t events, Wake why)
+    RAMIE_REQUIRES(descriptor.lock) {
+  uint32_t unclaimed = events;
+  for (DescriptorWaiter* waiter = descriptor.waiters.front(); waiter != nullptr;) {
+    DescriptorWaiter* next = descriptor.waiters.next(waiter);
+    uint32_t wanted = waiter->interest | kTrouble;
+    if ((events & wanted) != 0) {
+      Ticket ticket = waiter->ticket;
+      descriptor.waiters.remove(waiter);
+      if (core::unpark(ticket, why)) {
+        unclaimed &= ~wanted;
+      }
+    }
+    waiter = next;
+  }
+  return unclaimed;
+}
+
+void on_event(int fd, uint32_t generation, uint32_t events) {
+  Descriptor& descriptor = table.load(std::memory_order_relaxed)[fd];
+  LockGuard guard(descriptor.lock);
+  if (descriptor.registered && descriptor.generation == generation) {
+    descriptor.ready |= wake_waiters(descriptor, events, Wake::unparked);
+  }
+}
+
+int map_table() {
+  LockGuard guard(mapping);
+  if (table.load(std::memory_order_relaxed) != nullptr) {
+    return 0;
+  }
+  long memory = sys::call(SYS_mmap, 0, sizeof(Descriptor) * kMaxDescriptors, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (sys::failed(memory)) {
+    return static_cast<int>(memory);
+  }
+  set_descriptor_handler(on_event);
+  table.store(reinterpret_cast<Descriptor*>(memory),
+              std::memory_order_release);  // with start_descriptors()
+  return 0;
+}
+
+}  // namespace
+
+int start_descriptors() {
+  if (table.load(std::memory_order_acquire) == nullptr) [[unlikely]] {
+    if (int result = map_table(); result < 0) {
+      return result;
+    }
+  }
+  return start_poller();
+}
+
+Descriptor* descriptor_of(int fd) {
+  Descriptor* all = table.load(std::memory_order_acquire);
+  return all == nullptr || fd < 0 || fd >= kMaxDescriptors ? nullptr : &all[fd];
+}
+
+long ensure_registered(Descriptor& descriptor, int fd) RAMIE_REQUIRES(descriptor.lock) {
+  if (descriptor.registered) {
+    return 0;
+  }
+  if (long result = watch(fd, descriptor.generation); sys::failed(result)) {
+    return result;
+  }
+  descriptor.registered = true;
+  int end = registered_end.load(std::memory_order_relaxed);
+  while (end <= fd &&
+         !registered_end.compare_exchange_weak(end, fd + 1, std::memory_order_relaxed)) {
+  }
+  return 0;
+}
+
+bool take_ready(Descriptor& descriptor, uint32_t interest) RAMIE_REQUIRES(descriptor.lock) {
+  uint32_t wanted = interest | kTrouble;
+  bool is_ready = (descriptor.ready & wanted) != 0;
+  descriptor.ready &= ~wanted;
+  return is_ready;
+}
+
+void take_off(Descriptor& descriptor, DescriptorWaiter& waiter) {
+  LockGuard guard(descriptor.lock);
+  if (waiter.linked()) {
+    descriptor.waiters.remove(&waiter);
+  }
+}
+
+void forget(int fd) {
+  Descriptor* descriptor = descriptor_of(fd);
+  if (descriptor == nullptr || fd >= registered_end.load(std::memory_order_relaxed)) {
+    return;
+  }
+  Section section;
+  LockGuard guard(descriptor->lock);
+  if (descriptor->registered) {
+    unwatch(fd);
+    descriptor->registered = false;
+    ++descriptor->generation;
+    descriptor->ready = 0;
+    (void)wake_waiters(*descriptor, ~0U, Wake::closed);
+  }
+}
+
+void forget_range(unsigned first, unsigned last) {
+  auto end = static_cast<unsigned>(registered_end.load(std::memory_order_relaxed));
+  for (unsigned fd = first; fd < end && fd <= last; ++fd) {
+    forget(static_cast<int>(fd));
+  }
+}
+
+void reset_reactor() {
+  mapping.reset();
+  Descriptor* all = table.exchange(nullptr, std::memory_order_relaxed);
+  if (all != nullptr) {
+    (void)sys::call(SYS_munmap, sys::arg(all), sizeof(Descriptor) * kMaxDescriptors);
+  }
+  registered_end.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace ramie::event

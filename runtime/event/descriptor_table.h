@@ -1,0 +1,46 @@
+// What the reactor knows of each descriptor: whether it is registered with the poller, which events
+// nobody has taken yet, and who waits.  Inside of the reactor only (event/reactor.h).
+#pragma once
+
+#include <cstdint>
+
+#include "base/intrusive_list.h"
+#include "base/lock.h"
+#include "core/ticket.h"
+
+namespace ramie::event {
+
+// On the stack of the fiber that waits.
+struct DescriptorWaiter : base::ListLink {
+  core::Ticket ticket;
+  uint32_t interest = 0;  // EPOLL* bits
+};
+
+// All zeros is a descriptor that nobody has waited for.
+struct Descriptor {
+  base::Lock lock;
+  uint32_t generation RAMIE_GUARDED_BY(lock);  // grows when the descriptor is forgotten
+  uint32_t ready RAMIE_GUARDED_BY(lock);       // events that came while nobody waited for them
+  bool registered RAMIE_GUARDED_BY(lock);
+  base::IntrusiveList<DescriptorWaiter> waiters RAMIE_GUARDED_BY(lock);
+};
+
+// Before the first wait: maps the table and starts the poller.  0 or -errno.
+[[nodiscard]] int start_descriptors();
+
+// Null for a number outside of the table, and before the start.
+[[nodiscard]] Descriptor* descriptor_of(int fd);
+
+// Registers with the poller, if that hasn't been done.  0 or -errno, see watch().
+[[nodiscard]] long ensure_registered(Descriptor& descriptor, int fd)
+    RAMIE_REQUIRES(descriptor.lock);
+
+// Takes an event of `interest` that came while nobody waited.  Errors and hang-ups are of interest
+// to everybody.
+[[nodiscard]] bool take_ready(Descriptor& descriptor, uint32_t interest)
+    RAMIE_REQUIRES(descriptor.lock);
+
+// Removes the waiter if it is still on the list: only a waker's unpark has taken it off before.
+void take_off(Descriptor& descriptor, DescriptorWaiter& waiter);
+
+}  // namespace ramie::event
