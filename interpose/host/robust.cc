@@ -46,7 +46,7 @@ void mark_dead(const Thread& thread, const robust_list_head& head, Entry entry) 
 
 long set_robust_list(const long* a) {
   Thread* thread = current_thread();
-  if (thread == nullptr || thread == first_thread()) {
+  if (thread == nullptr) {
     return sys::call(SYS_set_robust_list, a[0], a[1]);
   }
   if (static_cast<size_t>(a[1]) != sizeof(robust_list_head)) {

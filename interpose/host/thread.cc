@@ -131,6 +131,8 @@ Thread* adopt_first_thread(core::Fiber& fiber) {
   fiber.id = static_cast<uint64_t>(first.tid);
   constexpr long kGetTidAddress = 40;  // PR_GET_TID_ADDRESS; kernels without it leave null
   (void)sys::call(SYS_prctl, kGetTidAddress, sys::arg(&first.clear_child_tid));
+  size_t length = 0;
+  (void)sys::call(SYS_get_robust_list, 0, sys::arg(&first.robust_list), sys::arg(&length));
   has_first.store(true, std::memory_order_release);  // pairs with find_thread()
   return &first;
 }

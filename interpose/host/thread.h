@@ -18,7 +18,7 @@ struct Thread {
   core::Fiber* fiber = nullptr;  // `own` below, or for the first thread the carrier's
   int tid = 0;                   // virtual, but for the first thread, which keeps its own
   int* clear_child_tid = nullptr;
-  robust_list_head* robust_list = nullptr;  // of the first thread, the kernel has it
+  robust_list_head* robust_list = nullptr;
 
   // Signals (signal_state.h).  Written by the thread itself, `pending` by anybody.
   uint64_t blocked = 0;               // the mask as the program sees it

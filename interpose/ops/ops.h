@@ -63,6 +63,19 @@ long close_range(const long* a);
 long open(const long* a);
 long openat(const long* a);
 
+// offloaded.cc: man 2 semop, msgop, mq_timedsend, mq_timedreceive, fsync, sync, msync
+long semop(const long* a);
+long semtimedop(const long* a);
+long msgsnd(const long* a);
+long msgrcv(const long* a);
+long mq_timedsend(const long* a);
+long mq_timedreceive(const long* a);
+long fsync(const long* a);
+long fdatasync(const long* a);
+long sync(const long* a);
+long syncfs(const long* a);
+long msync(const long* a);
+
 // lock.cc: man 2 flock, fcntl
 long flock(const long* a);
 long fcntl(const long* a);
