@@ -6,12 +6,17 @@
 
 #include "base/check.h"
 #include "base/format.h"
+#include "base/sys.h"
 #include "core/fault.h"
 #include "core/scheduler.h"
 #include "core/stack.h"
 #include "event/deadlock.h"
 #include "event/reactor.h"
 #include "sync/parking_lot.h"
+
+// libc's own way to run something at the end of a thread, as thread_local destructors are run.
+extern "C" int __cxa_thread_atexit_impl(void (*function)(void*), void* argument, void* library);
+extern "C" [[gnu::visibility("hidden")]] void* __dso_handle;
 
 namespace ramie::runtime {
 namespace {
@@ -60,6 +65,14 @@ void set_up() {
   (void)pthread_atfork(nullptr, nullptr, go_on_after_fork);
 }
 
+void end_thread(void* argument) {
+  auto* carrier = static_cast<core::Carrier*>(argument);
+  if (core::current() == &carrier->thread) {
+    core::fault::stop_thread(carrier->fault);
+    core::retire();
+  }
+}
+
 }  // namespace
 
 core::Carrier& start() {
@@ -71,6 +84,9 @@ core::Carrier& start() {
   }
   core::Carrier& carrier = core::attach();
   RAMIE_CHECK(core::fault::start_thread(carrier.fault) == 0);
+  if (carrier.kernel_tid != sys::getpid()) {  // the first thread's end is the process's
+    (void)__cxa_thread_atexit_impl(end_thread, &carrier, &__dso_handle);
+  }
   return carrier;
 }
 

@@ -41,11 +41,13 @@ struct Carrier {
   Fiber thread;                         // the kernel thread's own stack, as a fiber
   Fiber loop;
   int kernel_tid = 0;
+  uint32_t light_fibers = 0;            // that belong here and have not ended
 
   // Any thread.
   Inbox inbox;
   TimerHeap timers;
   std::atomic<uint32_t> sleeping = 0;  // see scheduler.cc, "Sleeping and waking"
+  std::atomic<bool> retired = false;   // its kernel thread has ended; free for another
   Carrier* next_carrier = nullptr;     // list of all; written once
 };
 

@@ -142,11 +142,39 @@ void make_loop(Carrier& carrier) {
   Fiber& loop = carrier.loop;
   loop.kind = FiberKind::loop;
   loop.carrier = &carrier;
-  loop.fs_base = carrier.cpu.own_fs;
   loop.stack = {map_stack(kLoopStack), kLoopStack};
   loop.entry = run_loop;
   loop.context = make_context(loop.stack.top(), loop.stack.size, fiber_main);
   loop.sanitizer.create(loop.stack.base, loop.stack.size);
+}
+
+// What a carrier has of the kernel thread that it is.
+void take_thread(Carrier& carrier) {
+  carrier.cpu.own_fs = tls::self();
+  carrier.cpu.current_fs = carrier.cpu.own_fs;
+  carrier.errno_address = &errno;
+  carrier.exceptions_address =
+      exception_globals_of_thread != nullptr ? static_cast<void**>(exception_globals_of_thread())
+                                             : nullptr;
+  carrier.kernel_tid = sys::gettid();
+  carrier.now = base::now();
+  carrier.current = &carrier.thread;
+  carrier.thread.kind = FiberKind::thread;
+  carrier.thread.carrier = &carrier;
+  carrier.thread.fs_base = carrier.cpu.own_fs;
+  carrier.thread.runtime_depth.store(0, std::memory_order_relaxed);
+  carrier.thread.sanitizer.adopt_thread();
+  carrier.loop.fs_base = carrier.cpu.own_fs;
+}
+
+Carrier* reuse_carrier() {
+  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+    if (carrier->retired.load(std::memory_order_relaxed) &&
+        carrier->retired.exchange(false, std::memory_order_acquire)) {  // pairs with retire()
+      return carrier;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -155,30 +183,32 @@ Carrier& attach() {
   if (Fiber* self = current()) {
     return *self->carrier;
   }
-  auto* carrier = new (map_stack(sizeof(Carrier))) Carrier;
-  carrier->cpu.own_fs = tls::self();
-  carrier->cpu.current_fs = carrier->cpu.own_fs;
-  carrier->errno_address = &errno;
-  carrier->exceptions_address =
-      exception_globals_of_thread != nullptr ? static_cast<void**>(exception_globals_of_thread())
-                                             : nullptr;
-  carrier->kernel_tid = sys::gettid();
-  carrier->now = base::now();
-  carrier->current = &carrier->thread;
-  carrier->thread.kind = FiberKind::thread;
-  carrier->thread.carrier = carrier;
-  carrier->thread.fs_base = carrier->cpu.own_fs;
-  carrier->thread.runtime_depth.store(0, std::memory_order_relaxed);
-  carrier->thread.sanitizer.adopt_thread();
-  make_loop(*carrier);
+  Carrier* carrier = reuse_carrier();
+  bool is_new = carrier == nullptr;
+  if (is_new) {
+    carrier = new (map_stack(sizeof(Carrier))) Carrier;
+    make_loop(*carrier);
+  }
+  take_thread(*carrier);
   awake_carriers.fetch_add(1, std::memory_order_relaxed);
   become_current(&carrier->thread);
-  carrier->next_carrier = all_carriers.load(std::memory_order_relaxed);
-  while (!all_carriers.compare_exchange_weak(carrier->next_carrier, carrier,
-                                             std::memory_order_release,  // pairs with carriers()
-                                             std::memory_order_relaxed)) {
+  if (is_new) {
+    carrier->next_carrier = all_carriers.load(std::memory_order_relaxed);
+    while (!all_carriers.compare_exchange_weak(carrier->next_carrier, carrier,
+                                               std::memory_order_release,  // pairs with carriers()
+                                               std::memory_order_relaxed)) {
+    }
   }
   return *carrier;
+}
+
+void retire() {
+  Carrier& carrier = *current()->carrier;
+  awake_carriers.fetch_sub(1, std::memory_order_relaxed);
+  become_current(nullptr);
+  if (carrier.light_fibers == 0) {
+    carrier.retired.store(true, std::memory_order_release);  // pairs with reuse_carrier()
+  }
 }
 
 void make_ready(Fiber& fiber) {
@@ -201,6 +231,7 @@ void exit_current(Commit last) {
   self.runtime_depth.store(1, std::memory_order_relaxed);
   self.reason = {WaitKind::exited, 0};
   Carrier& carrier = *self.carrier;
+  carrier.light_fibers -= self.kind == FiberKind::light ? 1 : 0;
   carrier.commit = last;
   auto run_last = [](Carrier& left_by, Fiber&) {
     if (left_by.commit.function != nullptr) {

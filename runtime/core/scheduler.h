@@ -13,6 +13,10 @@ namespace ramie::core {
 // No effect on one that is a carrier already.  Opens no descriptor and starts no thread.
 Carrier& attach();
 
+// The calling kernel thread, a carrier, ends.  Fibers that have not ended stand still for ever; if there
+// are none, the carrier serves the next thread that attaches.
+void retire();
+
 // Puts a fiber that is not running into its carrier's queue.  Any thread.
 void make_ready(Fiber& fiber);
 

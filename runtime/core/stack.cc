@@ -84,6 +84,7 @@ void start_light_fiber(Fiber& fiber, Fiber::Entry entry) {
   fiber.fs_base = carrier.cpu.own_fs;
   fiber.signal_mask = current()->signal_mask;
   fiber.sanitizer.create(fiber.stack.base, fiber.stack.size);
+  ++carrier.light_fibers;
   retain(fiber);  // its run
   make_ready(fiber);
 }

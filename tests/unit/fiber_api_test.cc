@@ -354,6 +354,15 @@ TEST(Fiber, FibersOfSeveralThreadsWorkTogether) {
   EXPECT_EQ(guarded, 150);
 }
 
+// More threads than there is room for at the same time: each leaves its place to the next.
+TEST(Fiber, ThreadsThatSpawnMayComeAndGo) {
+  for (int i = 0; i < 1'200; ++i) {
+    int result = 0;
+    std::thread([&] { result = spawn([i] { return i + 1; }).get(); }).join();
+    ASSERT_EQ(result, i + 1);
+  }
+}
+
 TEST(Version, IsOneOfItsHeaders) {
   EXPECT_EQ(version(), std::to_string(RAMIE_VERSION_MAJOR) + "." +
                            std::to_string(RAMIE_VERSION_MINOR) + "." +
