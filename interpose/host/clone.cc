@@ -1,8 +1,8 @@
 // Threads begin and end here: clone3(2) as pthread_create makes it, and exit(2).
 //
-// glibc's clone3 function (since 2.34) comes to its system call with the new thread's start routine in
-// rdx and that one's argument in r8; the child would return 0 on its own stack and call them.  Here
-// the fiber starts with that call.
+// glibc's clone3 function (since 2.34) comes to its system call with the new thread's start routine
+// in rdx and that one's argument in r8; the child would return 0 on its own stack and call them.
+// Here the fiber starts with that call.
 #include <linux/sched.h>
 #include <sched.h>
 
@@ -75,8 +75,8 @@ long start_thread(const clone_args& args, void* (*start)(void*), void* argument)
   fiber.entry = run_thread;
   fiber.stack = {reinterpret_cast<char*>(args.stack), args.stack_size};
   // Keeps what the ABI wants of the first frame's alignment.
-  fiber.context = core::make_context(reinterpret_cast<void*>(end & ~15UL), args.stack_size,
-                                     core::fiber_main);
+  fiber.context =
+      core::make_context(reinterpret_cast<void*>(end & ~15UL), args.stack_size, core::fiber_main);
   // So that current() is right on this TCB from the first instruction on.
   *reinterpret_cast<core::Fiber**>(args.tls + static_cast<uintptr_t>(core::current_offset())) =
       &fiber;
@@ -127,8 +127,6 @@ long exit_thread(const long* a) {
   core::exit_current({bury, thread});
 }
 
-void reset_clones_after_fork() {
-  live.store(0, std::memory_order_relaxed);
-}
+void reset_clones_after_fork() { live.store(0, std::memory_order_relaxed); }
 
 }  // namespace ramie::host

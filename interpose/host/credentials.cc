@@ -1,6 +1,6 @@
 // Credentials belong to kernel threads.  glibc has each of the program's threads make the call for
-// itself (man 7 nptl), which reaches the carriers; the helper threads, which make blocking calls for
-// fibers, are ours to bring into line.
+// itself (man 7 nptl), which reaches the carriers; the helper threads, which make blocking calls
+// for fibers, are ours to bring into line.
 #include "base/sys.h"
 #include "event/helper_pool.h"
 #include "interpose/host/handlers.h"
@@ -18,26 +18,12 @@ long change(long number, const long* a) {
 
 }  // namespace
 
-long setuid(const long* a) {
-  return change(SYS_setuid, a);
-}
-long setgid(const long* a) {
-  return change(SYS_setgid, a);
-}
-long setreuid(const long* a) {
-  return change(SYS_setreuid, a);
-}
-long setregid(const long* a) {
-  return change(SYS_setregid, a);
-}
-long setresuid(const long* a) {
-  return change(SYS_setresuid, a);
-}
-long setresgid(const long* a) {
-  return change(SYS_setresgid, a);
-}
-long setgroups(const long* a) {
-  return change(SYS_setgroups, a);
-}
+long setuid(const long* a) { return change(SYS_setuid, a); }
+long setgid(const long* a) { return change(SYS_setgid, a); }
+long setreuid(const long* a) { return change(SYS_setreuid, a); }
+long setregid(const long* a) { return change(SYS_setregid, a); }
+long setresuid(const long* a) { return change(SYS_setresuid, a); }
+long setresgid(const long* a) { return change(SYS_setresgid, a); }
+long setgroups(const long* a) { return change(SYS_setgroups, a); }
 
 }  // namespace ramie::host

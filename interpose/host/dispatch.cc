@@ -75,8 +75,8 @@ long dispatch(long number, const long* arguments) {
   }
   core::Fiber* fiber = core::current();
   if (fiber == nullptr) {
-    // A kernel thread that runs no fiber has its calls made by the kernel, but for those that concern
-    // fibers: futexes on which they wait, descriptors that change their meaning under them.
+    // A kernel thread that runs no fiber has its calls made by the kernel, but for those that
+    // concern fibers: futexes on which they wait, descriptors that change their meaning under them.
     return is_for_every_thread(number) ? row.handler(arguments) : kernel(number, arguments);
   }
   auto* thread = static_cast<Thread*>(fiber->host);
@@ -127,10 +127,10 @@ extern "C" [[gnu::visibility("hidden")]] long ramie_finish(long result) {
 }
 
 // From interpose/patch/entry.S.
-extern "C" [[gnu::visibility("hidden")]] long ramie_syscall(long number, ramie::host::Frame* frame) {
+extern "C" [[gnu::visibility("hidden")]] long ramie_syscall(long number,
+                                                            ramie::host::Frame* frame) {
   using namespace ramie;
-  const long arguments[6] = {frame->rdi, frame->rsi, frame->rdx,
-                             frame->r10, frame->r8,  frame->r9};
+  const long arguments[6] = {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9};
   if (host::on_light_fiber() && !host::may_park_inside_libc(number)) {
     return host::kernel(number, arguments);
   }

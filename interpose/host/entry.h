@@ -5,15 +5,15 @@
 
 namespace ramie::host {
 
-// The registers of a call at a patched site, in the order in which interpose/patch/entry.S has pushed
-// them: arguments six to one.
+// The registers of a call at a patched site, in the order in which interpose/patch/entry.S has
+// pushed them: arguments six to one.
 struct Frame {
   long r9, r8, r10, rdx, rsi, rdi;
 };
 
-// An operation: gets the call's six arguments, answers as the kernel does (-errno), or sys::kRestart
-// when a signal interrupted it and the call may be restarted.  Runs on the calling fiber, inside a
-// RuntimeSection; never touches errno.
+// An operation: gets the call's six arguments, answers as the kernel does (-errno), or
+// sys::kRestart when a signal interrupted it and the call may be restarted.  Runs on the calling
+// fiber, inside a RuntimeSection; never touches errno.
 using Handler = long (*)(const long* arguments);
 
 // True while a light fiber runs on this kernel thread.

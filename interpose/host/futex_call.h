@@ -1,4 +1,5 @@
-// The arguments of a futex(2) call, taken apart: what the operations of futex.cc and futex_pi.cc share.
+// The arguments of a futex(2) call, taken apart: what the operations of futex.cc and futex_pi.cc
+// share.
 #pragma once
 
 #include <linux/futex.h>
@@ -32,7 +33,8 @@ inline long check(const uint32_t* word) {
   if (address % sizeof *word != 0) {
     return -EINVAL;
   }
-  // Null and the page around it, the usual mistake.  Other bad addresses fault like any other access.
+  // Null and the page around it, the usual mistake.  Other bad addresses fault like any other
+  // access.
   return address < 4096 ? -EFAULT : 0;
 }
 
@@ -46,9 +48,9 @@ inline int64_t now_of(clockid_t clock) {
   return base::to_nanos(t);
 }
 
-// WAIT's time-out is a duration, the others' a point in time, on one of two clocks (LOCK_PI: the wall
-// clock).  A point of the wall clock is converted here, once: if that clock is set during the wait,
-// the wait doesn't notice.
+// WAIT's time-out is a duration, the others' a point in time, on one of two clocks (LOCK_PI: the
+// wall clock).  A point of the wall clock is converted here, once: if that clock is set during the
+// wait, the wait doesn't notice.
 inline long deadline_of(const FutexCall& call, base::Deadline& deadline) {
   if (call.timeout == nullptr) {
     return 0;

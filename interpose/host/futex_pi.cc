@@ -66,11 +66,10 @@ long lock_pi(const FutexCall& call) {
     if (result != Attempt::held) {
       return result == Attempt::taken ? 0 : -EDEADLK;
     }
-    sync::ParkResult parked =
-        sync::park(call.word, {.deadline = deadline}, [&] {
-          uint32_t now = load(call.word);
-          return (now & FUTEX_TID_MASK) != 0 && (now & FUTEX_WAITERS) != 0;
-        });
+    sync::ParkResult parked = sync::park(call.word, {.deadline = deadline}, [&] {
+      uint32_t now = load(call.word);
+      return (now & FUTEX_TID_MASK) != 0 && (now & FUTEX_WAITERS) != 0;
+    });
     if (parked.how == sync::Outcome::timed_out) {
       return -ETIMEDOUT;
     }

@@ -184,18 +184,16 @@ void prepare_for_threads() {
   }
 }
 
-bool is_hosting() {
-  return state.load(std::memory_order_relaxed) == State::hosting;
-}
+bool is_hosting() { return state.load(std::memory_order_relaxed) == State::hosting; }
 
 int report(char* buffer, size_t size) {
   base::Line<1024> text;
   text << "hosting " << (is_hosting() ? "on" : "off") << "\nsites_found " << sites.found
-       << "\nsites_patched " << sites.patched << "\nsites_refused " << sites.refused
-       << "\nfs_mode " << core::tls::name(core::tls::mode()) << "\npoller epoll\nguards "
-       << core::guard_kind() << "\nfibers " << threads_created() << "\nswitches "
-       << count(&core::Carrier::switches) << "\nparks " << count(&core::Carrier::parks)
-       << "\ntraps " << count_traps() << "\nreason " << why_not << '\n';
+       << "\nsites_patched " << sites.patched << "\nsites_refused " << sites.refused << "\nfs_mode "
+       << core::tls::name(core::tls::mode()) << "\npoller epoll\nguards " << core::guard_kind()
+       << "\nfibers " << threads_created() << "\nswitches " << count(&core::Carrier::switches)
+       << "\nparks " << count(&core::Carrier::parks) << "\ntraps " << count_traps() << "\nreason "
+       << why_not << '\n';
   size_t n = text.view().size();
   if (size > 0) {
     size_t copied = n < size - 1 ? n : size - 1;
@@ -223,8 +221,6 @@ void write_stats() {
   sys::call(SYS_close, fd);
 }
 
-void reset_hosting_after_fork() {
-  state.store(State::inert, std::memory_order_relaxed);
-}
+void reset_hosting_after_fork() { state.store(State::inert, std::memory_order_relaxed); }
 
 }  // namespace ramie::host

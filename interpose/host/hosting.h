@@ -5,9 +5,9 @@
 
 namespace ramie::host {
 
-// Called before each thread is made: at the first, patches libc, chooses how the FS base is switched,
-// starts the scheduler.  What can't be done leaves the program as it is, on kernel threads, and
-// RAMIE_LOG=info says why.
+// Called before each thread is made: at the first, patches libc, chooses how the FS base is
+// switched, starts the scheduler.  What can't be done leaves the program as it is, on kernel
+// threads, and RAMIE_LOG=info says why.
 void prepare_for_threads();
 
 [[nodiscard]] bool is_hosting();

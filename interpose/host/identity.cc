@@ -20,8 +20,9 @@ long kernel(long number, const long* a) {
   return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-// A call about the thread whose id is argument `which`: for a hosted thread the kernel is asked about
-// the carrier (id 0, the caller).  What would change the carrier for all of its fibers is not done.
+// A call about the thread whose id is argument `which`: for a hosted thread the kernel is asked
+// about the carrier (id 0, the caller).  What would change the carrier for all of its fibers is not
+// done.
 long for_thread(long number, const long* a, int which, bool changes) {
   int tid = static_cast<int>(a[which]);
   if (!is_virtual_tid(tid)) {
@@ -106,33 +107,17 @@ long tkill(const long* a) {
   return thread != nullptr ? tgkill(with_group) : kernel(SYS_tkill, a);
 }
 
-long sched_setparam(const long* a) {
-  return for_thread(SYS_sched_setparam, a, 0, true);
-}
-long sched_getparam(const long* a) {
-  return for_thread(SYS_sched_getparam, a, 0, false);
-}
-long sched_setscheduler(const long* a) {
-  return for_thread(SYS_sched_setscheduler, a, 0, true);
-}
-long sched_getscheduler(const long* a) {
-  return for_thread(SYS_sched_getscheduler, a, 0, false);
-}
+long sched_setparam(const long* a) { return for_thread(SYS_sched_setparam, a, 0, true); }
+long sched_getparam(const long* a) { return for_thread(SYS_sched_getparam, a, 0, false); }
+long sched_setscheduler(const long* a) { return for_thread(SYS_sched_setscheduler, a, 0, true); }
+long sched_getscheduler(const long* a) { return for_thread(SYS_sched_getscheduler, a, 0, false); }
 long sched_rr_get_interval(const long* a) {
   return for_thread(SYS_sched_rr_get_interval, a, 0, false);
 }
-long sched_setaffinity(const long* a) {
-  return for_thread(SYS_sched_setaffinity, a, 0, true);
-}
-long sched_getaffinity(const long* a) {
-  return for_thread(SYS_sched_getaffinity, a, 0, false);
-}
-long sched_setattr(const long* a) {
-  return for_thread(SYS_sched_setattr, a, 0, true);
-}
-long sched_getattr(const long* a) {
-  return for_thread(SYS_sched_getattr, a, 0, false);
-}
+long sched_setaffinity(const long* a) { return for_thread(SYS_sched_setaffinity, a, 0, true); }
+long sched_getaffinity(const long* a) { return for_thread(SYS_sched_getaffinity, a, 0, false); }
+long sched_setattr(const long* a) { return for_thread(SYS_sched_setattr, a, 0, true); }
+long sched_getattr(const long* a) { return for_thread(SYS_sched_getattr, a, 0, false); }
 long setpriority(const long* a) {
   return a[0] == PRIO_PROCESS ? for_thread(SYS_setpriority, a, 1, true)
                               : kernel(SYS_setpriority, a);

@@ -18,18 +18,14 @@ void start_lending(Thread& thread) {
   thread.lends_memory = true;
 }
 
-bool is_borrower() {
-  return sys::getpid() != process;
-}
+bool is_borrower() { return sys::getpid() != process; }
 
 void stop_lending(Thread& thread) {
   thread.lends_memory = false;
   core::tls::make_trapped(thread.fiber->carrier->cpu);
 }
 
-void remember_process() {
-  process = sys::getpid();
-}
+void remember_process() { process = sys::getpid(); }
 
 }  // namespace ramie::host
 

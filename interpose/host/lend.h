@@ -1,14 +1,14 @@
-// vfork(2) and posix_spawn(3): for a while a child process runs in the memory of the calling thread,
-// on its TCB, while that thread sleeps in the kernel.  The child's calls are its own affair: they go
-// to the kernel as they are.
+// vfork(2) and posix_spawn(3): for a while a child process runs in the memory of the calling
+// thread, on its TCB, while that thread sleeps in the kernel.  The child's calls are its own
+// affair: they go to the kernel as they are.
 #pragma once
 
 namespace ramie::host {
 
 struct Thread;
 
-// Before the child is made: the kernel gets the thread's real FS base and signal mask, which the child
-// inherits.
+// Before the child is made: the kernel gets the thread's real FS base and signal mask, which the
+// child inherits.
 void start_lending(Thread& thread);
 
 // True in the child.

@@ -178,7 +178,8 @@ long sigaltstack(const long* a) {
     return kernel(SYS_sigaltstack, a);
   }
   core::AlternateStack& own = thread->alternate_stack;
-  bool is_used = own.size != 0 && own.holds(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
+  bool is_used =
+      own.size != 0 && own.holds(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)));
   core::AlternateStack before = own;
   if (a[0] != 0) {
     const auto& wanted = *pointer<const stack_t>(a[0]);

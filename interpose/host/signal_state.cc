@@ -17,30 +17,28 @@ using core::SignalAction;
 
 constexpr int kSignals = 64;
 constexpr uint64_t kAll = ~0UL & ~signal_bit(SIGKILL) & ~signal_bit(SIGSTOP);
-// glibc's own two, for cancellation and setuid.  Its functions never block them for the program, only
-// for itself, with everything else, for a moment.
+// glibc's own two, for cancellation and setuid.  Its functions never block them for the program,
+// only for itself, with everything else, for a moment.
 constexpr uint64_t kInternal = signal_bit(32) | signal_bit(33);
 
 // Written inside the runtime, where our handler doesn't look at them.
 constinit SignalAction actions[kSignals + 1];
 constinit base::Lock actions_lock;
 
-// A signal for the process that arrived while another thread ran, with what came along with it, until
-// the first thread takes it.  Written with all signals blocked.
+// A signal for the process that arrived while another thread ran, with what came along with it,
+// until the first thread takes it.  Written with all signals blocked.
 constinit siginfo_t first_infos[kSignals + 1] = {};
 constexpr int kFirstRealTime = 32;
 
-// Signals that are kept back for a fiber which hasn't taken them yet, so the idle carrier must not let
-// them in.
+// Signals that are kept back for a fiber which hasn't taken them yet, so the idle carrier must not
+// let them in.
 constinit uint64_t kept_back = 0;
 
 // What every thread blocks, and whether a mask has changed since that was found.
 constinit uint64_t blocked_by_all = 0;
 constinit bool masks_changed = true;
 
-uint64_t blockable(uint64_t mask) {
-  return core::fault::blockable(mask & kAll);
-}
+uint64_t blockable(uint64_t mask) { return core::fault::blockable(mask & kAll); }
 
 long set_kernel_mask(core::Carrier& carrier, uint64_t mask) {
   carrier.kernel_mask = mask;
@@ -48,8 +46,8 @@ long set_kernel_mask(core::Carrier& carrier, uint64_t mask) {
 }
 
 bool is_fault(int signal, const siginfo_t& info) {
-  return info.si_code > 0 && (signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
-                              signal == SIGTRAP);
+  return info.si_code > 0 &&
+         (signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP);
 }
 
 // Keeps the signal in the kernel, blocked, siginfo and all (see the header).
@@ -60,14 +58,12 @@ void put_off(core::Carrier& carrier, int signal, const siginfo_t& info, ucontext
 }
 
 // A fiber whose call is made elsewhere takes no signal until that call ends.
-bool is_offloaded(const core::Fiber& fiber) {
-  return fiber.reason.kind == core::WaitKind::offload;
-}
+bool is_offloaded(const core::Fiber& fiber) { return fiber.reason.kind == core::WaitKind::offload; }
 
 // The kernel gives a signal that is meant for the process to its first thread, if that one doesn't
 // block it; programs rely on it (python's main thread wakes up for Ctrl-C).  True: it will get this
-// one.  Faults and SIGPIPE are of the thread that caused them.  Real-time signals queue up, and stay
-// with the thread at which they arrived.
+// one.  Faults and SIGPIPE are of the thread that caused them.  Real-time signals queue up, and
+// stay with the thread at which they arrived.
 bool leave_to_first_thread(const core::Fiber& running, int signal, const siginfo_t& info) {
   Thread* first = first_thread();
   if (first == nullptr || first->fiber == &running || signal >= kFirstRealTime ||

@@ -12,10 +12,10 @@
 // | Carrier::kernel_mask   | what the kernel does block now                                     |
 //
 // Our handler runs on the carrier's alternate stack, all signals blocked.  It pushes the program's
-// handler onto the fiber's stack (core/signal_frame.h) if the fiber is in the program's code and does
-// not block the signal.  Else it puts the signal off: it sends it again to its own kernel thread, with
-// everything blocked from there on (kernel_mask = all), so that the kernel keeps it, siginfo and all,
-// until the next fiber whose mask lets it in makes the masks agree.
+// handler onto the fiber's stack (core/signal_frame.h) if the fiber is in the program's code and
+// does not block the signal.  Else it puts the signal off: it sends it again to its own kernel
+// thread, with everything blocked from there on (kernel_mask = all), so that the kernel keeps it,
+// siginfo and all, until the next fiber whose mask lets it in makes the masks agree.
 #pragma once
 
 #include <cstdint>
@@ -27,12 +27,12 @@ namespace ramie::host {
 
 struct Thread;
 
-// At the start of hosting, on the first thread: takes over the mask and the handlers that the program
-// has set so far.
+// At the start of hosting, on the first thread: takes over the mask and the handlers that the
+// program has set so far.
 void take_over_signals(Thread& first);
 
-// In the middle of a call that has set a mask for its own duration (sigsuspend): the handlers of what
-// that mask lets in run now.
+// In the middle of a call that has set a mask for its own duration (sigsuspend): the handlers of
+// what that mask lets in run now.
 void deliver_now(core::Fiber& fiber);
 
 // After fork, in the child, which starts with one thread and without carriers: the kernel gets the

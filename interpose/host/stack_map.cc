@@ -16,8 +16,8 @@ namespace {
 using core::Slab;
 
 constexpr size_t kPage = Slab::kPage;
-constexpr size_t kSizes = 32;              // programs use one or two sizes of stack
-constexpr size_t kPopulate = 2 * kPage;    // the TCB and the first frames
+constexpr size_t kSizes = 32;            // programs use one or two sizes of stack
+constexpr size_t kPopulate = 2 * kPage;  // the TCB and the first frames
 constexpr size_t kLargest = 1UL << 30;
 
 struct Stacks {
@@ -64,15 +64,14 @@ Place find(uintptr_t address) {
   size_t used = sizes_used.load(std::memory_order_acquire);
   for (size_t i = 0; i < used; ++i) {
     if (char* slot = all_stacks[i].slab.slot_of(address)) {
-      return {&all_stacks[i], &all_stacks[i].slab, slot, address - reinterpret_cast<uintptr_t>(slot)};
+      return {&all_stacks[i], &all_stacks[i].slab, slot,
+              address - reinterpret_cast<uintptr_t>(slot)};
     }
   }
   return {};
 }
 
-bool is_whole_pages(size_t size) {
-  return size % kPage == 0;
-}
+bool is_whole_pages(size_t size) { return size % kPage == 0; }
 
 }  // namespace
 
@@ -117,8 +116,8 @@ long mprotect(const long* a) {
   bool opens = a[2] == (PROT_READ | PROT_WRITE);
   bool closes = a[2] == PROT_NONE && place.offset == 0;
   // The common case: all but the guard page becomes usable, which it is.
-  bool is_usual = (opens && place.offset == kPage && end == place.slab->stride()) ||
-                  (closes && end == kPage);
+  bool is_usual =
+      (opens && place.offset == kPage && end == place.slab->stride()) || (closes && end == kPage);
   if (is_usual && !place.stacks->has_odd_guards.load(std::memory_order_relaxed)) {
     return 0;
   }
@@ -141,8 +140,8 @@ long mprotect(const long* a) {
 }
 
 long madvise(const long* a) {
-  // As a thread ends, glibc gives the unused part of its stack back: 30 to 50 us, for pages that the
-  // next thread would fault in again.
+  // As a thread ends, glibc gives the unused part of its stack back: 30 to 50 us, for pages that
+  // the next thread would fault in again.
   if (a[2] == MADV_DONTNEED && find(static_cast<uintptr_t>(a[0])).slab != nullptr) {
     return 0;
   }

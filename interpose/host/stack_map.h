@@ -1,7 +1,7 @@
 // Stacks of hosted threads.  glibc asks for them by mmap(PROT_NONE, MAP_STACK), mprotect, and gives
-// them back by munmap; it also gives back the unused part of a stack as its thread ends.  These calls
-// are answered from slabs (core/slab.h): no system call for most threads, no mapping of their own
-// (vm.max_map_count), and the pages that one thread has touched serve the next.
+// them back by munmap; it also gives back the unused part of a stack as its thread ends.  These
+// calls are answered from slabs (core/slab.h): no system call for most threads, no mapping of their
+// own (vm.max_map_count), and the pages that one thread has touched serve the next.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ void note_stack_end(uintptr_t end);
 // holds the id of one: a TCB that lies in memory which the program has provided.
 [[nodiscard]] bool is_thread_memory(uintptr_t address);
 
-// For the message about an overflow: true if `address` is in the guard of a hosted stack, whose size
-// is then in `size`.
+// For the message about an overflow: true if `address` is in the guard of a hosted stack, whose
+// size is then in `size`.
 [[nodiscard]] bool is_stack_guard(uintptr_t address, size_t& size);
 
 void reset_stacks_after_fork();

@@ -26,8 +26,8 @@ constinit std::atomic<bool> has_first = false;
 constinit std::atomic<std::atomic<Thread*>*> by_tid = nullptr;
 
 std::atomic<Thread*>& place_of(int tid) {
-  return by_tid.load(std::memory_order_relaxed)[static_cast<size_t>(tid - kFirstVirtualTid) %
-                                                kMaxThreads];
+  return by_tid.load(
+      std::memory_order_relaxed)[static_cast<size_t>(tid - kFirstVirtualTid) % kMaxThreads];
 }
 
 void* map(size_t size) {
@@ -60,8 +60,9 @@ Thread* take_block() RAMIE_REQUIRES(lock) {
 Thread* allocate_thread() {
   base::LockGuard guard(lock);
   if (by_tid.load(std::memory_order_relaxed) == nullptr) {
-    by_tid.store(static_cast<std::atomic<Thread*>*>(map(kMaxThreads * sizeof(std::atomic<Thread*>))),
-                 std::memory_order_relaxed);
+    by_tid.store(
+        static_cast<std::atomic<Thread*>*>(map(kMaxThreads * sizeof(std::atomic<Thread*>))),
+        std::memory_order_relaxed);
     if (by_tid.load(std::memory_order_relaxed) == nullptr) {
       return nullptr;
     }
@@ -137,23 +138,20 @@ Thread* adopt_first_thread(core::Fiber& fiber) {
   return &first;
 }
 
-Thread* first_thread() {
-  return has_first.load(std::memory_order_acquire) ? &first : nullptr;
-}
+Thread* first_thread() { return has_first.load(std::memory_order_acquire) ? &first : nullptr; }
 
 void for_each_thread(void (*visit)(Thread&, void*), void* argument) {
   uint64_t count = created.load(std::memory_order_relaxed);
   for (uint64_t i = 0; i < count && i < kMaxThreads; ++i) {
-    Thread* thread = place_of(kFirstVirtualTid + static_cast<int>(i)).load(std::memory_order_acquire);
+    Thread* thread =
+        place_of(kFirstVirtualTid + static_cast<int>(i)).load(std::memory_order_acquire);
     if (thread != nullptr) {
       visit(*thread, argument);
     }
   }
 }
 
-uint64_t threads_created() {
-  return created.load(std::memory_order_relaxed);
-}
+uint64_t threads_created() { return created.load(std::memory_order_relaxed); }
 
 void reset_threads_after_fork() {
   lock.reset();

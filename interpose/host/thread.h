@@ -41,7 +41,8 @@ struct Thread {
 // Ids above the largest pid (2^22, man 5 proc, pid_max) and below what a futex word can hold.
 inline constexpr int kFirstVirtualTid = 0x400001;
 
-// A thread with an id of its own; null when memory is exhausted.  Blocks are recycled, never unmapped.
+// A thread with an id of its own; null when memory is exhausted.  Blocks are recycled, never
+// unmapped.
 [[nodiscard]] Thread* allocate_thread();
 void free_thread(Thread* thread);
 
@@ -61,7 +62,8 @@ Thread* adopt_first_thread(core::Fiber& fiber);
 // Calls visit for each live thread but the first.
 void for_each_thread(void (*visit)(Thread& thread, void* argument), void* argument);
 
-// As the kernel does at the end of a thread: locks of its robust list become EOWNERDEAD's (robust.cc).
+// As the kernel does at the end of a thread: locks of its robust list become EOWNERDEAD's
+// (robust.cc).
 void release_robust_locks(const Thread& thread);
 
 [[nodiscard]] uint64_t threads_created();

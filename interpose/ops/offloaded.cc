@@ -1,6 +1,6 @@
-// Calls that wait for other processes or for a disk, and tell nobody when they could go on: a helper
-// thread makes them.  None of them depends on which thread of the process makes it (the undo lists of
-// semop belong to the process, whose threads are made with CLONE_SYSVSEM).
+// Calls that wait for other processes or for a disk, and tell nobody when they could go on: a
+// helper thread makes them.  None of them depends on which thread of the process makes it (the undo
+// lists of semop belong to the process, whose threads are made with CLONE_SYSVSEM).
 #include "base/sys.h"
 #include "event/offload.h"
 #include "interpose/ops/ops.h"

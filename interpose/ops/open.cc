@@ -1,5 +1,5 @@
-// open, openat: opening a FIFO waits for the other end (man 7 fifo), so a helper does it; other files
-// are opened in place.
+// open, openat: opening a FIFO waits for the other end (man 7 fifo), so a helper does it; other
+// files are opened in place.
 #include <fcntl.h>
 #include <sys/stat.h>
 

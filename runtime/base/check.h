@@ -4,8 +4,8 @@
 
 namespace ramie::base {
 
-// Writes "ramie: <text> (file:line)" to descriptor 2, with the current fiber where there is one, and
-// aborts.  Does not return.
+// Writes "ramie: <text> (file:line)" to descriptor 2, with the current fiber where there is one,
+// and aborts.  Does not return.
 [[noreturn, gnu::cold]] void fail(const char* text, const char* file, int line);
 
 // Adds a line about the running fiber to fail()'s message; set by core.
@@ -14,9 +14,9 @@ void set_describe_current(DescribeCurrent describe);
 
 }  // namespace ramie::base
 
-#define RAMIE_CHECK(condition)                                       \
-  do {                                                               \
-    if (!(condition)) [[unlikely]] {                                 \
+#define RAMIE_CHECK(condition)                                         \
+  do {                                                                 \
+    if (!(condition)) [[unlikely]] {                                   \
       ::ramie::base::fail(#condition " is false", __FILE__, __LINE__); \
-    }                                                                \
+    }                                                                  \
   } while (false)

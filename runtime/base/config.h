@@ -13,14 +13,14 @@ enum class DeadlockAction : uint8_t { off, report, abort };
 enum class LogLevel : uint8_t { off, warn, info, debug };
 
 struct Config {
-  unsigned carriers = 1;                              // RAMIE_CARRIERS
-  FsChoice fs = FsChoice::automatic;                  // RAMIE_FS
-  size_t stack_size = 64UL * 1024;                    // RAMIE_STACK_SIZE, of light fibers, in bytes
-  GuardChoice guards = GuardChoice::automatic;        // RAMIE_GUARDS
-  DeadlockAction deadlock = DeadlockAction::off;      // RAMIE_DEADLOCK
-  LogLevel log = LogLevel::off;                       // RAMIE_LOG
-  bool hosting = true;                                // RAMIE_HOSTING
-  const char* stats = nullptr;                        // RAMIE_STATS, a file
+  unsigned carriers = 1;                          // RAMIE_CARRIERS
+  FsChoice fs = FsChoice::automatic;              // RAMIE_FS
+  size_t stack_size = 64UL * 1024;                // RAMIE_STACK_SIZE, of light fibers, in bytes
+  GuardChoice guards = GuardChoice::automatic;    // RAMIE_GUARDS
+  DeadlockAction deadlock = DeadlockAction::off;  // RAMIE_DEADLOCK
+  LogLevel log = LogLevel::off;                   // RAMIE_LOG
+  bool hosting = true;                            // RAMIE_HOSTING
+  const char* stats = nullptr;                    // RAMIE_STATS, a file
 };
 
 // The configuration; the first call reads the environment.

@@ -1,7 +1,7 @@
 // The one type for points in time: nanoseconds of CLOCK_MONOTONIC, absolute.
 //
-// Durations, struct timespec and wall clocks end at the edges (the public API, the system calls that
-// the shim serves); everything inside passes a Deadline.
+// Durations, struct timespec and wall clocks end at the edges (the public API, the system calls
+// that the shim serves); everything inside passes a Deadline.
 #pragma once
 
 #include <time.h>
@@ -25,7 +25,8 @@ struct Deadline {
     if (duration < 0) {
       return {now};
     }
-    return duration >= std::numeric_limits<int64_t>::max() - now ? never() : Deadline{now + duration};
+    return duration >= std::numeric_limits<int64_t>::max() - now ? never()
+                                                                 : Deadline{now + duration};
   }
 
   [[nodiscard]] constexpr bool is_never() const { return *this == never(); }

@@ -1,5 +1,5 @@
-// One line of text, built without stdio, malloc or locale, for messages from places where nothing of
-// libc may be used.
+// One line of text, built without stdio, malloc or locale, for messages from places where nothing
+// of libc may be used.
 #pragma once
 
 #include <cstddef>
@@ -30,8 +30,7 @@ class Line {
   Line& operator<<(char c) { return *this << std::string_view(&c, 1); }
 
   template <class T>
-    requires std::is_integral_v<T>
-  Line& operator<<(T value) {
+  requires std::is_integral_v<T> Line& operator<<(T value) {
     bool negative = value < 0;
     return number(negative ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value), 10,
                   negative ? "-" : "");

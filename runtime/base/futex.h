@@ -12,8 +12,8 @@
 
 namespace ramie::base {
 
-// Sleeps while `word` holds `expected`, at the latest until `deadline`.  Returns 0, -EAGAIN (another
-// value), -ETIMEDOUT or -EINTR; may wake spuriously.
+// Sleeps while `word` holds `expected`, at the latest until `deadline`.  Returns 0, -EAGAIN
+// (another value), -ETIMEDOUT or -EINTR; may wake spuriously.
 inline long futex_wait(std::atomic<uint32_t>& word, uint32_t expected,
                        Deadline deadline = Deadline::never()) {
   timespec until = to_timespec(deadline.nanos);

@@ -13,8 +13,8 @@ void Lock::lock_slowly() {
     }
     __builtin_ia32_pause();
   }
-  // From here on the word says 2, also when this thread gets the lock: others may have gone to sleep
-  // in the meantime, and the wake-up that unlock() then makes is at worst superfluous.
+  // From here on the word says 2, also when this thread gets the lock: others may have gone to
+  // sleep in the meantime, and the wake-up that unlock() then makes is at worst superfluous.
   while (word_.exchange(2, std::memory_order_acquire) != 0) {
     futex_wait(word_, 2);
   }

@@ -1,7 +1,8 @@
 // The runtime's own lock: for short sections that never park.  Spins briefly, then sleeps in the
 // kernel, so that a holder which the kernel has preempted doesn't cost a time slice.
 //
-// It is taken by kernel threads, also while they run a fiber: a fiber that holds one must not switch.
+// It is taken by kernel threads, also while they run a fiber: a fiber that holds one must not
+// switch.
 //
 // | word | means                                    |
 // |------|------------------------------------------|

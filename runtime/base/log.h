@@ -1,5 +1,5 @@
-// Messages for whoever runs the program: one line each to descriptor 2, by a raw write, only as much
-// as RAMIE_LOG asks for (off by default).
+// Messages for whoever runs the program: one line each to descriptor 2, by a raw write, only as
+// much as RAMIE_LOG asks for (off by default).
 #pragma once
 
 #include "base/config.h"
@@ -7,9 +7,7 @@
 
 namespace ramie::base {
 
-[[nodiscard]] inline bool logs(LogLevel level) {
-  return config().log >= level;
-}
+[[nodiscard]] inline bool logs(LogLevel level) { return config().log >= level; }
 
 // Usage: log_line(LogLevel::warn, "no room near libc: ", address);  Nothing is formatted when the
 // level is not asked for.

@@ -18,13 +18,12 @@
 namespace ramie::sys {
 
 // What an interrupted, restartable operation answers (the kernel's own ERESTARTSYS, which programs
-// never see): the dispatcher runs the signal's handler and then restarts the call or makes it EINTR.
+// never see): the dispatcher runs the signal's handler and then restarts the call or makes it
+// EINTR.
 inline constexpr long kRestart = -512;
 
 // The kernel's answer for a failed call is in [-4095, -1].
-[[nodiscard]] constexpr bool failed(long result) {
-  return result < 0 && result >= -4095;
-}
+[[nodiscard]] constexpr bool failed(long result) { return result < 0 && result >= -4095; }
 
 inline long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
                  long f = 0) {
@@ -45,12 +44,8 @@ inline long arg(T* pointer) {
   return reinterpret_cast<long>(pointer);
 }
 
-inline int gettid() {
-  return static_cast<int>(call(SYS_gettid));
-}
+inline int gettid() { return static_cast<int>(call(SYS_gettid)); }
 
-inline int getpid() {
-  return static_cast<int>(call(SYS_getpid));
-}
+inline int getpid() { return static_cast<int>(call(SYS_getpid)); }
 
 }  // namespace ramie::sys

@@ -1,5 +1,5 @@
-// Clang's thread-safety annotations (https://clang.llvm.org/docs/ThreadSafetyAnalysis.html): they say
-// which lock guards what, and the clang build checks it.  gcc sees nothing.
+// Clang's thread-safety annotations (https://clang.llvm.org/docs/ThreadSafetyAnalysis.html): they
+// say which lock guards what, and the clang build checks it.  gcc sees nothing.
 #pragma once
 
 #if defined(__clang__)

@@ -35,17 +35,13 @@ constinit std::atomic<const SignalHooks*> hooks = &kNoHooks;
 
 }  // namespace
 
-void become_current(Fiber* fiber) {
-  set_current(fiber);
-}
+void become_current(Fiber* fiber) { set_current(fiber); }
 
 void set_signal_hooks(const SignalHooks* wanted) {
   hooks.store(wanted, std::memory_order_release);  // pairs with signal_hooks()
 }
 
-const SignalHooks& signal_hooks() {
-  return *hooks.load(std::memory_order_acquire);
-}
+const SignalHooks& signal_hooks() { return *hooks.load(std::memory_order_acquire); }
 
 void RuntimeSection::leave_properly() {
   if (signal_hooks().leave != nullptr) {

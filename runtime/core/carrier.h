@@ -28,11 +28,11 @@ struct Carrier {
   Fiber* current = nullptr;   // what runs now: a fiber, the thread's own, or the loop
   Fiber* previous = nullptr;  // whose stack was left by the switch under way
   After after = nullptr;
-  Commit commit;              // for `after`; see park()
+  Commit commit;  // for `after`; see park()
   uint32_t switches_left = kSwitchesPerTurn;
   RunQueue queue;
-  uint64_t kernel_mask = 0;   // the signal mask that the kernel has for this thread
-  int64_t now = 0;            // the clock at the loop's last turn
+  uint64_t kernel_mask = 0;  // the signal mask that the kernel has for this thread
+  int64_t now = 0;           // the clock at the loop's last turn
   int64_t last_poll = 0;
   uint64_t switches = 0;
   uint64_t parks = 0;
@@ -41,7 +41,7 @@ struct Carrier {
   Fiber thread;                         // the kernel thread's own stack, as a fiber
   Fiber loop;
   int kernel_tid = 0;
-  uint32_t light_fibers = 0;            // that belong here and have not ended
+  uint32_t light_fibers = 0;  // that belong here and have not ended
 
   // Any thread.
   Inbox inbox;
@@ -70,8 +70,8 @@ struct Carrier {
   return offset;
 }
 
-// While one lives, signal handlers of the program are put off (see Fiber::runtime_depth); the end of
-// the outermost makes up for that.
+// While one lives, signal handlers of the program are put off (see Fiber::runtime_depth); the end
+// of the outermost makes up for that.
 class RuntimeSection {
  public:
   explicit RuntimeSection(Fiber& fiber) : fiber_(fiber) { set(depth() + 1); }
@@ -118,8 +118,8 @@ void become_current(Fiber* fiber);
 struct SignalHooks {
   // On arrival on a stack: the kernel lets signals through which this fiber blocks.
   void (*block)(Carrier& carrier, Fiber& arrived) = nullptr;
-  // A fiber leaves the runtime and goes back to the program: the kernel's mask is not the fiber's, or
-  // Fiber::signal_pending is set.  Handlers of the program may run in here, and switch.
+  // A fiber leaves the runtime and goes back to the program: the kernel's mask is not the fiber's,
+  // or Fiber::signal_pending is set.  Handlers of the program may run in here, and switch.
   void (*leave)(Fiber& fiber) = nullptr;
   // The loop: before a carrier sleeps, and when a signal was put off (see put_off_signal()).
   void (*idle)(Carrier& carrier, bool put_off) = nullptr;

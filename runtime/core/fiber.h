@@ -3,17 +3,18 @@
 // A fiber is *hosted* (a thread of an unmodified program: glibc made its TCB, and its FS base goes
 // with it) or *light* (ramie::spawn: it shares the TCB of its carrier, which it never leaves).
 //
-// `state` holds (epoch, wake, phase) in one word; every transition of a park is one compare-exchange:
+// `state` holds (epoch, wake, phase) in one word; every transition of a park is one
+// compare-exchange:
 //
-// | phase    | who runs it                     | prepare_park | unpark(ticket of this epoch)        |
+// | phase    | who runs it                     | prepare_park | unpark(ticket of this epoch) |
 // |----------|---------------------------------|--------------|-------------------------------------|
-// | idle     | running, ready or not started   | -> prepared, epoch + 1 | loses                     |
-// | prepared | running, and about to park      | -            | -> notified, wins                   |
-// | notified | as prepared, but already woken  | -            | loses                               |
-// | parked   | nobody: its stack is left       | -            | -> idle, wins, into the run queue   |
+// | idle     | running, ready or not started   | -> prepared, epoch + 1 | loses | | prepared |
+// running, and about to park      | -            | -> notified, wins                   | | notified
+// | as prepared, but already woken  | -            | loses                               | | parked
+// | nobody: its stack is left       | -            | -> idle, wins, into the run queue   |
 //
-// prepared -> parked happens on the next fiber's stack, after `commit` (finish_park); where it fails
-// because of a notification, that same code makes the fiber ready.
+// prepared -> parked happens on the next fiber's stack, after `commit` (finish_park); where it
+// fails because of a notification, that same code makes the fiber ready.
 #pragma once
 
 #include <atomic>
@@ -77,15 +78,16 @@ struct Fiber {
   Entry entry = nullptr;
   void* argument = nullptr;
   Stack stack;
-  Slab* slab = nullptr;  // of a light fiber: where its stack goes back to
+  Slab* slab = nullptr;                  // of a light fiber: where its stack goes back to
   std::atomic<uint32_t> references = 0;  // of a light fiber: its run and its handle
   std::atomic<uint32_t> done = 0;        // of a light fiber: see api/fiber.cc
   uint64_t id = 0;
   char name[16] = {};
 
   // More than zero while the fiber is inside the runtime: a signal handler of the program must not
-  // run then (it might call back into a lock that its own stack holds).  Written by the fiber alone,
-  // read by the signal handler on the same kernel thread.  A new fiber starts in the runtime.
+  // run then (it might call back into a lock that its own stack holds).  Written by the fiber
+  // alone, read by the signal handler on the same kernel thread.  A new fiber starts in the
+  // runtime.
   std::atomic<uint32_t> runtime_depth = 1;
   std::atomic<bool> signal_pending = false;  // a signal was put off because of that
   uint64_t signal_mask = 0;                  // what the kernel must block while this fiber runs

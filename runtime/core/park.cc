@@ -20,8 +20,7 @@ void finish_park(Carrier& carrier, Fiber& left) {
   if (Fiber::phase_of(state) == Phase::prepared) {
     // Release: the saved context, for the carrier that resumes it; pairs with unpark().
     if (left.state.compare_exchange_strong(state, Fiber::pack(epoch, Wake::unparked, Phase::parked),
-                                           std::memory_order_release,
-                                           std::memory_order_acquire)) {
+                                           std::memory_order_release, std::memory_order_acquire)) {
       return;
     }
   }
@@ -31,9 +30,7 @@ void finish_park(Carrier& carrier, Fiber& left) {
   carrier.queue.push(&left);
 }
 
-void finish_yield(Carrier& carrier, Fiber& left) {
-  carrier.queue.push(&left);
-}
+void finish_yield(Carrier& carrier, Fiber& left) { carrier.queue.push(&left); }
 
 // What unpark() and interrupt() have in common: one compare-exchange decides who wakes the park.
 bool wake(Fiber& fiber, uint64_t state, Wake why) {
@@ -46,8 +43,7 @@ bool wake(Fiber& fiber, uint64_t state, Wake why) {
     Phase to = phase == Phase::prepared ? Phase::notified : Phase::idle;
     // Acquire pairs with finish_park(); release hands what the waker wrote to the woken fiber.
     if (fiber.state.compare_exchange_weak(state, Fiber::pack(epoch, why, to),
-                                          std::memory_order_acq_rel,
-                                          std::memory_order_acquire)) {
+                                          std::memory_order_acq_rel, std::memory_order_acquire)) {
       if (phase == Phase::parked) {
         make_ready(fiber);
       }

@@ -4,9 +4,9 @@
 //     lock; put the ticket on a wait list      // 2. make it known to wakers
 //     Wake how = park(reason, deadline, {unlock, &lock});   // 3. leave the stack; unlock; sleep
 //
-// `commit` runs after the fiber has left its stack, on another one, so the lock under which the fiber
-// was put on the wait list can be dropped there: no wake-up is lost, and no stack is resumed while it
-// is still in use.  It must not block, park or touch the parking fiber's stack.
+// `commit` runs after the fiber has left its stack, on another one, so the lock under which the
+// fiber was put on the wait list can be dropped there: no wake-up is lost, and no stack is resumed
+// while it is still in use.  It must not block, park or touch the parking fiber's stack.
 #pragma once
 
 #include "base/deadline.h"
@@ -26,12 +26,12 @@ struct Commit {
 // left to go stale.
 void abandon_park();
 
-// Sleeps until the ticket is unparked or the deadline passes.  Switches fibers, unless the ticket was
-// unparked already.  errno survives.  Only on a fiber.
+// Sleeps until the ticket is unparked or the deadline passes.  Switches fibers, unless the ticket
+// was unparked already.  errno survives.  Only on a fiber.
 Wake park(WaitReason reason, base::Deadline deadline = base::Deadline::never(), Commit commit = {});
 
-// Wakes the park that the ticket stands for.  True if this call is the one that did: a ticket is used
-// up by its first unpark, time-out or interruption.  Any thread, also one that runs no fiber.
+// Wakes the park that the ticket stands for.  True if this call is the one that did: a ticket is
+// used up by its first unpark, time-out or interruption.  Any thread, also one that runs no fiber.
 bool unpark(Ticket ticket, Wake why = Wake::unparked);
 
 // Wakes a fiber with Wake::interrupted out of whatever park it is in.  False if it is in none.

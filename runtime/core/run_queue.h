@@ -1,7 +1,7 @@
 // The fibers of one carrier that are ready to run.
 //
-// RunQueue belongs to its carrier alone and has no lock.  Whoever else makes a fiber of this carrier
-// ready puts it into the carrier's Inbox, which the carrier empties into its queue.
+// RunQueue belongs to its carrier alone and has no lock.  Whoever else makes a fiber of this
+// carrier ready puts it into the carrier's Inbox, which the carrier empties into its queue.
 #pragma once
 
 #include <atomic>

@@ -29,8 +29,9 @@ constexpr int64_t kPollInterval = 50'000;  // ns between two looks at the poller
 // | kInFutex    | sleeps on the word, or is about to                | futex |
 // | kInPoller   | sleeps in the poller, or is about to              | poller->wake() |
 //
-// The carrier stores kInFutex/kInPoller and then looks at its inbox; a waker pushes into the inbox and
-// then exchanges the word.  All four are sequentially consistent, so one of them sees the other.
+// The carrier stores kInFutex/kInPoller and then looks at its inbox; a waker pushes into the inbox
+// and then exchanges the word.  All four are sequentially consistent, so one of them sees the
+// other.
 enum : uint32_t { kAwake, kInFutex, kInPoller };
 
 constinit std::atomic<const Poller*> poller = nullptr;
@@ -153,9 +154,9 @@ void take_thread(Carrier& carrier) {
   carrier.cpu.own_fs = tls::self();
   carrier.cpu.current_fs = carrier.cpu.own_fs;
   carrier.errno_address = &errno;
-  carrier.exceptions_address =
-      exception_globals_of_thread != nullptr ? static_cast<void**>(exception_globals_of_thread())
-                                             : nullptr;
+  carrier.exceptions_address = exception_globals_of_thread != nullptr
+                                   ? static_cast<void**>(exception_globals_of_thread())
+                                   : nullptr;
   carrier.kernel_tid = sys::gettid();
   carrier.now = base::now();
   carrier.current = &carrier.thread;
@@ -241,21 +242,13 @@ void exit_current(Commit last) {
   switch_to_for_ever(carrier, self, next_to_run(carrier), run_last);
 }
 
-Carrier* carriers() {
-  return all_carriers.load(std::memory_order_acquire);
-}
+Carrier* carriers() { return all_carriers.load(std::memory_order_acquire); }
 
-void outside_work_began() {
-  outside_work.fetch_add(1, std::memory_order_relaxed);
-}
+void outside_work_began() { outside_work.fetch_add(1, std::memory_order_relaxed); }
 
-void outside_work_ended() {
-  outside_work.fetch_sub(1, std::memory_order_relaxed);
-}
+void outside_work_ended() { outside_work.fetch_sub(1, std::memory_order_relaxed); }
 
-void set_deadlock_hook(DeadlockHook hook) {
-  deadlock_hook = hook;
-}
+void set_deadlock_hook(DeadlockHook hook) { deadlock_hook = hook; }
 
 void put_off_signal(Carrier& carrier) {
   carrier.loop.signal_pending.store(true, std::memory_order_relaxed);

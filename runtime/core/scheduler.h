@@ -13,8 +13,8 @@ namespace ramie::core {
 // No effect on one that is a carrier already.  Opens no descriptor and starts no thread.
 Carrier& attach();
 
-// The calling kernel thread, a carrier, ends.  Fibers that have not ended stand still for ever; if there
-// are none, the carrier serves the next thread that attaches.
+// The calling kernel thread, a carrier, ends.  Fibers that have not ended stand still for ever; if
+// there are none, the carrier serves the next thread that attaches.
 void retire();
 
 // Puts a fiber that is not running into its carrier's queue.  Any thread.
@@ -43,8 +43,8 @@ void set_deadlock_hook(DeadlockHook hook);
 // will call SignalHooks::idle, which finds a fiber for it.  Async-signal-safe.
 void put_off_signal(Carrier& carrier);
 
-// After fork, in the child, on the calling fiber: forgets all other fibers and carriers.  The calling
-// kernel thread stays the carrier of the calling fiber.
+// After fork, in the child, on the calling fiber: forgets all other fibers and carriers.  The
+// calling kernel thread stays the carrier of the calling fiber.
 void reset_after_fork();
 
 // After that, where the child shall start anew: the calling kernel thread is no carrier any more.

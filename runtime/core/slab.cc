@@ -14,8 +14,8 @@ namespace ramie::core {
 namespace {
 
 // linux/mman.h and linux/pidfd.h of the kernels that have them; Debian 12's headers are older.
-constexpr int kMadvPopulateWrite = 23;   // Linux 5.14
-constexpr int kMadvGuardInstall = 102;   // Linux 6.13
+constexpr int kMadvPopulateWrite = 23;     // Linux 5.14
+constexpr int kMadvGuardInstall = 102;     // Linux 6.13
 constexpr int kPidfdSelfProcess = -10001;  // Linux 6.14
 
 constexpr size_t kMaxSlots = 1UL << 24;
@@ -33,7 +33,8 @@ void* map(size_t size, int protection) {
 
 // The same advice for `size` bytes at `base + offset + i * stride`, for each i below count: by one
 // call where the kernel takes a vector, else one by one.  False if the kernel refuses the advice.
-bool advise_each(char* base, size_t stride, size_t offset, size_t size, uint32_t count, int advice) {
+bool advise_each(char* base, size_t stride, size_t offset, size_t size, uint32_t count,
+                 int advice) {
   iovec ranges[kLargestChunk];
   for (uint32_t i = 0; i < count; ++i) {
     ranges[i] = {base + i * stride + offset, size};
@@ -76,9 +77,7 @@ Guards current_guards() {
 
 }  // namespace
 
-const char* guard_kind() {
-  return current_guards() == Guards::madvise ? "madvise" : "mprotect";
-}
+const char* guard_kind() { return current_guards() == Guards::madvise ? "madvise" : "mprotect"; }
 
 void Slab::configure(size_t stride, size_t guard, size_t populate) {
   RAMIE_CHECK(stride % kPage == 0 && guard + populate <= stride);

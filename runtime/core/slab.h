@@ -1,6 +1,7 @@
 // Slots of equal size, with a guard page at the low end of each, cut from large lazily touched
-// mappings.  One mapping holds many slots, so that the number of mappings (vm.max_map_count, 65,530)
-// doesn't limit the number of stacks.  Slots are recycled last in, first out, and never unmapped.
+// mappings.  One mapping holds many slots, so that the number of mappings (vm.max_map_count,
+// 65,530) doesn't limit the number of stacks.  Slots are recycled last in, first out, and never
+// unmapped.
 //
 // Guards: MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping; else mprotect, which costs two
 // mappings a slot.
@@ -18,9 +19,9 @@ class Slab {
  public:
   static constexpr size_t kPage = 4096;
 
-  // Slots of `stride` bytes (a multiple of the page size), the lowest `guard` bytes of each guarded.
-  // `populate` bytes at the top of each new slot are given memory in advance, a batch at a time,
-  // which costs less than a page fault for each.
+  // Slots of `stride` bytes (a multiple of the page size), the lowest `guard` bytes of each
+  // guarded. `populate` bytes at the top of each new slot are given memory in advance, a batch at a
+  // time, which costs less than a page fault for each.
   void configure(size_t stride, size_t guard, size_t populate);
 
   // 0 before configure().
@@ -57,7 +58,7 @@ class Slab {
   size_t populate_ = 0;
   char** free_ RAMIE_GUARDED_BY(lock_) = nullptr;  // a stack of slots, lazily touched
   size_t free_count_ RAMIE_GUARDED_BY(lock_) = 0;
-  Chunk* chunks_ = nullptr;             // grows only; entries below chunk_count_ don't change
+  Chunk* chunks_ = nullptr;  // grows only; entries below chunk_count_ don't change
   std::atomic<uint32_t> chunk_count_ = 0;
   uint32_t fresh_left_ RAMIE_GUARDED_BY(lock_) = 0;  // slots of the last chunk never handed out
 };

@@ -18,7 +18,8 @@ constexpr size_t kAlign = 64;
 constexpr int kSmallest = 14;  // 16 kB
 constexpr int kLargest = 31;   // 2 GB
 
-// One slab for each power of two; a slot is a guard page, the stack, the closure, the control block.
+// One slab for each power of two; a slot is a guard page, the stack, the closure, the control
+// block.
 constinit Slab slabs[kLargest + 1];
 constinit base::Lock configuring;
 constinit std::atomic<uint64_t> next_id = 1;
@@ -38,9 +39,7 @@ Slab* slab_for(size_t size) {
   return &slab;
 }
 
-Fiber* fiber_at(char* slot, size_t stride) {
-  return reinterpret_cast<Fiber*>(slot + stride) - 1;
-}
+Fiber* fiber_at(char* slot, size_t stride) { return reinterpret_cast<Fiber*>(slot + stride) - 1; }
 
 }  // namespace
 
@@ -89,9 +88,7 @@ void start_light_fiber(Fiber& fiber, Fiber::Entry entry) {
   make_ready(fiber);
 }
 
-void retain(Fiber& fiber) {
-  fiber.references.fetch_add(1, std::memory_order_relaxed);
-}
+void retain(Fiber& fiber) { fiber.references.fetch_add(1, std::memory_order_relaxed); }
 
 void release(Fiber& fiber) {
   // Acquire and release: what either holder did comes before the reuse of the stack.

@@ -10,16 +10,16 @@
 
 namespace ramie::core {
 
-// A fiber on a fresh stack, not started: its control block and `extra_size` bytes (alignment at most
-// 64) for its closure and result, both at the stack's top.  stack_size 0 means RAMIE_STACK_SIZE.
-// Returns null when memory is exhausted.  One reference is held, for the caller.
+// A fiber on a fresh stack, not started: its control block and `extra_size` bytes (alignment at
+// most 64) for its closure and result, both at the stack's top.  stack_size 0 means
+// RAMIE_STACK_SIZE. Returns null when memory is exhausted.  One reference is held, for the caller.
 [[nodiscard]] Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra);
 
 // Makes a created fiber ready on the calling kernel thread's carrier.
 void start_light_fiber(Fiber& fiber, Fiber::Entry entry);
 
-// Adds or drops a reference; the stack returns to the pool when the fiber has ended and nobody holds
-// a reference.
+// Adds or drops a reference; the stack returns to the pool when the fiber has ended and nobody
+// holds a reference.
 void retain(Fiber& fiber);
 void release(Fiber& fiber);
 

@@ -1,15 +1,16 @@
 // The switch from one fiber to another, inline where it is used.
 //
-// A processor predicts returns by the calls that it has seen, and after a jump to another stack it has
-// seen the wrong ones: each return on the way back to the program is mispredicted.  So nothing here is
-// a function of its own, and whoever switches returns by ramie_return_by_jump().
+// A processor predicts returns by the calls that it has seen, and after a jump to another stack it
+// has seen the wrong ones: each return on the way back to the program is mispredicted.  So nothing
+// here is a function of its own, and whoever switches returns by ramie_return_by_jump().
 #pragma once
 
 #include "core/carrier.h"
 #include "core/sanitizer.h"
 
-// Returns its argument from the function that calls it last of all (a tail call, so the stack pointer is
-// at that function's return address): by an indirect jump, which is predicted by where it went before.
+// Returns its argument from the function that calls it last of all (a tail call, so the stack
+// pointer is at that function's return address): by an indirect jump, which is predicted by where
+// it went before.
 extern "C" [[gnu::visibility("hidden")]] ramie::core::Wake ramie_return_by_jump(
     ramie::core::Wake value);
 
@@ -31,7 +32,8 @@ namespace ramie::core {
   }
 }
 
-[[gnu::always_inline]] inline void restore_shared_state(const Carrier& carrier, const Fiber& fiber) {
+[[gnu::always_inline]] inline void restore_shared_state(const Carrier& carrier,
+                                                        const Fiber& fiber) {
   if (fiber.fs_base == carrier.cpu.own_fs) {
     *carrier.errno_address = fiber.saved_errno;
     if (carrier.exceptions_address != nullptr) {
@@ -41,7 +43,8 @@ namespace ramie::core {
   }
 }
 
-[[gnu::always_inline]] inline Arrival leave(Carrier& carrier, Fiber& from, Fiber& to, Carrier::After after, bool for_ever) {
+[[gnu::always_inline]] inline Arrival leave(Carrier& carrier, Fiber& from, Fiber& to,
+                                            Carrier::After after, bool for_ever) {
   save_shared_state(carrier, from);
   ++carrier.switches;
   carrier.previous = &from;

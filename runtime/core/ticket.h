@@ -7,9 +7,9 @@ namespace ramie::core {
 
 struct Fiber;
 
-// A ticket is taken before the fiber puts itself on any wait list (prepare_park()) and goes stale as
-// soon as that park ends; unparking with a stale one does nothing.  Control blocks of fibers are never
-// unmapped and their epochs only grow, so a ticket may be kept and used for ever.
+// A ticket is taken before the fiber puts itself on any wait list (prepare_park()) and goes stale
+// as soon as that park ends; unparking with a stale one does nothing.  Control blocks of fibers are
+// never unmapped and their epochs only grow, so a ticket may be kept and used for ever.
 struct Ticket {
   Fiber* fiber = nullptr;
   uint64_t epoch = 0;

@@ -12,8 +12,6 @@
 #include <thread>
 #include <vector>
 
-#include "core/sanitizer.h"
-
 namespace ramie::test {
 namespace {
 
@@ -368,35 +366,6 @@ TEST(Version, IsOneOfItsHeaders) {
                            std::to_string(RAMIE_VERSION_MINOR) + "." +
                            std::to_string(RAMIE_VERSION_PATCH));
 }
-
-// Under a sanitizer the fault is the sanitizer's to report.
-#if !defined(RAMIE_ASAN) && !defined(RAMIE_TSAN)
-
-int recurse(int depth) {
-  volatile char frame[512];
-  frame[0] = static_cast<char>(depth);
-  return depth == 0 ? frame[0] : recurse(depth - 1) + frame[0];
-}
-
-TEST(FiberDeathTest, AStackOverflowNamesTheFiber) {
-  EXPECT_DEATH((void)spawn({.name = "deep"}, [] { return recurse(1'000'000); }).get(),
-               "fiber.*deep.*stack");
-}
-
-TEST(FiberDeathTest, ADeadlockIsReportedWithWhatEachFiberWaitsFor) {
-  // The program starts anew for the statement, so that nobody has read the environment before.
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_DEATH(
-      {
-        setenv("RAMIE_DEADLOCK", "abort", 1);
-        event never;
-        fiber<void> stuck = spawn({.name = "stuck"}, [&] { never.wait(); });
-        stuck.join();
-      },
-      "stuck.*address 0x[0-9a-f]+");
-}
-
-#endif
 
 }  // namespace
 }  // namespace ramie::test
