@@ -103,7 +103,7 @@ bool may_park_inside_libc(long number) {
 
 bool on_light_fiber() {
   core::Fiber* fiber = core::current();
-  return fiber != nullptr && fiber->kind == core::FiberKind::light;
+  return fiber != nullptr && fiber->host == nullptr;
 }
 
 long call(long number, long a, long b, long c, long d, long e, long f) {
