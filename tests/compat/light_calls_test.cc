@@ -1,0 +1,22 @@
+// A program on the native API whose blocking calls the preload makes cooperative.
+#include <gtest/gtest.h>
+
+#include "support/run_program.h"
+#include "support/twin_pair.h"
+
+namespace ramie::testing {
+namespace {
+
+TEST(LightFibers, SwitchAtTheCallsThatTheyMakeByName) {
+  Program program{{setting("LIGHT_CALLS")}, {"LD_PRELOAD=" + setting("RAMIE_PRELOAD")}, {}};
+  Outcome outcome = run_program(program);
+  EXPECT_TRUE(outcome.ended_well()) << outcome.ending() << outcome.errors;
+  EXPECT_EQ(outcome.output,
+            "main got a while others ran\n"
+            "a fiber got b while others ran\n"
+            "main, from a thread, got c while others ran\n"
+            "errno stayed\n");
+}
+
+}  // namespace
+}  // namespace ramie::testing
