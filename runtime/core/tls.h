@@ -38,7 +38,7 @@ enum class Mode : uint8_t { none, fsgsbase, trap, prctl };
 [[nodiscard]] Mode probe();
 
 // Chooses the mode for all carriers: the probed one, or the one that is asked for.  Returns null,
-// or why the wish can't be granted (a static text that ends the sentence "RAMIE_FS=trap: ...").
+// or why the wish can't be granted (a static text that goes behind "RAMIE_FS: ").
 [[nodiscard]] const char* select(base::FsChoice wish);
 
 // The mode in force, `none` before select().  It can change from trap to prctl at any time.

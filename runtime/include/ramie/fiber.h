@@ -28,8 +28,10 @@ namespace ramie {
 
 // How a fiber is made.
 struct fiber_attributes {
-  const char* name = "";       // for messages and dumps; the first 15 bytes count
-  std::size_t stack_size = 0;  // bytes, rounded up; 0 means RAMIE_STACK_SIZE, 64 kB by default
+  const char* name = "";  // for messages and dumps; the first 15 bytes count
+  // Bytes, rounded up to a power of two; guard page, control block and closure are a part of it.
+  // 0 means RAMIE_STACK_SIZE, 64 kB by default.
+  std::size_t stack_size = 0;
 };
 
 // The handle of a fiber that returns R.  Moves, doesn't copy, and isn't itself safe to be used by

@@ -45,7 +45,7 @@ inline events wait(int fd, events what,
 
 // To be called before a descriptor that io::wait() has seen is closed or replaced (dup2): wakes who
 // waits for it, and keeps its number's next user apart from it.  Under `ramie run` close() itself
-// does so.  Never switches.  Any thread.
+// does so, on a fiber and in a program with threads.  Never switches.  Any thread.
 inline void notify_close(int fd) noexcept { detail::forget_descriptor(fd); }
 
 }  // namespace ramie::io
