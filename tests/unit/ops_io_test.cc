@@ -101,18 +101,21 @@ TEST_P(OpsStream, LongWritevIsWhole) {
 
 TEST_P(OpsStream, ReadvParks) {
   Pair pair = make();
+  bool has_read = false;
   fibers.spawn([&] {
     char a[2];
     char b[10];
     iovec list[2] = {{a, sizeof a}, {b, sizeof b}};
     EXPECT_EQ(call(ops::readv, pair.in, list, 2), 5);
     EXPECT_EQ(std::string(a, 2) + std::string(b, 3), "hello");
+    has_read = true;
     EXPECT_EQ(call(ops::preadv2, pair.in, list, 2, -1, 0, 0), 5);
   });
   fibers.spawn([&] {
     EXPECT_EQ(call(ops::write, pair.out, "hello", 5), 5);
-    core::yield();
-    core::yield();
+    while (!has_read) {
+      core::yield();
+    }
     EXPECT_EQ(call(ops::write, pair.out, "again", 5), 5);
   });
   fibers.join();
