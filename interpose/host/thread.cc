@@ -18,6 +18,7 @@ constinit base::Lock lock;
 constinit Thread* free_threads RAMIE_GUARDED_BY(lock) = nullptr;
 constinit char* fresh RAMIE_GUARDED_BY(lock) = nullptr;
 constinit size_t fresh_left RAMIE_GUARDED_BY(lock) = 0;
+constinit base::IntrusiveList<Thread> live RAMIE_GUARDED_BY(lock);
 constinit std::atomic<uint64_t> created = 0;
 constinit Thread first;
 constinit std::atomic<bool> has_first = false;
@@ -96,11 +97,13 @@ Thread* allocate_thread() {
   thread->own.id = static_cast<uint64_t>(tid);
   thread->tid = tid;
   place_of(tid).store(thread, std::memory_order_release);  // pairs with find_thread()
+  live.push_back(thread);
   return thread;
 }
 
 void free_thread(Thread* thread) {
   base::LockGuard guard(lock);
+  live.remove(thread);
   place_of(thread->tid).store(nullptr, std::memory_order_relaxed);
   thread->next_free = free_threads;
   free_threads = thread;
@@ -141,22 +144,20 @@ Thread* adopt_first_thread(core::Fiber& fiber) {
 Thread* first_thread() { return has_first.load(std::memory_order_acquire) ? &first : nullptr; }
 
 void for_each_thread(void (*visit)(Thread&, void*), void* argument) {
-  uint64_t count = created.load(std::memory_order_relaxed);
-  for (uint64_t i = 0; i < count && i < kMaxThreads; ++i) {
-    Thread* thread =
-        place_of(kFirstVirtualTid + static_cast<int>(i)).load(std::memory_order_acquire);
-    if (thread != nullptr) {
-      visit(*thread, argument);
-    }
+  base::LockGuard guard(lock);
+  for (Thread* thread = live.front(); thread != nullptr; thread = live.next(thread)) {
+    visit(*thread, argument);
   }
 }
 
 uint64_t threads_created() { return created.load(std::memory_order_relaxed); }
 
-void reset_threads_after_fork() {
+void reset_threads_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   lock.reset();
   has_first.store(false, std::memory_order_relaxed);
-  for_each_thread([](Thread& thread, void*) { free_thread(&thread); }, nullptr);
+  while (Thread* thread = live.front()) {
+    free_thread(thread);
+  }
 }
 
 }  // namespace ramie::host

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "base/intrusive_list.h"
 #include "core/fiber.h"
 #include "core/signal_frame.h"
 
@@ -14,7 +15,7 @@ struct robust_list_head;
 
 namespace ramie::host {
 
-struct Thread {
+struct Thread : base::ListLink {
   core::Fiber* fiber = nullptr;  // `own` below, or for the first thread the carrier's
   int tid = 0;                   // virtual, but for the first thread, which keeps its own
   int* clear_child_tid = nullptr;
@@ -59,7 +60,7 @@ void free_thread(Thread* thread);
 Thread* adopt_first_thread(core::Fiber& fiber);
 [[nodiscard]] Thread* first_thread();
 
-// Calls visit for each live thread but the first.
+// Calls visit for each live thread but the first.  It may neither make nor free threads.
 void for_each_thread(void (*visit)(Thread& thread, void* argument), void* argument);
 
 // As the kernel does at the end of a thread: locks of its robust list become EOWNERDEAD's
