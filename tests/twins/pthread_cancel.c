@@ -88,12 +88,16 @@ static void* block_in_join(void* argument) {
   return NULL;
 }
 
+static int cancel_sent;
+
 static void cancel_blocked(void* (*body)(void*), void* argument) {
   ready = 0;
+  __atomic_store_n(&cancel_sent, 0, __ATOMIC_SEQ_CST);
   pthread_t thread = start(body, argument);
   while (!__atomic_load_n(&ready, __ATOMIC_SEQ_CST)) nap(1);
   nap(5);
   CHECK(pthread_cancel(thread) == 0);
+  __atomic_store_n(&cancel_sent, 1, __ATOMIC_SEQ_CST);
   printf("result: %s\n", finish(thread) == PTHREAD_CANCELED ? "cancelled" : "returned");
 }
 
@@ -134,7 +138,7 @@ static void* disable_for_a_while(void* argument) {
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
   printf("state before: %d\n", before == PTHREAD_CANCEL_ENABLE);
   announce();
-  nap(15);
+  while (!__atomic_load_n(&cancel_sent, __ATOMIC_SEQ_CST)) nap(1);
   pthread_testcancel();
   printf("not yet\n");
   pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
