@@ -16,8 +16,8 @@ struct Frame {
 // fiber, inside a RuntimeSection; never touches errno.
 using Handler = long (*)(const long* arguments);
 
-// True while a fiber runs that is no thread of the program: a light one, or the flow that spawned them
-// on a kernel thread which isn't hosted.
+// True while a fiber runs that is no thread of the program: a light one, or the flow that spawned
+// them on a kernel thread which isn't hosted.
 [[nodiscard]] bool on_light_fiber();
 
 // Makes a call on the running fiber: by its handler if the table has one, else by the kernel.

@@ -1,5 +1,5 @@
-// Light fibers in a program that the preload serves: the blocking calls which they make by name, and
-// the main flow's, switch; so do threads that the program makes besides.
+// Light fibers in a program that the preload serves: the blocking calls which they make by name,
+// and the main flow's, switch; so do threads that the program makes besides.
 #include <poll.h>
 #include <ramie/fiber.h>
 #include <sys/socket.h>

@@ -26,7 +26,7 @@ WEAK_IMPORTS = {"_ITM_deregisterTMCloneTable", "_ITM_registerTMCloneTable", "__g
 URING_IMPORTS = {"calloc", "free"}
 FORBIDDEN_IMPORT = re.compile(
     r"(malloc|calloc|realloc|free|posix_memalign|aligned_alloc|f?printf|v?f?s?n?printf|puts|fputs"
-    r"|fopen|fwrite|__cxa_(?!finalize|get_globals).*|_Unwind_.*|_Z.*|pthread_once|dlopen)")
+    r"|fopen|fwrite|__cxa_(?!finalize|get_globals|thread_atexit_impl).*|_Unwind_.*|_Z.*|pthread_once|dlopen)")
 
 
 def run(*command):
