@@ -25,11 +25,21 @@ using ramie::testing::setting;
 using ramie::testing::Twin;
 
 constexpr const char* kPrograms[] = {
-    "inert",          "ticks",          "times",           "thread_locals",    "pthread_life",
-    "pthread_stacks", "pthread_locks",  "pthread_waits",   "pthread_cancel",   "pthread_robust",
-    "c11_threads",    "cxx_exceptions", "cxx_concurrency", "cxx_thread_local", "rust_threads",
-    "pipes",          "descriptors",    "stream_sockets",  "connections",      "datagrams",
-    "polling",        "epolling",       "child_waits",     "child_starts",     "signals",
+    "inert",           "ticks",
+    "times",           "thread_locals",
+    "pthread_life",    "pthread_stacks",
+    "pthread_locks",   "pthread_waits",
+    "pthread_cancel",  "pthread_robust",
+    "c11_threads",     "cxx_exceptions",
+    "cxx_concurrency", "cxx_thread_local",
+    "rust_threads",    "pipes",
+    "descriptors",     "stream_sockets",
+    "connections",     "datagrams",
+    "polling",         "epolling",
+    "child_waits",     "child_starts",
+    "signals",         "signal_corners",
+    "signal_waits",    "ipc",
+    "storms",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync"};

@@ -1,0 +1,198 @@
+// Much at the same time: signals that meet locks and short lives, children of many threads, and
+// stacks that overflow where others have been before.
+#include <spawn.h>
+
+#include "handlers.h"
+
+extern char** environ;
+
+enum { kThreads = 8 };
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static long guarded;
+
+static void* lock_often(void* argument) {
+  for (int i = 0; i < 200; ++i) {
+    pthread_mutex_lock(&mutex);
+    const long before = guarded;
+    sched_yield();
+    guarded = before + 1;
+    pthread_mutex_unlock(&mutex);
+    if (i % 10 == 0) nap(1);
+  }
+  return argument;
+}
+
+static void signals_and_locks(void) {
+  pthread_t threads[kThreads];
+  install(SIGUSR1, note_hit, SA_RESTART);
+  guarded = 0;
+  for (int i = 0; i < kThreads; ++i) threads[i] = start(lock_often, NULL);
+  for (int i = 0; i < 200; ++i) {
+    CHECK(pthread_kill(threads[i % kThreads], SIGUSR1) == 0);
+    if (i % 5 == 0) CHECK(kill(getpid(), SIGUSR1) == 0);
+    if (i % 2 == 0) nap(1);
+  }
+  for (int i = 0; i < kThreads; ++i) finish(threads[i]);
+  CHECK(hits > 0);
+  printf("counted %ld\n", guarded);
+}
+
+static void* end_at_once(void* argument) { return argument; }
+
+// A thread that has ended and was not joined takes a signal without complaint.
+static void signals_and_short_lives(void) {
+  install(SIGUSR1, note_hit, SA_RESTART);
+  long sum = 0;
+  for (long i = 0; i < 300; ++i) {
+    pthread_t thread = start(end_at_once, as_pointer(i));
+    CHECK(pthread_kill(thread, SIGUSR1) == 0);
+    CHECK(kill(getpid(), SIGUSR1) == 0);
+    sum += as_number(finish(thread));
+  }
+  CHECK(hits > 0);
+  printf("sum %ld\n", sum);
+}
+
+static int code_of(pid_t child) {
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+static void* fork_often(void* argument) {
+  for (int i = 0; i < 5; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      pthread_t threads[5];
+      long sum = 0;
+      for (long j = 0; j < 5; ++j) threads[j] = start(nap_a_little, as_pointer(j));
+      for (int j = 0; j < 5; ++j) sum += as_number(finish(threads[j]));
+      _exit((int)sum);
+    }
+    CHECK(code_of(child) == 10);
+  }
+  return argument;
+}
+
+static void forks_of_many_threads(void) {
+  pthread_t threads[6];
+  for (int i = 0; i < 6; ++i) threads[i] = start(fork_often, NULL);
+  for (int i = 0; i < 6; ++i) finish(threads[i]);
+  printf("done\n");
+}
+
+static void* spawn_often(void* argument) {
+  char* words[] = {(char*)"true", NULL};
+  for (int i = 0; i < 12; ++i) {
+    pid_t child = -1;
+    const int exists = i % 3 != 0;
+    const int error = posix_spawn(&child, exists ? "/bin/true" : "/nowhere/to/be/found", NULL, NULL,
+                                  words, environ);
+    CHECK(error == (exists ? 0 : ENOENT));
+    if (error == 0) CHECK(code_of(child) == 0);
+    nap(1);
+  }
+  return argument;
+}
+
+static void* vfork_often(void* argument) {
+  for (int i = 0; i < 12; ++i) {
+    const pid_t child = vfork();
+    if (child == 0) {
+      execl("/bin/sh", "sh", "-c", "exit 4", (char*)NULL);
+      _exit(5);
+    }
+    CHECK(code_of(child) == 4);
+    nap(1);
+  }
+  return argument;
+}
+
+static void spawns_and_vforks(void) {
+  pthread_t threads[4];
+  for (int i = 0; i < 4; ++i) threads[i] = start(i % 2 ? spawn_often : vfork_often, NULL);
+  for (int i = 0; i < 4; ++i) finish(threads[i]);
+  printf("done\n");
+}
+
+static void* replace_process(void* argument) {
+  CHECK(pthread_join(*(pthread_t*)argument, NULL) == 0);
+  execl("/bin/sh", "sh", "-c", "kill -0 $$ && echo replaced", (char*)NULL);
+  _exit(1);
+}
+
+static pthread_t first;
+
+static void leave_exec_to_thread(void) {
+  first = pthread_self();
+  start(replace_process, &first);
+  pthread_exit(NULL);
+}
+
+static void exec_after_the_first_thread(void) { in_child(leave_exec_to_thread); }
+
+static volatile long depth_wanted;
+
+static long dig(long depth) {
+  volatile char page[4096];
+  page[0] = (char)depth;
+  return depth == depth_wanted ? 0 : dig(depth + 1) + page[0];
+}
+
+static void* dig_in_thread(void* argument) {
+  dig(1);
+  return argument;
+}
+
+static void with_stack(void* (*body)(void*), size_t size, size_t guard) {
+  pthread_t thread;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  CHECK(pthread_attr_setstacksize(&attributes, size) == 0);
+  CHECK(pthread_attr_setguardsize(&attributes, guard) == 0);
+  MUST(pthread_create(&thread, &attributes, body, NULL) == 0);
+  pthread_attr_destroy(&attributes);
+  finish(thread);
+}
+
+static void say_caught(int number) {
+  static const char text[] = "caught\n";
+  (void)number;
+  _exit(write(1, text, sizeof text - 1) > 0 ? 4 : 5);
+}
+
+static void* overflow(void* argument) {
+  stack_t stack = {.ss_sp = malloc(65536), .ss_size = 65536};
+  MUST(sigaltstack(&stack, NULL) == 0);
+  install(SIGSEGV, say_caught, SA_ONSTACK);
+  depth_wanted = -1;
+  dig(1);
+  return argument;
+}
+
+enum { kMega = 1 << 20, kPage = 4096, kBigGuard = 16 * kPage };
+
+static void overflow_in_thread(void) { with_stack(overflow, kMega, kPage); }
+
+// Stacks of one size with their guards, which glibc may give to the next thread with another guard.
+static void overflow_of_used_stacks(void) {
+  depth_wanted = 2;
+  for (int i = 0; i < 40; ++i) with_stack(dig_in_thread, kMega + kPage - kBigGuard, kBigGuard);
+  depth_wanted = (kMega - kBigGuard) / (kPage + 256);
+  for (int i = 0; i < 40; ++i) with_stack(dig_in_thread, kMega, kPage);
+  depth_wanted = 2;
+  for (int i = 0; i < 40; ++i) with_stack(dig_in_thread, kMega + kPage, 0);
+  in_child(overflow_in_thread);
+}
+
+static const struct twin_case cases[] = {
+    {"signals_and_locks", THREADS, signals_and_locks},
+    {"signals_and_short_lives", THREADS, signals_and_short_lives},
+    {"forks_of_many_threads", THREADS, forks_of_many_threads},
+    {"spawns_and_vforks", THREADS, spawns_and_vforks},
+    {"exec_after_the_first_thread", THREADS, exec_after_the_first_thread},
+    {"overflow_of_used_stacks", THREADS, overflow_of_used_stacks},
+};
+
+TWIN_MAIN(cases)
