@@ -60,6 +60,7 @@ long wait(const Call& call, uint32_t bits) {
     case sync::Outcome::timed_out:
       return -ETIMEDOUT;
     case sync::Outcome::interrupted:
+    case sync::Outcome::cancelled:  // never: no call of the public API
       break;
   }
   // On a kernel thread the kernel has run the handler, and has restarted what is to be restarted.

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "api/interruptible.h"
 #include "base/config.h"
 #include "base/deadline.h"
 #include "base/format.h"
@@ -88,13 +89,14 @@ int join(control* control, std::int64_t deadline) noexcept {
   if (core::current() == &fiber) {
     return EDEADLK;
   }
+  Interruptible section;
   auto ended = [&] { return (fiber.done.load(std::memory_order_acquire) & kEnded) != 0; };
   while (!ended()) {
     fiber.done.fetch_or(kAwaited, std::memory_order_relaxed);
     sync::ParkOptions options{.deadline = base::Deadline::at(deadline),
                               .reason = {core::WaitKind::join, fiber.id}};
     sync::ParkResult result = sync::park(&fiber.done, options, [&] { return !ended(); });
-    if (result.how == sync::Outcome::timed_out) {
+    if (sync::gave_up(result.how)) {
       return ended() ? 0 : ETIMEDOUT;
     }
   }
@@ -120,15 +122,24 @@ void report_lost_exception(const control* control, const char* what) noexcept {
   line.write_to(2);
 }
 
-void sleep_until(std::int64_t deadline) noexcept {
+bool sleep_until(std::int64_t deadline) noexcept {
   if (core::current() == nullptr) {
     timespec until = base::to_timespec(deadline);
     while (sys::call(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, sys::arg(&until)) ==
            -EINTR) {
     }
-    return;
+    return true;
   }
-  while (core::sleep_until(base::Deadline::at(deadline)) != core::Wake::timed_out) {
+  Interruptible section;
+  for (;;) {
+    core::Wake how = core::sleep_until(base::Deadline::at(deadline));
+    if (how == core::Wake::cancelled) {
+      return false;
+    }
+    if (how == core::Wake::timed_out) {
+      return !core::current()->interruptible ||
+             base::Deadline::at(deadline) <= core::current()->scopes_end;
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "api/interruptible.h"
 #include "base/deadline.h"
 #include "base/sys.h"
 #include "core/carrier.h"
@@ -43,6 +44,7 @@ long poll_until(pollfd& one, base::Deadline deadline) {
 int wait_descriptor(int fd, short what, std::int64_t deadline_nanos) noexcept {
   base::Deadline deadline = base::Deadline::at(deadline_nanos);
   bool on_fiber = core::current() != nullptr;
+  Interruptible section;
   pollfd one{fd, poll_events(what), 0};
   for (;;) {
     // The reactor tells of changes; the state is asked for here, before and after.
@@ -55,7 +57,7 @@ int wait_descriptor(int fd, short what, std::int64_t deadline_nanos) noexcept {
     }
     if (on_fiber) {
       long result = event::wait_fd(fd, one.events, deadline);
-      if (result == -ETIMEDOUT) {
+      if (result == -ETIMEDOUT || result == -ECANCELED) {
         return 0;
       }
       if (result != 0 && result != -EINTR) {

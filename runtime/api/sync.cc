@@ -1,6 +1,7 @@
 // The slow paths of <ramie/sync.h>: its types hold the same words as those of runtime/sync.
 #include <ramie/detail/abi.h>
 
+#include "api/interruptible.h"
 #include "base/deadline.h"
 #include "sync/condition_variable.h"
 #include "sync/event.h"
@@ -15,6 +16,7 @@ static_assert(semaphore_unit == sync::Semaphore::kUnit);
 static_assert(event_set == sync::Event::kSet);
 
 bool lock_slowly(word& mutex, std::int64_t deadline) noexcept {
+  Interruptible section;
   return sync::Mutex::lock_slowly(mutex, base::Deadline::at(deadline));
 }
 
@@ -27,8 +29,13 @@ bool wait_condition(word& condition, word& mutex, std::int64_t deadline) noexcep
       sync::Mutex::unlock_slowly(held);
     }
   };
-  bool notified =
-      sync::ConditionVariable::wait(condition, base::Deadline::at(deadline), unlock, &mutex);
+  bool notified;
+  {
+    Interruptible section;
+    notified =
+        sync::ConditionVariable::wait(condition, base::Deadline::at(deadline), unlock, &mutex);
+  }
+  // Whatever ended the wait, the caller holds the mutex afterwards.
   (void)sync::Mutex::lock_slowly(mutex, base::Deadline::never());
   return notified;
 }
@@ -38,6 +45,7 @@ void notify_one(word& condition) noexcept { sync::ConditionVariable::notify_one(
 void notify_all(word& condition) noexcept { sync::ConditionVariable::notify_all(condition); }
 
 bool acquire_slowly(word& semaphore, std::int64_t deadline) noexcept {
+  Interruptible section;
   return sync::Semaphore::acquire_slowly(semaphore, base::Deadline::at(deadline));
 }
 
@@ -48,6 +56,7 @@ void release_units(word& semaphore, std::uint32_t units) noexcept {
 }
 
 bool wait_event(word& event, std::int64_t deadline) noexcept {
+  Interruptible section;
   return sync::Event::wait_slowly(event, base::Deadline::at(deadline));
 }
 

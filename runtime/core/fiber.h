@@ -15,12 +15,16 @@
 //
 // prepared -> parked happens on the next fiber's stack, after `commit` (finish_park); where it
 // fails because of a notification, that same code makes the fiber ready.
+//
+// `wake` says how a park has ended.  Before, in "prepared" and "parked", Wake::cancelled there
+// means that cancel() may end it, and Wake::unparked that it may not.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 
+#include "base/deadline.h"
 #include "core/context.h"
 #include "core/sanitizer.h"
 #include "core/ticket.h"
@@ -83,6 +87,13 @@ struct Fiber {
   std::atomic<uint32_t> done = 0;        // of a light fiber: see api/fiber.cc
   uint64_t id = 0;
   char name[16] = {};
+
+  // Interruptions, see api/interruptible.h.  The fiber's own, but for cancel_requested.
+  std::atomic<bool> cancel_requested = false;  // of a light fiber; see cancel() in park.cc
+  bool interruptible = false;                  // the parks that come may end by an interruption
+  uint32_t interruptions_off = 0;              // how many scopes forbid that
+  void* scopes = nullptr;                      // the time-out scopes that it is in, innermost first
+  base::Deadline scopes_end{};                 // the earliest end of them
 
   // More than zero while the fiber is inside the runtime: a signal handler of the program must not
   // run then (it might call back into a lock that its own stack holds).  Written by the fiber

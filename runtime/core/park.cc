@@ -8,31 +8,8 @@
 namespace ramie::core {
 namespace {
 
-// After a switch away from a fiber that parks.  From the compare-exchange on, the fiber may run
-// again, on any carrier: nothing of it is touched afterwards.
-void finish_park(Carrier& carrier, Fiber& left) {
-  if (carrier.commit.function != nullptr) {
-    carrier.commit.function(carrier.commit.argument);
-  }
-  // Acquire: what a waker wrote before it found the fiber prepared; pairs with wake().
-  uint64_t state = left.state.load(std::memory_order_acquire);
-  uint64_t epoch = Fiber::epoch_of(state);
-  if (Fiber::phase_of(state) == Phase::prepared) {
-    // Release: the saved context, for the carrier that resumes it; pairs with unpark().
-    if (left.state.compare_exchange_strong(state, Fiber::pack(epoch, Wake::unparked, Phase::parked),
-                                           std::memory_order_release, std::memory_order_acquire)) {
-      return;
-    }
-  }
-  // Woken in the meantime: whoever did it saw that the stack was still in use and left it to us.
-  left.state.store(Fiber::pack(epoch, Fiber::wake_of(state), Phase::idle),
-                   std::memory_order_relaxed);
-  carrier.queue.push(&left);
-}
-
-void finish_yield(Carrier& carrier, Fiber& left) { carrier.queue.push(&left); }
-
-// What unpark() and interrupt() have in common: one compare-exchange decides who wakes the park.
+// What unpark(), interrupt() and cancel() have in common: one compare-exchange decides who wakes
+// the park.
 bool wake(Fiber& fiber, uint64_t state, Wake why) {
   uint64_t epoch = Fiber::epoch_of(state);
   while (Fiber::epoch_of(state) == epoch) {
@@ -53,12 +30,46 @@ bool wake(Fiber& fiber, uint64_t state, Wake why) {
   return false;
 }
 
+// After a switch away from a fiber that parks.  From the compare-exchange on, the fiber may run
+// again, on any carrier: nothing of it is touched afterwards.
+void finish_park(Carrier& carrier, Fiber& left) {
+  if (carrier.commit.function != nullptr) {
+    carrier.commit.function(carrier.commit.argument);
+  }
+  // Acquire: what a waker wrote before it found the fiber prepared; pairs with wake().
+  uint64_t state = left.state.load(std::memory_order_acquire);
+  uint64_t epoch = Fiber::epoch_of(state);
+  if (Fiber::phase_of(state) == Phase::prepared) {
+    // Release: the saved context, for the carrier that resumes it; pairs with unpark().
+    // Sequentially consistent for cancel(): of it and this, one sees what the other wrote.
+    uint64_t parked = Fiber::pack(epoch, Fiber::wake_of(state), Phase::parked);
+    bool may_be_cancelled = Fiber::wake_of(state) == Wake::cancelled;
+    if (left.state.compare_exchange_strong(state, parked, std::memory_order_seq_cst,
+                                           std::memory_order_acquire)) {
+      // Such a fiber is light: it runs on this carrier alone, so it is still there.
+      if (may_be_cancelled && left.cancel_requested.load(std::memory_order_seq_cst)) {
+        (void)wake(left, parked, Wake::cancelled);
+      }
+      return;
+    }
+  }
+  // Woken in the meantime: whoever did it saw that the stack was still in use and left it to us.
+  left.state.store(Fiber::pack(epoch, Fiber::wake_of(state), Phase::idle),
+                   std::memory_order_relaxed);
+  carrier.queue.push(&left);
+}
+
+void finish_yield(Carrier& carrier, Fiber& left) { carrier.queue.push(&left); }
+
 }  // namespace
 
 Ticket prepare_park() {
   Fiber& self = *current();
   uint64_t epoch = Fiber::epoch_of(self.state.load(std::memory_order_relaxed)) + 1;
-  self.state.store(Fiber::pack(epoch, Wake::unparked, Phase::prepared), std::memory_order_release);
+  bool may_be_cancelled = self.interruptible && self.kind == FiberKind::light;
+  self.state.store(
+      Fiber::pack(epoch, may_be_cancelled ? Wake::cancelled : Wake::unparked, Phase::prepared),
+      std::memory_order_release);
   return {&self, epoch};
 }
 
@@ -81,6 +92,9 @@ void abandon_park() {
       commit.function(commit.argument);
     }
   } else {
+    if (self.interruptible && self.scopes_end < deadline) {
+      deadline = self.scopes_end;
+    }
     self.reason = reason;
     self.waiting_since = carrier.now;
     ++carrier.parks;
@@ -114,14 +128,22 @@ bool interrupt(Fiber& fiber) {
   return wake(fiber, fiber.state.load(std::memory_order_acquire), Wake::interrupted);
 }
 
-void yield() {
+void cancel(Fiber& fiber) {
+  fiber.cancel_requested.store(true, std::memory_order_seq_cst);
+  uint64_t state = fiber.state.load(std::memory_order_seq_cst);  // both as in finish_park()
+  if (Fiber::wake_of(state) == Wake::cancelled) {
+    (void)wake(fiber, state, Wake::cancelled);
+  }
+}
+
+Wake yield() {
   {
     Fiber& self = *current();
     RuntimeSection section(self);
     Carrier& carrier = *self.carrier;
     switch_to(carrier, self, next_to_run(carrier), finish_yield);
   }
-  (void)ramie_return_by_jump(Wake::unparked);
+  return ramie_return_by_jump(Wake::unparked);
 }
 
 Wake sleep_until(base::Deadline deadline) {

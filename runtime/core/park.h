@@ -37,8 +37,14 @@ bool unpark(Ticket ticket, Wake why = Wake::unparked);
 // Wakes a fiber with Wake::interrupted out of whatever park it is in.  False if it is in none.
 bool interrupt(Fiber& fiber);
 
+// Asks a light fiber to stop waiting: the park that it is in, or its next one, ends with
+// Wake::cancelled if it is an interruptible one.  The request stays until the fiber takes it.  Any
+// thread that holds a reference to the fiber.
+void cancel(Fiber& fiber);
+
 // Lets other ready fibers of this carrier run first.  Without one, looks for events and returns.
-void yield();
+// Always Wake::unparked.
+Wake yield();
 
 // Sleeps until the deadline; returns early only with Wake::interrupted.
 Wake sleep_until(base::Deadline deadline);

@@ -44,6 +44,8 @@ long result_of(Wake wake) {
       return -ETIMEDOUT;
     case Wake::interrupted:
       return -EINTR;
+    case Wake::cancelled:
+      return -ECANCELED;
     case Wake::closed:
       break;
   }
@@ -122,7 +124,7 @@ long wait_fd(int fd, short events, base::Deadline deadline) RAMIE_NO_THREAD_SAFE
   descriptor->waiters.push_back(&waiter);
   Wake wake = core::park({core::WaitKind::descriptor, static_cast<uint64_t>(fd)}, deadline,
                          {unlock, &descriptor->lock});
-  if (wake == Wake::timed_out || wake == Wake::interrupted) {
+  if (wake != Wake::unparked && wake != Wake::closed) {
     take_off(*descriptor, waiter);
   }
   return result_of(wake);

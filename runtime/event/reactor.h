@@ -30,6 +30,7 @@ namespace ramie::event {
 //   0           try again
 //   -ETIMEDOUT  the deadline passed
 //   -EINTR      a signal is to be handled
+//   -ECANCELED  core::cancel()
 //   -EBADF      not open, or closed meanwhile
 //   -EPERM      can't be waited for (a regular file, a directory), like any other -errno
 [[nodiscard]] long wait_fd(int fd, short events, base::Deadline deadline);

@@ -15,7 +15,7 @@ bool ConditionVariable::wait(std::atomic<uint32_t>& word, base::Deadline deadlin
         return true;
       },
       [&] { unlock(lock); });
-  return result.how != Outcome::timed_out;
+  return !gave_up(result.how);
 }
 
 void ConditionVariable::notify_one(std::atomic<uint32_t>& word) {

@@ -19,7 +19,7 @@ bool Event::wait_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
       std::atomic_thread_fence(std::memory_order_acquire);
       return true;
     }
-    if (result.how == Outcome::timed_out) {
+    if (gave_up(result.how)) {
       return false;
     }
   }

@@ -30,7 +30,7 @@ bool Mutex::lock_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
     ParkResult result = park(&word, options, [&] {
       return word.load(std::memory_order_relaxed) == (kLocked | kParked);
     });
-    if (result.how == Outcome::timed_out) {
+    if (gave_up(result.how)) {
       return false;
     }
     if (result.how == Outcome::woken) {

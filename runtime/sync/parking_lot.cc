@@ -161,6 +161,17 @@ core::Wake block_thread(Waiter& waiter, base::Deadline deadline) {
   return core::Wake::unparked;
 }
 
+Outcome outcome_of(core::Wake wake) {
+  switch (wake) {
+    case core::Wake::timed_out:
+      return Outcome::timed_out;
+    case core::Wake::cancelled:
+      return Outcome::cancelled;
+    default:
+      return Outcome::interrupted;
+  }
+}
+
 }  // namespace
 
 ParkResult park(const void* address, const ParkOptions& options, FunctionRef<bool()> validate,
@@ -200,7 +211,7 @@ ParkResult park(const void* address, const ParkOptions& options, FunctionRef<boo
   core::Wake wake =
       on_fiber ? core::park(reason, options.deadline) : block_thread(waiter, options.deadline);
   if (wake != core::Wake::unparked && withdraw(waiter)) {
-    return {wake == core::Wake::timed_out ? Outcome::timed_out : Outcome::interrupted};
+    return {outcome_of(wake)};
   }
   return {Outcome::woken, waiter.token};
 }

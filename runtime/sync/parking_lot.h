@@ -43,8 +43,14 @@ enum class Outcome : uint8_t {
   woken,        // a waker chose this waiter, even if the deadline passed at the same moment
   timed_out,    // the deadline passed
   interrupted,  // a signal is to be handled (fiber), or was handled (kernel thread)
+  cancelled,    // see core::cancel(): only on an interruptible fiber
   invalid,      // validate() said no; nothing was waited for
 };
+
+// Neither woken, nor worth another try.
+[[nodiscard]] constexpr bool gave_up(Outcome how) {
+  return how == Outcome::timed_out || how == Outcome::cancelled;
+}
 
 struct ParkResult {
   Outcome how;

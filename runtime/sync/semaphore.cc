@@ -26,7 +26,7 @@ bool Semaphore::acquire_slowly(std::atomic<uint32_t>& word, base::Deadline deadl
         .deadline = deadline, .front = lost > 0, .wants_handoff = lost >= Mutex::kPatience};
     ParkResult result =
         park(&word, options, [&] { return word.load(std::memory_order_relaxed) == kParked; });
-    if (result.how == Outcome::timed_out) {
+    if (gave_up(result.how)) {
       return false;
     }
     if (result.how == Outcome::woken) {

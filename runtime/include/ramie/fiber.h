@@ -11,6 +11,7 @@
 // the process.
 #pragma once
 
+#include <ramie/detail/cancel.h>
 #include <ramie/detail/deadline.h>
 #include <ramie/detail/task.h>
 
@@ -84,6 +85,15 @@ class [[nodiscard]] fiber {
     return task.value.take();
   }
 
+  // Makes the fiber's next wait in a function of Ramie, or the one it is in, throw
+  // ramie::cancelled; one that has not started never runs, and get() throws that.  Once for each
+  // call.  No effect on a fiber that has ended.  Never switches.  Any thread.  See cancel.h.
+  void cancel() const noexcept {
+    if (control_ != nullptr) {
+      detail::cancel(control_);
+    }
+  }
+
   // Lets the fiber run on by itself.  No effect on an empty handle.
   void detach() noexcept {
     if (detail::control* control = std::exchange(control_, nullptr)) {
@@ -114,7 +124,7 @@ class [[nodiscard]] fiber {
     if (error != 0 && error != ETIMEDOUT) {
       throw std::system_error(error, std::generic_category(), "ramie::fiber::join");
     }
-    return error == 0;
+    return detail::wait_done(error == 0, deadline);
   }
 
   detail::control* control_ = nullptr;
@@ -156,17 +166,24 @@ auto spawn(F&& f, Args&&... args) {
 }
 
 // Lets the other ready fibers of this thread run first; sched_yield(2) on a thread without fibers.
-inline void yield() noexcept { detail::yield(); }
+inline void yield() {
+  if (detail::is_interrupted()) [[unlikely]] {
+    detail::throw_interruption(detail::never);
+  }
+  detail::yield();
+}
 
 // Sleeps for a duration or until a point in time, and not less; signals don't shorten it.  Switches
 // fibers; a kernel thread without fibers sleeps in the kernel.
 template <class Rep, class Period>
 void sleep_for(const std::chrono::duration<Rep, Period>& duration) {
-  detail::sleep_until(detail::deadline_after(duration));
+  std::int64_t deadline = detail::deadline_after(duration);
+  detail::wait_done(detail::sleep_until(deadline), deadline);
 }
 template <class Clock, class Duration>
 void sleep_until(const std::chrono::time_point<Clock, Duration>& time) {
-  detail::sleep_until(detail::deadline_at(time));
+  std::int64_t deadline = detail::deadline_at(time);
+  detail::wait_done(detail::sleep_until(deadline), deadline);
 }
 
 // The running fiber.  A kernel thread that runs no fiber has the number 0 and no name, and the main

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ramie/detail/abi.h>
+#include <ramie/detail/cancel.h>
 #include <ramie/detail/deadline.h>
 
 #include <chrono>
@@ -40,6 +41,7 @@ inline events wait(int fd, events what,
   if (happened < 0) {
     throw std::system_error(-happened, std::generic_category(), "ramie::io::wait");
   }
+  detail::wait_done(happened != 0, deadline);
   return static_cast<events>(happened);
 }
 

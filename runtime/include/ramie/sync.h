@@ -3,11 +3,13 @@
 //
 // Fibers wait by letting other fibers run; plain kernel threads wait in the kernel; both may use
 // one object.  None allocates, all may be constinit and shared by any number of waiters, and
-// unlocking, notifying, releasing and setting never switch fibers.  Signals end no wait.  A lock
+// unlocking, notifying, releasing and setting never switch fibers.  Signals end no wait; cancel()
+// and time-out scopes do, by an exception (cancel.h).  A lock
 // belongs to a fiber by convention alone: no type here notices that another fiber unlocks it.
 #pragma once
 
 #include <ramie/detail/abi.h>
+#include <ramie/detail/cancel.h>
 #include <ramie/detail/deadline.h>
 
 #include <atomic>
@@ -31,7 +33,7 @@ class mutex {
   // Waits until the lock is free and takes it.  Switches fibers only if it isn't.
   void lock() {
     if (!try_lock_from(detail::mutex_free)) {
-      detail::lock_slowly(word_, detail::never);
+      lock_slowly(detail::never);
     }
   }
 
@@ -44,13 +46,11 @@ class mutex {
   // Like lock(), with a limit; false if that passed first.
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& duration) {
-    return try_lock_from(detail::mutex_free) ||
-           detail::lock_slowly(word_, detail::deadline_after(duration));
+    return try_lock_from(detail::mutex_free) || lock_slowly(detail::deadline_after(duration));
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(const std::chrono::time_point<Clock, Duration>& time) {
-    return try_lock_from(detail::mutex_free) ||
-           detail::lock_slowly(word_, detail::deadline_at(time));
+    return try_lock_from(detail::mutex_free) || lock_slowly(detail::deadline_at(time));
   }
 
   // Frees the lock, and wakes a waiter.  The lock must be held.
@@ -68,6 +68,10 @@ class mutex {
   bool try_lock_from(std::uint32_t unlocked) {
     return word_.compare_exchange_strong(unlocked, unlocked | detail::mutex_locked,
                                          std::memory_order_acquire, std::memory_order_relaxed);
+  }
+
+  bool lock_slowly(std::int64_t deadline) {
+    return detail::wait_done(detail::lock_slowly(word_, deadline), deadline);
   }
 
   detail::word word_ = detail::mutex_free;
@@ -128,7 +132,8 @@ class condition_variable {
 
  private:
   std::cv_status wait_until_deadline(std::unique_lock<mutex>& lock, std::int64_t deadline) {
-    bool notified = detail::wait_condition(word_, lock.mutex()->word_, deadline);
+    bool notified =
+        detail::wait_done(detail::wait_condition(word_, lock.mutex()->word_, deadline), deadline);
     return notified ? std::cv_status::no_timeout : std::cv_status::timeout;
   }
   template <class Predicate>
@@ -168,7 +173,7 @@ class counting_semaphore {
   // Takes a unit, waiting for one if there is none.  Switches fibers only then.
   void acquire() {
     if (!try_acquire()) {
-      detail::acquire_slowly(word_, detail::never);
+      acquire_slowly(detail::never);
     }
   }
 
@@ -187,14 +192,18 @@ class counting_semaphore {
   // Like acquire(), with a limit; false if that passed first.
   template <class Rep, class Period>
   [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& duration) {
-    return try_acquire() || detail::acquire_slowly(word_, detail::deadline_after(duration));
+    return try_acquire() || acquire_slowly(detail::deadline_after(duration));
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool try_acquire_until(const std::chrono::time_point<Clock, Duration>& time) {
-    return try_acquire() || detail::acquire_slowly(word_, detail::deadline_at(time));
+    return try_acquire() || acquire_slowly(detail::deadline_at(time));
   }
 
  private:
+  bool acquire_slowly(std::int64_t deadline) {
+    return detail::wait_done(detail::acquire_slowly(word_, deadline), deadline);
+  }
+
   detail::word word_;
   [[maybe_unused]] std::uint32_t reserved_ = 0;  // room for later versions
 };
@@ -220,21 +229,25 @@ class event {
   // wait.
   void wait() {
     if (!is_set()) {
-      detail::wait_event(word_, detail::never);
+      wait_slowly(detail::never);
     }
   }
 
   // The same with a limit; false if that passed first.
   template <class Rep, class Period>
   [[nodiscard]] bool wait_for(const std::chrono::duration<Rep, Period>& duration) {
-    return is_set() || detail::wait_event(word_, detail::deadline_after(duration));
+    return is_set() || wait_slowly(detail::deadline_after(duration));
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool wait_until(const std::chrono::time_point<Clock, Duration>& time) {
-    return is_set() || detail::wait_event(word_, detail::deadline_at(time));
+    return is_set() || wait_slowly(detail::deadline_at(time));
   }
 
  private:
+  bool wait_slowly(std::int64_t deadline) {
+    return detail::wait_done(detail::wait_event(word_, deadline), deadline);
+  }
+
   detail::word word_ = 0;
   [[maybe_unused]] std::uint32_t reserved_ = 0;  // room for later versions
 };

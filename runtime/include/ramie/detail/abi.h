@@ -39,7 +39,7 @@ RAMIE_API void release(control*) noexcept;
 // By the fiber itself, at its end; true if the handle is given up, and the task is the fiber's to
 // destroy.
 [[nodiscard]] RAMIE_API bool finish(control*) noexcept;
-// 0, ETIMEDOUT, or EDEADLK from the fiber itself.
+// 0, ETIMEDOUT (or an interruption), or EDEADLK from the fiber itself.
 [[nodiscard]] RAMIE_API int join(control*, std::int64_t deadline) noexcept;
 [[nodiscard]] RAMIE_API task_base* task_of(const control*) noexcept;
 [[nodiscard]] RAMIE_API std::uint64_t id_of(const control*) noexcept;
@@ -49,10 +49,41 @@ RAMIE_API void release(control*) noexcept;
 // One line on descriptor 2: an exception that nobody will see otherwise.
 RAMIE_API void report_lost_exception(const control*, const char* what) noexcept;
 RAMIE_API void yield() noexcept;
-RAMIE_API void sleep_until(std::int64_t deadline) noexcept;
+// False: see "Interruptions".
+RAMIE_API bool sleep_until(std::int64_t deadline) noexcept;
+
+// Interruptions (cancel.h, timeout.h, detail/cancel.h).  A wait that ends without success, or would
+// have lasted for ever, may have been ended by one: take_interruption() tells.
+
+// A time-out scope of a fiber; the library links them.
+struct scope {
+  std::int64_t deadline = never;
+  scope* outer = nullptr;
+  std::uint64_t id = 0;    // the header's
+  bool has_ended = false;  // set when the scope has ended a wait; its deadline is `never` then
+};
+
+struct interruption {
+  bool is_cancel = false;
+  scope* ended = nullptr;  // the scope whose time was over
+};
+
+RAMIE_API void cancel(control*) noexcept;
+// Whether cancel() was called; takes the request back.
+[[nodiscard]] RAMIE_API bool take_cancel(control*) noexcept;
+// Whether the running fiber would throw at its next wait.
+[[nodiscard]] RAMIE_API bool is_interrupted() noexcept;
+// Why a wait of the running fiber, which had this deadline, ended; each interruption once.
+[[nodiscard]] RAMIE_API interruption take_interruption(std::int64_t deadline) noexcept;
+RAMIE_API void enter_scope(scope*) noexcept;
+RAMIE_API void leave_scope(scope*) noexcept;
+RAMIE_API void move_scope(scope*, std::int64_t deadline) noexcept;
+// Nests.  False on a kernel thread without fibers, where there is nothing to forbid, nor to allow.
+[[nodiscard]] RAMIE_API bool forbid_interruptions() noexcept;
+RAMIE_API void allow_interruptions() noexcept;
 
 // Locks (sync.h): the slow paths, and the bits that the fast paths need.  The words' states are
-// told in runtime/sync.  False means that the deadline passed.
+// told in runtime/sync.  False means that the deadline passed, or an interruption.
 
 using word = std::atomic<std::uint32_t>;
 
@@ -78,7 +109,7 @@ RAMIE_API void clear_event(word&) noexcept;
 inline constexpr short io_readable = 1;
 inline constexpr short io_writable = 2;
 
-// The events that happened, 0 at the deadline, or -errno.
+// The events that happened, 0 at the deadline or by an interruption, or -errno.
 [[nodiscard]] RAMIE_API int wait_descriptor(int fd, short events, std::int64_t deadline) noexcept;
 RAMIE_API void forget_descriptor(int fd) noexcept;
 

@@ -9,6 +9,7 @@
 // | the handle         | the fiber destroys it, at its end (finish() says so)              |
 #pragma once
 
+#include <ramie/cancel.h>
 #include <ramie/detail/abi.h>
 
 #include <exception>
@@ -27,6 +28,7 @@ inline void report_lost(const control* fiber, const std::exception_ptr& exceptio
     std::rethrow_exception(exception);
   } catch (const std::exception& error) {
     report_lost_exception(fiber, error.what());
+  } catch (const cancelled&) {  // somebody wanted it so
   } catch (...) {
     report_lost_exception(fiber, "an exception that isn't a std::exception");
   }
@@ -99,6 +101,9 @@ struct task final : task_result<R> {
 
   void call(control* fiber) noexcept {
     try {
+      if (take_cancel(fiber)) {
+        throw cancelled();
+      }
       this->value.store([this]() -> R {
         return std::apply([](auto&&... values) -> R { return std::invoke(std::move(values)...); },
                           *std::move(closure));

@@ -1,0 +1,36 @@
+// The one place where a wait becomes an exception.  Not part of the interface.
+//
+// The slow path of a wait, in the library, opens a detail::Interruptible (runtime/api), and returns
+// false when it ends without what was waited for.  Its inline part passes that through here:
+//
+//     return try_take() || detail::wait_done(detail::take_slowly(word_, deadline), deadline);
+#pragma once
+
+#include <ramie/cancel.h>
+#include <ramie/detail/abi.h>
+
+#include <cstdint>
+
+namespace ramie::detail {
+
+// Throws cancelled or timeout_error if that is what the running fiber has to do.
+inline void throw_interruption(std::int64_t deadline) {
+  interruption why = take_interruption(deadline);
+  if (why.is_cancel) {
+    throw cancelled();
+  }
+  if (why.ended != nullptr) {
+    throw timeout_error(why.ended->id);
+  }
+}
+
+// Returns `done`, whether a wait with this deadline got what it wanted; if not, and an interruption
+// was the reason, throws.  A wait with the deadline `never` returns true from here.
+inline bool wait_done(bool done, std::int64_t deadline) {
+  if (!done) [[unlikely]] {
+    throw_interruption(deadline);
+  }
+  return done;
+}
+
+}  // namespace ramie::detail
