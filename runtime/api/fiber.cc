@@ -49,8 +49,12 @@ void run_task(core::Fiber& self) {
 control* create(std::size_t stack_size, std::size_t extra, void** memory,
                 const char* name) noexcept {
   core::Fiber* fiber = core::create_light_fiber(stack_size, extra, memory);
-  if (fiber != nullptr && name != nullptr) {
-    std::strncpy(fiber->name, name, sizeof fiber->name - 1);
+  if (fiber != nullptr) {
+    if (name != nullptr) {
+      std::strncpy(fiber->name, name, sizeof fiber->name - 1);
+    }
+    const core::Fiber* spawner = core::current();
+    fiber->parent = spawner == nullptr ? 0 : spawner->id;
   }
   return reinterpret_cast<control*>(fiber);
 }
@@ -106,6 +110,20 @@ int join(control* control, std::int64_t deadline) noexcept {
 task_base* task_of(const control* control) noexcept {
   return static_cast<task_base*>(fiber_of(control).argument);
 }
+
+task_base* current_task() noexcept {
+  const core::Fiber* self = core::current();
+  return self == nullptr || self->kind != core::FiberKind::light
+             ? nullptr
+             : static_cast<task_base*>(self->argument);
+}
+
+bool has_ended(const control* control) noexcept {
+  // Pairs with finish().
+  return (fiber_of(control).done.load(std::memory_order_acquire) & kEnded) != 0;
+}
+
+std::uint64_t parent_of(const control* control) noexcept { return fiber_of(control).parent; }
 
 std::uint64_t id_of(const control* control) noexcept { return fiber_of(control).id; }
 

@@ -86,6 +86,7 @@ struct Fiber {
   std::atomic<uint32_t> references = 0;  // of a light fiber: its run and its handle
   std::atomic<uint32_t> done = 0;        // of a light fiber: see api/fiber.cc
   uint64_t id = 0;
+  uint64_t parent = 0;  // of a light fiber: the id of its spawner
   char name[16] = {};
 
   // Interruptions, see api/interruptible.h.  The fiber's own, but for cancel_requested.

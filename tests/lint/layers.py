@@ -40,7 +40,11 @@ ONE_PLACE = (
     (
         "a thread-local",
         re.compile(r"^[^/]*\b(__thread|thread_local)\b"),
-        (r"runtime/core/(carrier|current|tls)\w*\.(h|cc)", r"interpose/(host/)?entry\w*\.(h|cc)"),
+        (
+            r"runtime/core/(carrier|current|tls)\w*\.(h|cc)",
+            r"interpose/(host/)?entry\w*\.(h|cc)",
+            r"runtime/include/ramie/detail/extras\.h",  # the program's own, not the library's
+        ),
     ),
     (
         "the standard library's streams or allocation",

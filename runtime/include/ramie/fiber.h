@@ -14,12 +14,16 @@
 #include <ramie/detail/cancel.h>
 #include <ramie/detail/deadline.h>
 #include <ramie/detail/task.h>
+#include <ramie/hooks.h>
+#include <ramie/link.h>
 
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
+#include <stop_token>
 #include <string_view>
 #include <system_error>
 #include <type_traits>
@@ -34,6 +38,14 @@ struct fiber_attributes {
   // 0 means RAMIE_STACK_SIZE, 64 kB by default.
   std::size_t stack_size = 0;
 };
+
+template <class R>
+class fiber;
+
+namespace detail {
+template <class F, class... Args>
+auto spawn_at(std::int64_t begin, const fiber_attributes& attributes, F&& f, Args&&... args);
+}
 
 // The handle of a fiber that returns R.  Moves, doesn't copy, and isn't itself safe to be used by
 // two threads at once.  Dropping it lets the fiber run on by itself (detaches it).
@@ -78,12 +90,65 @@ class [[nodiscard]] fiber {
   R get() {
     join();
     fiber last(std::move(*this));  // drops the task after its result was taken, by whatever way out
-    auto& task = static_cast<detail::task_result<R>&>(*detail::task_of(last.control_));
-    if (task.exception) {
-      std::rethrow_exception(std::exchange(task.exception, nullptr));
+    if (last.task().exception) {
+      std::rethrow_exception(std::exchange(last.task().exception, nullptr));
     }
-    return task.value.take();
+    return last.task().value.take();
   }
+
+  // Whether the function has begun to run, after the delay of spawn_after(); whether it has ended,
+  // by returning, by an exception or by cancellation; and whether it has ended by returning.  False
+  // for an empty handle.  They never switch.
+  [[nodiscard]] bool started() const noexcept {
+    return control_ != nullptr && more().has_started.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] bool ready() const noexcept {
+    return control_ != nullptr && more().links.is_closed();
+  }
+  [[nodiscard]] bool successful() const noexcept { return ready() && !task().exception; }
+
+  // What the function threw, null if nothing or not yet.  Whoever asks and gets one has taken it.
+  [[nodiscard]] std::exception_ptr exception() const noexcept {
+    if (!ready() || !task().exception) {
+      return nullptr;
+    }
+    more().is_observed.store(true, std::memory_order_release);
+    return task().exception;
+  }
+
+  // Calls f at the end of the fiber, on the fiber, however that ends; at once, on the caller, if it
+  // has ended.  f takes nothing, or a `const fiber_outcome<R>&`, and then an exception counts as
+  // taken.  link_value() calls f(value), or f() for void, only if the function returned;
+  // link_exception() calls f(std::exception_ptr) only if it threw.  f should not wait: that delays
+  // who joins.  What f throws is reported on descriptor 2.  Throws std::system_error
+  // (invalid_argument) for an empty handle.  Any thread.
+  template <detail::link_function<R> F>
+  ramie::link link(F f) const {
+    return add_link<true>(std::move(f));
+  }
+  template <class F>
+  ramie::link link_value(F f) const {
+    return add_link<false>([f = std::move(f)](const fiber_outcome<R>& outcome) mutable {
+      if (outcome.successful()) {
+        outcome.pass_value_to(f);
+      }
+    });
+  }
+  template <class F>
+  ramie::link link_exception(F f) const {
+    return add_link<true>([f = std::move(f)](const fiber_outcome<R>& outcome) mutable {
+      if (!outcome.successful()) {
+        std::invoke(f, outcome.exception());
+      }
+    });
+  }
+
+  // For a function that takes a std::stop_token: its source; without a state for others, and for an
+  // empty handle.  request_stop() is true if this call is the first.
+  [[nodiscard]] std::stop_source get_stop_source() const noexcept {
+    return control_ == nullptr ? std::stop_source(std::nostopstate) : more().stop;
+  }
+  bool request_stop() const noexcept { return control_ != nullptr && more().stop.request_stop(); }
 
   // Makes the fiber's next wait in a function of Ramie, or the one it is in, throw
   // ramie::cancelled; one that has not started never runs, and get() throws that.  Once for each
@@ -112,10 +177,15 @@ class [[nodiscard]] fiber {
   [[nodiscard]] std::string_view name() const noexcept {
     return control_ == nullptr ? std::string_view() : detail::name_of(control_);
   }
+  // The fiber that spawned it; 0 if that was none, and without a fiber.
+  [[nodiscard]] std::uint64_t parent() const noexcept {
+    return control_ == nullptr ? 0 : detail::parent_of(control_);
+  }
 
  private:
   template <class F, class... Args>
-  friend auto spawn(const fiber_attributes& attributes, F&& f, Args&&... args);
+  friend auto detail::spawn_at(std::int64_t begin, const fiber_attributes& attributes, F&& f,
+                               Args&&... args);
 
   explicit fiber(detail::control* control) noexcept : control_(control) {}
 
@@ -127,42 +197,95 @@ class [[nodiscard]] fiber {
     return detail::wait_done(error == 0, deadline);
   }
 
+  template <bool TakesException, class F>
+  ramie::link add_link(F f) const {
+    if (control_ == nullptr) {
+      throw std::system_error(EINVAL, std::generic_category(), "ramie::fiber::link");
+    }
+    auto* node = new detail::link_call<R, F, TakesException>(std::move(f));
+    node->retain();  // for the ramie::link
+    if (!more().links.add(node)) {
+      node->fire(task(), control_);
+      node->release();
+    }
+    return ramie::link(node);
+  }
+
+  detail::task_result<R>& task() const noexcept {
+    return static_cast<detail::task_result<R>&>(*detail::task_of(control_));
+  }
+  detail::extras& more() const noexcept { return task().more; }
+
   detail::control* control_ = nullptr;
 };
 
-// Runs f(args...) as a fiber, on copies of both as std::thread makes them (std::ref for
-// references). It starts when the caller next waits; spawn() itself never switches.  Throws
-// std::system_error (resource_unavailable_try_again) if there is no memory for a stack, and what
-// copying throws. From any thread: the fiber stays on it.
+namespace detail {
+
+// `begin` is the time before which the function must not run, 0 for at once.
 template <class F, class... Args>
-auto spawn(const fiber_attributes& attributes, F&& f, Args&&... args) {
-  using R = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>;
+auto spawn_at(std::int64_t begin, const fiber_attributes& attributes, F&& f, Args&&... args) {
+  using R = typename spawned_result<std::decay_t<F>, std::decay_t<Args>...>::type;
   using task = detail::task<R, std::decay_t<F>, std::decay_t<Args>...>;
   constexpr std::size_t most_alignment = 64;
   bool on_heap =
-      alignof(task) > most_alignment || sizeof(task) > detail::inline_limit(attributes.stack_size);
+      alignof(task) > most_alignment || sizeof(task) > inline_limit(attributes.stack_size);
   void* memory = nullptr;
-  detail::control* control =
-      detail::create(attributes.stack_size, on_heap ? 0 : sizeof(task), &memory, attributes.name);
+  control* control =
+      create(attributes.stack_size, on_heap ? 0 : sizeof(task), &memory, attributes.name);
   if (control == nullptr) {
     throw std::system_error(EAGAIN, std::generic_category(), "ramie::spawn");
   }
   try {
-    detail::task_base* made =
-        on_heap ? new task(true, std::forward<F>(f), std::forward<Args>(args)...)
-                : new (memory) task(false, std::forward<F>(f), std::forward<Args>(args)...);
-    detail::start(control, made);
+    task_base* made =
+        on_heap ? new task(true, begin, std::forward<F>(f), std::forward<Args>(args)...)
+                : new (memory) task(false, begin, std::forward<F>(f), std::forward<Args>(args)...);
+    call_hook(spawn_hook, control);
+    start(control, made);
   } catch (...) {
-    detail::release(control);
+    release(control);
     throw;
   }
   return fiber<R>(control);
 }
 
+}  // namespace detail
+
+// Runs f(args...) as a fiber, on copies of both as std::thread makes them (std::ref for
+// references).  If f takes a std::stop_token before the arguments, it gets one, as by std::jthread.
+// It starts when the caller next waits; spawn() itself never switches.  Throws std::system_error
+// (resource_unavailable_try_again) if there is no memory for a stack, and what copying throws. From
+// any thread: the fiber stays on it.
 template <class F, class... Args>
-requires std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>
+auto spawn(const fiber_attributes& attributes, F&& f, Args&&... args) {
+  return detail::spawn_at(0, attributes, std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+template <class F, class... Args>
+requires detail::spawnable<std::decay_t<F>, std::decay_t<Args>...>
 auto spawn(F&& f, Args&&... args) {
-  return spawn(fiber_attributes{}, std::forward<F>(f), std::forward<Args>(args)...);
+  return detail::spawn_at(0, {}, std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+// The same, `delay` later.  Until then the fiber sleeps; cancel() ends that, and f never runs.
+template <class Rep, class Period, class F, class... Args>
+requires detail::spawnable<std::decay_t<F>, std::decay_t<Args>...>
+auto spawn_after(const std::chrono::duration<Rep, Period>& delay, F&& f, Args&&... args) {
+  return detail::spawn_at(detail::deadline_after(delay), {}, std::forward<F>(f),
+                          std::forward<Args>(args)...);
+}
+
+// Cancels all fibers of a range, and then waits until each has ended: none runs any more.  What
+// they throw stays with their handles.  Switches fibers.
+template <class Fibers>
+void kill_all(const Fibers& fibers) {
+  for (const auto& one : fibers) {
+    one.cancel();
+  }
+  for (const auto& one : fibers) {
+    if (one.joinable()) {
+      one.join();
+    }
+  }
 }
 
 // Lets the other ready fibers of this thread run first; sched_yield(2) on a thread without fibers.
@@ -196,6 +319,11 @@ namespace this_fiber {
 [[nodiscard]] inline std::string_view name() noexcept {
   const detail::control* self = detail::running();
   return self == nullptr ? std::string_view() : detail::name_of(self);
+}
+// The fiber that spawned it, 0 if that was none.
+[[nodiscard]] inline std::uint64_t parent() noexcept {
+  const detail::control* self = detail::running();
+  return self == nullptr ? 0 : detail::parent_of(self);
 }
 }  // namespace this_fiber
 

@@ -19,10 +19,13 @@ inline constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
 struct control;  // the runtime's control block of a fiber
 
+struct extras;  // what the headers keep for a fiber (extras.h)
+
 // What a fiber runs, as the library knows it.
 struct task_base {
   void (*run)(task_base*, control*) noexcept = nullptr;
   void (*destroy)(task_base*, control*) noexcept = nullptr;
+  detail::extras* extras = nullptr;  // null where there are none
 };
 
 // A fiber that isn't started, with `extra` bytes (aligned to 64) at the top of its stack, or null
@@ -42,6 +45,12 @@ RAMIE_API void release(control*) noexcept;
 // 0, ETIMEDOUT (or an interruption), or EDEADLK from the fiber itself.
 [[nodiscard]] RAMIE_API int join(control*, std::int64_t deadline) noexcept;
 [[nodiscard]] RAMIE_API task_base* task_of(const control*) noexcept;
+// Of the running fiber; null where no spawned fiber runs.
+[[nodiscard]] RAMIE_API task_base* current_task() noexcept;
+// Whether the fiber's function and its callbacks have ended.
+[[nodiscard]] RAMIE_API bool has_ended(const control*) noexcept;
+// The fiber that spawned it, 0 if that was none.
+[[nodiscard]] RAMIE_API std::uint64_t parent_of(const control*) noexcept;
 [[nodiscard]] RAMIE_API std::uint64_t id_of(const control*) noexcept;
 [[nodiscard]] RAMIE_API const char* name_of(const control*) noexcept;
 // The running fiber, or null.

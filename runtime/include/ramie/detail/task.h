@@ -11,12 +11,16 @@
 
 #include <ramie/cancel.h>
 #include <ramie/detail/abi.h>
+#include <ramie/detail/cancel.h>
+#include <ramie/detail/extras.h>
+#include <ramie/hooks.h>
 
 #include <exception>
 #include <functional>
 #include <memory>
 #include <new>
 #include <optional>
+#include <stop_token>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -43,6 +47,7 @@ class result {
     value_.emplace(call());
   }
   R take() { return *std::move(value_); }
+  const R& peek() const { return *value_; }
 
  private:
   std::optional<R> value_;
@@ -56,6 +61,7 @@ class result<R&> {
     value_ = std::addressof(call());
   }
   R& take() { return *value_; }
+  R& peek() const { return *value_; }
 
  private:
   R* value_ = nullptr;
@@ -69,11 +75,27 @@ class result<void> {
     call();
   }
   void take() {}
+  void peek() const {}
 };
+
+// Functions that take a std::stop_token before the arguments get one, as std::jthread's do.
+template <class F, class... Args>
+inline constexpr bool takes_stop_token = std::is_invocable_v<F, std::stop_token, Args...>;
+
+template <class F, class... Args>
+struct spawned_result : std::invoke_result<F, Args...> {};
+template <class F, class... Args>
+requires takes_stop_token<F, Args...>
+struct spawned_result<F, Args...> : std::invoke_result<F, std::stop_token, Args...> {
+};
+
+template <class F, class... Args>
+concept spawnable = std::is_invocable_v<F, Args...> || takes_stop_token<F, Args...>;
 
 // The part of a task that its handle reads.
 template <class R>
 struct task_result : task_base {
+  detail::extras more;
   result<R> value;
   std::exception_ptr exception;
 };
@@ -81,14 +103,14 @@ struct task_result : task_base {
 template <class R, class F, class... Args>
 struct task final : task_result<R> {
   template <class... Values>
-  explicit task(bool on_heap, Values&&... values) : heap(on_heap) {
+  task(bool on_heap, std::int64_t begin, Values&&... values) : starts_at(begin), heap(on_heap) {
     closure.emplace(std::forward<Values>(values)...);
     this->run = [](task_base* self, control* fiber) noexcept {
       static_cast<task*>(self)->call(fiber);
     };
     this->destroy = [](task_base* base, control* fiber) noexcept {
       auto* self = static_cast<task*>(base);
-      if (self->exception) {
+      if (self->exception && !self->more.is_observed.load(std::memory_order_acquire)) {
         report_lost(fiber, self->exception);
       }
       if (self->heap) {
@@ -97,28 +119,67 @@ struct task final : task_result<R> {
         self->~task();
       }
     };
+    this->extras = &this->more;
+    if constexpr (takes_stop_token<F, Args...>) {
+      this->more.stop = std::stop_source();
+    }
+    this->more.values.context = context_node::retain(current_storage().context);
   }
 
   void call(control* fiber) noexcept {
     try {
+      if (starts_at != 0) {
+        wait_done(sleep_until(starts_at), starts_at);
+      }
       if (take_cancel(fiber)) {
         throw cancelled();
       }
+      this->more.has_started.store(true, std::memory_order_release);
       this->value.store([this]() -> R {
-        return std::apply([](auto&&... values) -> R { return std::invoke(std::move(values)...); },
-                          *std::move(closure));
+        return std::apply(
+            [this](auto&&... values) -> R { return this->invoke(std::move(values)...); },
+            *std::move(closure));
       });
     } catch (...) {
       this->exception = std::current_exception();
     }
+    // From here on there is nobody to whom an interruption could be thrown.
+    (void)forbid_interruptions();
     // Like those of a std::thread, the arguments go before anybody learns of the end.
     closure.reset();
+    this->more.values.locals.clear();
+    announce(fiber);
     if (finish(fiber)) {
       this->destroy(this, fiber);
     }
   }
 
+  template <class... Values>
+  R invoke(Values&&... values) {
+    if constexpr (takes_stop_token<F, Args...>) {
+      auto with_token = [this](auto&& f, auto&&... rest) -> R {
+        return std::invoke(std::forward<decltype(f)>(f), this->more.stop.get_token(),
+                           std::forward<decltype(rest)>(rest)...);
+      };
+      return with_token(std::forward<Values>(values)...);
+    } else {
+      return std::invoke(std::forward<Values>(values)...);
+    }
+  }
+
+  void announce(control* fiber) noexcept {
+    call_hook(exit_hook, fiber);
+    link_node* node = this->more.links.close();
+    while (node != nullptr) {
+      link_node* next = node->next;
+      node->fire(*this, fiber);
+      node->release();
+      node = next;
+    }
+  }
+
   std::optional<std::tuple<F, Args...>> closure;
+  std::int64_t starts_at;  // 0: at once
   bool heap;
 };
 

@@ -1,0 +1,200 @@
+// What the headers keep for each fiber beside its function: who wants to hear of its end, its stop
+// source, its fiber-local and inherited values.  Not part of the interface.
+#pragma once
+
+#include <ramie/detail/abi.h>
+
+#include <atomic>
+#include <cstdint>
+#include <stop_token>
+#include <utility>
+#include <vector>
+
+namespace ramie::detail {
+
+// A callback for the end of a fiber, in the fiber's list and in the hands of a ramie::link.
+class link_node {
+ public:
+  link_node() = default;
+  link_node(const link_node&) = delete;
+  link_node& operator=(const link_node&) = delete;
+  virtual ~link_node() = default;
+
+  // By the ending fiber, or by who comes later.
+  void fire(task_base& task, const control* fiber) noexcept {
+    if (disarm()) {
+      call(task, fiber);
+    }
+  }
+  // True for one caller: the callback either runs or has been taken back.
+  bool disarm() noexcept { return armed_.exchange(false, std::memory_order_acq_rel); }
+
+  void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      delete this;
+    }
+  }
+
+  link_node* next = nullptr;
+
+ private:
+  virtual void call(task_base& task, const control* fiber) noexcept = 0;
+
+  std::atomic<bool> armed_ = true;
+  std::atomic<std::uint32_t> references_ = 1;
+};
+
+// The callbacks of one fiber.  The head is a stack of nodes until the fiber's function has ended,
+// and then, for ever, the mark `closed`.
+class link_list {
+ public:
+  // False when the function has ended: nobody will fire the node.
+  [[nodiscard]] bool add(link_node* node) noexcept {
+    link_node* head = head_.load(std::memory_order_acquire);
+    do {
+      if (head == closed()) {
+        return false;
+      }
+      node->next = head;
+    } while (!head_.compare_exchange_weak(head, node, std::memory_order_release,
+                                          std::memory_order_acquire));
+    return true;
+  }
+
+  [[nodiscard]] bool is_closed() const noexcept {
+    return head_.load(std::memory_order_acquire) == closed();  // pairs with close()
+  }
+
+  // The nodes in the order in which they came.
+  [[nodiscard]] link_node* close() noexcept {
+    link_node* newest = head_.exchange(closed(), std::memory_order_acq_rel);
+    link_node* oldest = nullptr;
+    while (newest != nullptr) {
+      link_node* next = std::exchange(newest->next, oldest);
+      oldest = std::exchange(newest, next);
+    }
+    return oldest;
+  }
+
+ private:
+  // An address that no node has.
+  link_node* closed() const noexcept {
+    return reinterpret_cast<link_node*>(const_cast<std::atomic<link_node*>*>(&head_));
+  }
+
+  std::atomic<link_node*> head_ = nullptr;
+};
+
+// Inherited values: an immutable list that shares its tail with the lists of other fibers.
+class context_node {
+ public:
+  context_node(const void* key, context_node* next) noexcept : key_(key), next_(next) {}
+  context_node(const context_node&) = delete;
+  context_node& operator=(const context_node&) = delete;
+
+  [[nodiscard]] const void* key() const noexcept { return key_; }
+  [[nodiscard]] context_node* next() const noexcept { return next_; }
+
+  static context_node* retain(context_node* node) noexcept {
+    if (node != nullptr) {
+      node->references_.fetch_add(1, std::memory_order_relaxed);
+    }
+    return node;
+  }
+  static void release(context_node* node) noexcept {
+    while (node != nullptr && node->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      context_node* next = node->next_;
+      delete node;
+      node = next;
+    }
+  }
+
+ protected:
+  virtual ~context_node() = default;
+
+ private:
+  const void* key_;
+  context_node* next_;
+  std::atomic<std::uint32_t> references_ = 1;
+};
+
+// The values that one fiber, or one kernel thread, has of all fiber_local objects.
+class local_values {
+ public:
+  local_values() = default;
+  local_values(const local_values&) = delete;
+  local_values& operator=(const local_values&) = delete;
+  ~local_values() { clear(); }
+
+  [[nodiscard]] void* find(std::uint64_t key) const noexcept {
+    for (const entry& one : entries_) {
+      if (one.key == key) {
+        return one.value;
+      }
+    }
+    return nullptr;
+  }
+  void add(std::uint64_t key, void* value, void (*destroy)(void*)) {
+    entries_.push_back({key, value, destroy});
+  }
+  void remove(std::uint64_t key) noexcept {
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      if (entries_[i].key == key) {
+        entry gone = entries_[i];
+        entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(i));
+        gone.destroy(gone.value);
+        return;
+      }
+    }
+  }
+  // The newest first; a destructor may add others.
+  void clear() noexcept {
+    while (!entries_.empty()) {
+      entry gone = entries_.back();
+      entries_.pop_back();
+      gone.destroy(gone.value);
+    }
+  }
+
+ private:
+  struct entry {
+    std::uint64_t key;
+    void* value;
+    void (*destroy)(void*);
+  };
+  std::vector<entry> entries_;
+};
+
+// The values of a fiber, or of a kernel thread (its main flow).
+struct storage {
+  storage() = default;
+  storage(const storage&) = delete;
+  storage& operator=(const storage&) = delete;
+  ~storage() { context_node::release(context); }
+
+  local_values locals;
+  context_node* context = nullptr;
+};
+
+struct extras {
+  link_list links;
+  std::atomic<bool> has_started = false;
+  // Somebody was told of the exception; it isn't lost then.
+  std::atomic<bool> is_observed = false;
+  std::stop_source stop{std::nostopstate};
+  storage values;
+};
+
+// Where the running code finds its values.  Light fibers never leave their kernel thread, so the
+// address of a thread-local stays right across switches.
+inline storage& current_storage() noexcept {
+  task_base* task = current_task();
+  if (task != nullptr && task->extras != nullptr) {
+    return task->extras->values;
+  }
+  static thread_local storage of_thread;
+  return of_thread;
+}
+
+}  // namespace ramie::detail

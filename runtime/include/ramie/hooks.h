@@ -1,0 +1,48 @@
+// Functions that are called for every spawned fiber: at its birth and at its end.  For statistics,
+// tracing, and for libraries that keep something for each fiber (see also fiber_local).
+#pragma once
+
+#include <ramie/detail/abi.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+namespace ramie {
+
+struct fiber_info {
+  std::uint64_t id;
+  std::uint64_t parent;   // the fiber that spawned it, 0 if that was none
+  std::string_view name;  // valid during the call
+};
+
+// Must not throw, nor wait.
+using fiber_hook = void (*)(const fiber_info& fiber) noexcept;
+
+namespace detail {
+
+inline std::atomic<fiber_hook> spawn_hook = nullptr;
+inline std::atomic<fiber_hook> exit_hook = nullptr;
+
+inline void call_hook(const std::atomic<fiber_hook>& hook, const control* fiber) noexcept {
+  if (fiber_hook function = hook.load(std::memory_order_acquire)) {
+    function({id_of(fiber), parent_of(fiber), name_of(fiber)});
+  }
+}
+
+}  // namespace detail
+
+// From now on `hook` is called by spawn(), on the spawning fiber or thread, before the new fiber
+// runs.  Null for none.  Returns the hook before, which the new one may call.  Any thread.
+inline fiber_hook set_spawn_hook(fiber_hook hook) noexcept {
+  return detail::spawn_hook.exchange(hook, std::memory_order_acq_rel);
+}
+
+// The same at the end of a fiber, on the fiber itself, when its function, its arguments and its
+// fiber-local values are gone, and before anybody learns of its end.  Also for a fiber that was
+// cancelled before it started.
+inline fiber_hook set_exit_hook(fiber_hook hook) noexcept {
+  return detail::exit_hook.exchange(hook, std::memory_order_acq_rel);
+}
+
+}  // namespace ramie
