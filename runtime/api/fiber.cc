@@ -76,6 +76,16 @@ bool detach(control* control) noexcept {
   return (fiber_of(control).done.fetch_or(kDetached, std::memory_order_acq_rel) & kEnded) != 0;
 }
 
+void outside_work(bool begins) noexcept {
+  if (begins) {
+    core::outside_work_began();
+  } else {
+    core::outside_work_ended();
+  }
+}
+
+void retain(control* control) noexcept { core::retain(fiber_of(control)); }
+
 void release(control* control) noexcept { core::release(fiber_of(control)); }
 
 bool finish(control* control) noexcept {

@@ -186,6 +186,7 @@ class [[nodiscard]] fiber {
   template <class F, class... Args>
   friend auto detail::spawn_at(std::int64_t begin, const fiber_attributes& attributes, F&& f,
                                Args&&... args);
+  friend class group;
 
   explicit fiber(detail::control* control) noexcept : control_(control) {}
 

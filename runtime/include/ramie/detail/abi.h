@@ -37,6 +37,8 @@ struct task_base {
 RAMIE_API void start(control*, task_base*) noexcept;
 // Gives up the handle; true if the fiber had ended before, and the task is the caller's to destroy.
 [[nodiscard]] RAMIE_API bool detach(control*) noexcept;
+// One handle more, to be released.
+RAMIE_API void retain(control*) noexcept;
 // Frees the stack, now or at the fiber's end.
 RAMIE_API void release(control*) noexcept;
 // By the fiber itself, at its end; true if the handle is given up, and the task is the fiber's to
@@ -60,6 +62,9 @@ RAMIE_API void report_lost_exception(const control*, const char* what) noexcept;
 RAMIE_API void yield() noexcept;
 // False: see "Interruptions".
 RAMIE_API bool sleep_until(std::int64_t deadline) noexcept;
+
+// Something outside of all carriers begins, or ends, that will wake somebody: it is no deadlock.
+RAMIE_API void outside_work(bool begins) noexcept;
 
 // Interruptions (cancel.h, timeout.h, detail/cancel.h).  A wait that ends without success, or would
 // have lasted for ever, may have been ended by one: take_interruption() tells.

@@ -1,0 +1,170 @@
+#include <gtest/gtest.h>
+#include <ramie/map.h>
+
+#include <algorithm>
+#include <memory>
+#include <ranges>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "crew.h"
+
+namespace ramie::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+int slow_square(int x) {
+  sleep_for(std::chrono::milliseconds(10 - x));
+  return x * x;
+}
+
+TEST(Map, GivesResultsInTheOrderOfTheElements) {
+  pool three(3);
+  EXPECT_EQ(map(three, slow_square, std::vector{1, 2, 3, 4, 5}), (std::vector{1, 4, 9, 16, 25}));
+  EXPECT_EQ(map(
+                three, [](const std::string& s) { return s.size(); }, std::vector<std::string>{}),
+            std::vector<std::size_t>{});
+}
+
+TEST(Map, TakesFunctionsThatReturnNothing) {
+  group any;
+  int sum = 0;
+  map(
+      any, [&](int x) { sum += x; }, std::views::iota(1, 11));
+  EXPECT_EQ(sum, 55);
+}
+
+TEST(Map, ThrowsTheFirstFailureAfterTheOthersHaveEnded) {
+  ::testing::internal::CaptureStderr();
+  group any;
+  int live = 0;
+  auto work = [&](int x) {
+    ++live;
+    struct Guard {
+      int& count;
+      ~Guard() { --count; }
+    } guard{live};
+    if (x == 2) {
+      throw std::runtime_error("two");
+    }
+    if (x == 3) {
+      throw std::logic_error("three");
+    }
+    sleep_for(x == 1 ? 1ms : 1h);
+  };
+  EXPECT_THROW(map(any, work, std::vector{1, 2, 3, 4}), std::runtime_error);
+  EXPECT_EQ(live, 0);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(Map, NeverRunsMoreThanThePoolHasPlaces) {
+  pool two(2);
+  int running = 0;
+  int most = 0;
+  map(
+      two,
+      [&](int) {
+        most = std::max(most, ++running);
+        yield();
+        --running;
+      },
+      std::views::iota(0, 20));
+  EXPECT_EQ(most, 2);
+}
+
+TEST(Starmap, SpreadsTheArguments) {
+  group any;
+  std::vector<std::pair<std::string, int>> arguments{{"a", 1}, {"b", 2}};
+  EXPECT_EQ(starmap(
+                any, [](const std::string& s, int n) { return s + std::to_string(n); }, arguments),
+            (std::vector<std::string>{"a1", "b2"}));
+}
+
+TEST(Imap, GivesResultsInOrderOneByOne) {
+  pool three(3);
+  std::vector<int> seen;
+  for (int one : imap(three, slow_square, std::vector{1, 2, 3, 4, 5})) {
+    seen.push_back(one);
+  }
+  EXPECT_EQ(seen, (std::vector{1, 4, 9, 16, 25}));
+}
+
+TEST(Imap, StartsOnlyAsManyAheadAsThePoolHasPlaces) {
+  pool three(3);
+  int started = 0;
+  int read = 0;
+  for (int one : imap(
+           three, [&](int x) { return ++started, x; }, std::views::iota(0))) {
+    EXPECT_EQ(one, read);
+    ++read;
+    yield();
+    EXPECT_LE(started, read + 3);
+    if (read == 10) {
+      break;
+    }
+  }
+  EXPECT_LE(started, 13);
+}
+
+TEST(Imap, LeavingEarlyCancelsTheRest) {
+  pool three(3);
+  int live = 0;
+  auto work = [&](int x) {
+    ++live;
+    struct Guard {
+      int& count;
+      ~Guard() { --count; }
+    } guard{live};
+    sleep_for(x == 0 ? 1ms : 1h);
+    return x;
+  };
+  for (int one : imap(three, work, std::views::iota(0))) {
+    EXPECT_EQ(one, 0);
+    EXPECT_EQ(live, 2);
+    break;
+  }
+  EXPECT_EQ(live, 0);
+}
+
+TEST(Imap, AFailureComesAtItsPlace) {
+  group any;
+  auto results = imap(
+      any, [](int x) { return x == 1 ? throw std::runtime_error("one") : x; },
+      std::vector{0, 1, 2});
+  auto it = results.begin();
+  EXPECT_EQ(*it, 0);
+  EXPECT_THROW(++it, std::runtime_error);
+}
+
+TEST(ImapUnordered, GivesResultsAsTheyCome) {
+  group any;
+  event first_may_end;
+  std::vector<int> seen;
+  auto work = [&](int x) {
+    if (x == 0) {
+      first_may_end.wait();
+    }
+    return std::make_unique<int>(x);
+  };
+  for (std::unique_ptr<int>& one : imap_unordered(any, work, std::vector{0, 1, 2})) {
+    seen.push_back(*one);
+    if (seen.size() == 2) {
+      first_may_end.set();
+    }
+  }
+  EXPECT_EQ(seen, (std::vector{1, 2, 0}));
+}
+
+TEST(ImapUnordered, IsEmptyForAnEmptyRange) {
+  group any;
+  for (int one : imap_unordered(
+           any, [](int x) { return x; }, std::vector<int>{})) {
+    ADD_FAILURE() << one;
+  }
+}
+
+}  // namespace
+}  // namespace ramie::test
