@@ -78,6 +78,8 @@ class mutex {
   [[maybe_unused]] std::uint32_t reserved_ = 0;  // room for later versions
 };
 
+using timed_mutex = mutex;
+
 // A condition variable, used with a std::unique_lock of a ramie::mutex, which the caller holds.
 // 8 bytes.  Waits may end for no reason, so give a predicate or use a loop.
 class condition_variable {

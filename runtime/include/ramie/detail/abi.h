@@ -118,6 +118,32 @@ RAMIE_API bool wait_event(word&, std::int64_t deadline) noexcept;
 RAMIE_API void set_event(word&) noexcept;
 RAMIE_API void clear_event(word&) noexcept;
 
+// The parking lot by addresses (park.h).
+
+inline constexpr std::uint32_t everybody = std::numeric_limits<std::uint32_t>::max();
+
+enum class parked : std::uint8_t {
+  woken,        // a waker chose this waiter
+  timed_out,    // the deadline passed, or that of a time-out scope
+  cancelled,    // by fiber::cancel()
+  changed,      // the word had another value, nothing was waited for
+  interrupted,  // neither: look again
+};
+
+// Waits while the word holds `expected`.  Switches fibers, or blocks a kernel thread without them.
+[[nodiscard]] RAMIE_API parked park_on(const word& waited, std::uint32_t expected,
+                                       std::int64_t deadline) noexcept;
+
+// Wakes up to `count` of those who wait on the address, the first first.  Returns how many.  Never
+// switches; any thread, and the word need not exist any more.
+RAMIE_API std::uint32_t unpark_on(const void* address, std::uint32_t count) noexcept;
+
+// Waits for a mutex's word (see abi.h) whatever happens: the caller is not cancelled meanwhile.
+RAMIE_API void lock_quietly(word&) noexcept;
+
+// Stands for the flow that calls, a fiber or a thread, as long as that lives: an address.
+[[nodiscard]] RAMIE_API const void* this_flow() noexcept;
+
 // Descriptors (io.h).
 
 inline constexpr short io_readable = 1;
