@@ -133,6 +133,17 @@ bool has_ended(const control* control) noexcept {
   return (fiber_of(control).done.load(std::memory_order_acquire) & kEnded) != 0;
 }
 
+wait_key key_of_end(const control* control) noexcept {
+  auto& done = const_cast<std::atomic<uint32_t>&>(fiber_of(control).done);
+  return {&done,
+          [](const void* object) noexcept {
+            auto& bits = *static_cast<std::atomic<uint32_t>*>(const_cast<void*>(object));
+            // As in join(): the end is announced from here on.
+            return (bits.fetch_or(kAwaited, std::memory_order_acq_rel) & kEnded) == 0;
+          },
+          &done};
+}
+
 std::uint64_t parent_of(const control* control) noexcept { return fiber_of(control).parent; }
 
 std::uint64_t id_of(const control* control) noexcept { return fiber_of(control).id; }

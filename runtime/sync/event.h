@@ -54,6 +54,15 @@ class Event {
     uint32_t seen = kSet;
     word.compare_exchange_strong(seen, kClear, std::memory_order_relaxed);
   }
+  // Under the lock of the word's bucket (parking_lot.h): whether it is not set.  Whoever asks is
+  // announced.
+  static bool must_wait(std::atomic<uint32_t>& word) {
+    uint32_t seen = kClear;
+    // Acquire pairs with set().
+    word.compare_exchange_strong(seen, kParked, std::memory_order_acquire,
+                                 std::memory_order_acquire);
+    return seen != kSet;
+  }
   static bool wait_slowly(std::atomic<uint32_t>& word, base::Deadline deadline);
   static void set_slowly(std::atomic<uint32_t>& word);
 

@@ -1,6 +1,7 @@
 #include "sync/parking_lot.h"
 
 #include <atomic>
+#include <cerrno>
 #include <new>
 #include <utility>
 
@@ -26,7 +27,12 @@ struct Waiter : base::ListLink {
   uintptr_t token = 0;
   core::Ticket ticket;  // of a fiber; without one it is a kernel thread, and sleeps on ...
   std::atomic<uint32_t> word = 0;  // ... this: 1 means woken
+  WatchSet* set = nullptr;         // of a watch, which is neither
+  Watch* watch = nullptr;
 };
+
+static_assert(sizeof(Waiter) <= sizeof(WatchPlace));
+static_assert(alignof(Waiter) <= alignof(WatchPlace));
 
 struct alignas(64) Bucket {
   base::Lock lock;
@@ -83,6 +89,10 @@ class WakeList {
       wake_all();
     }
     base::IntrusiveList<Waiter>::remove(&waiter);
+    if (waiter.set != nullptr) {
+      fire(*waiter.set, *waiter.watch);
+      return;
+    }
     entries_[size_++] = {waiter.ticket.fiber, waiter.ticket.epoch, &waiter.word};
     if (waiter.ticket.fiber == nullptr) {
       waiter.word.store(1, std::memory_order_release);  // pairs with block_thread()
@@ -96,6 +106,16 @@ class WakeList {
     uint64_t epoch;
     std::atomic<uint32_t>* word;  // an address for the kernel; not to be read or written any more
   };
+
+  // The set stays as long as the bucket's lock is held: its owner needs that to leave.
+  void fire(WatchSet& set, Watch& watch) {
+    base::LockGuard guard(set.lock);
+    watch.next_fired = set.fired;
+    set.fired = &watch;
+    core::Ticket ticket = std::exchange(set.ticket, {});
+    set.word.store(1, std::memory_order_release);  // pairs with wait_fired()
+    entries_[size_++] = {ticket.fiber, ticket.epoch, &set.word};
+  }
 
   void wake_all() {
     for (unsigned i = 0; i < size_; ++i) {
@@ -278,6 +298,55 @@ unsigned unpark_two(const void* first, unsigned first_count, const void* second,
   bool wake_second = operation();
   unsigned count = take(first, first_count, kAllBits, woken);
   return wake_second ? count + take(second, second_count, kAllBits, woken) : count;
+}
+
+bool watch(Watch& watch, WatchSet& set, const void* address, FunctionRef<bool()> validate) {
+  auto& waiter = *new (&watch.place) Waiter;
+  waiter.key.store(address, std::memory_order_relaxed);
+  waiter.set = &set;
+  waiter.watch = &watch;
+  Bucket& bucket = bucket_of(address);
+  event::Section section;
+  base::LockGuard guard(bucket.lock);
+  if (!validate()) {
+    return false;
+  }
+  bucket.waiters.push_back(&waiter);
+  return true;
+}
+
+void unwatch(Watch& watch) { (void)withdraw(*reinterpret_cast<Waiter*>(&watch.place)); }
+
+Watch* wait_fired(WatchSet& set, base::Deadline deadline) {
+  bool on_fiber = core::current() != nullptr;
+  for (;;) {
+    {
+      event::Section section;
+      base::LockGuard guard(set.lock);
+      set.ticket = {};
+      if (Watch* fired = std::exchange(set.fired, nullptr)) {
+        return fired;
+      }
+      set.word.store(0, std::memory_order_relaxed);
+      if (on_fiber) {
+        set.ticket = core::prepare_park();
+      }
+    }
+    bool gave_up_waiting;
+    if (on_fiber) {
+      core::WaitReason reason{core::WaitKind::address, reinterpret_cast<uintptr_t>(&set)};
+      core::Wake wake = core::park(reason, deadline);
+      gave_up_waiting = gave_up(outcome_of(wake));
+    } else {
+      gave_up_waiting = base::futex_wait(set.word, 0, deadline) == -ETIMEDOUT;
+    }
+    if (gave_up_waiting) {
+      event::Section section;
+      base::LockGuard guard(set.lock);
+      set.ticket = {};
+      return std::exchange(set.fired, nullptr);
+    }
+  }
 }
 
 void reset_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {

@@ -26,12 +26,15 @@
 // No clock is read here, and between fibers of one carrier there is no system call.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 
 #include "base/deadline.h"
+#include "base/lock.h"
 #include "core/fiber.h"
+#include "core/ticket.h"
 #include "sync/function_ref.h"
 
 namespace ramie::sync {
@@ -106,6 +109,39 @@ RequeueResult requeue(const void* from, const void* to, unsigned wake, unsigned 
 // all.
 unsigned unpark_two(const void* first, unsigned first_count, const void* second,
                     unsigned second_count, FunctionRef<bool()> operation);
+
+// Waiting for several addresses at once.  A watch is a waiter of one address which wakes no fiber,
+// but puts itself on the list of its set; whoever owns the set waits for that list.  Meant for
+// wakers that wake everybody (an event, the end of a fiber): a watch that is woken after its owner
+// has what it wants would be a lost wake-up otherwise.
+struct Watch;
+
+struct WatchSet {
+  base::Lock lock;                                // taken with a bucket's lock held
+  Watch* fired RAMIE_GUARDED_BY(lock) = nullptr;  // the newest first
+  core::Ticket ticket RAMIE_GUARDED_BY(lock);     // of a fiber that waits for the set
+  std::atomic<uint32_t> word = 0;                 // where a kernel thread does: 1 means fired
+};
+
+// In memory of the owner, from watch() until unwatch() has returned.
+struct alignas(8) WatchPlace {
+  unsigned char bytes[96];
+};
+
+struct Watch {
+  Watch* next_fired = nullptr;
+  WatchPlace place;
+};
+
+// Queues the watch on `address`; false if validate(), as in park(), says that there is nothing to
+// wait for: then it is not queued.
+[[nodiscard]] bool watch(Watch& watch, WatchSet& set, const void* address,
+                         FunctionRef<bool()> validate);
+// Takes it back.  Afterwards nobody touches it, and it fires no more.
+void unwatch(Watch& watch);
+// Takes all watches of the set that have fired, the newest first; waits for one if there is none.
+// Null when the deadline passed, or by core::cancel().
+[[nodiscard]] Watch* wait_fired(WatchSet& set, base::Deadline deadline);
 
 // After fork, in the child: nobody waits any more.
 void reset_after_fork();

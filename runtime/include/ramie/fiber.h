@@ -177,6 +177,9 @@ class [[nodiscard]] fiber {
   [[nodiscard]] std::string_view name() const noexcept {
     return control_ == nullptr ? std::string_view() : detail::name_of(control_);
   }
+  // For wait_any() and its relatives (wait.h).  Not for an empty handle.
+  [[nodiscard]] detail::wait_key key() const noexcept { return detail::key_of_end(control_); }
+
   // The fiber that spawned it; 0 if that was none, and without a fiber.
   [[nodiscard]] std::uint64_t parent() const noexcept {
     return control_ == nullptr ? 0 : detail::parent_of(control_);

@@ -227,6 +227,9 @@ class event {
   void set() noexcept { detail::set_event(word_); }
   void clear() noexcept { detail::clear_event(word_); }
 
+  // For wait_any() and its relatives (wait.h).
+  [[nodiscard]] detail::wait_key key() const noexcept { return detail::key_of_event(word_); }
+
   // Returns once the event is set, or was set while this waited.  Switches fibers if it has to
   // wait.
   void wait() {

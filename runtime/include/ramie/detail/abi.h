@@ -144,6 +144,34 @@ RAMIE_API void lock_quietly(word&) noexcept;
 // Stands for the flow that calls, a fiber or a thread, as long as that lives: an address.
 [[nodiscard]] RAMIE_API const void* this_flow() noexcept;
 
+// Waiting for several things (wait.h).
+
+// Where the end of a wait is announced, and whether there is something to wait for: `must_wait` is
+// asked with the announcing side locked out, and must not wait.
+struct wait_key {
+  const void* address = nullptr;
+  bool (*must_wait)(const void* object) noexcept = nullptr;
+  const void* object = nullptr;
+};
+
+struct watch {
+  watch* next_fired = nullptr;
+  alignas(8) unsigned char place[96] = {};  // the library's
+};
+
+struct watch_set {
+  alignas(8) unsigned char place[48] = {};  // the library's
+};
+
+[[nodiscard]] RAMIE_API wait_key key_of_end(const control*) noexcept;
+[[nodiscard]] RAMIE_API wait_key key_of_event(const word&) noexcept;
+RAMIE_API void open_watches(watch_set*) noexcept;
+// False if there is nothing to wait for.
+[[nodiscard]] RAMIE_API bool begin_watch(watch*, watch_set*, const wait_key&) noexcept;
+RAMIE_API void end_watch(watch*) noexcept;
+// Those that have fired, the newest first; null at the deadline or by an interruption.
+[[nodiscard]] RAMIE_API watch* wait_watches(watch_set*, std::int64_t deadline) noexcept;
+
 // Descriptors (io.h).
 
 inline constexpr short io_readable = 1;
