@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "base/deadline.h"
+#include "core/interruptible.h"
 #include "core/park.h"
 
 namespace ramie::ops {
@@ -13,6 +14,18 @@ namespace ramie::ops {
 inline base::Deadline deadline_after_ms(long milliseconds) {
   return milliseconds < 0 ? base::Deadline::never()
                           : base::Deadline::after(base::now(), milliseconds * 1'000'000);
+}
+
+// Of a sleep.
+inline long error_of(core::Wake wake) {
+  switch (wake) {
+    case core::Wake::interrupted:
+      return -EINTR;
+    case core::Wake::cancelled:
+      return -ECANCELED;
+    default:
+      return 0;
+  }
 }
 
 // look(): the real call with a time-out of zero; 0 if nothing is ready.  wait(deadline): 0 to look
@@ -30,14 +43,15 @@ long look_until(base::Deadline deadline, Look look, WaitFor wait) {
     if (found != 0 || deadline.passed(base::now())) {
       return found;
     }
+    core::Interruptible section;
     long result = looks % kManyLooks == 0 ? -EBUSY : wait(deadline);
     if (result == 0 || result == -ETIMEDOUT || result == -EBADF) {
       continue;
     }
-    if (result != -EINTR) {
+    if (result != -EINTR && result != -ECANCELED) {
       base::Deadline pause_end = base::Deadline::after(base::now(), kPause);
       core::Wake wake = core::sleep_until(deadline < pause_end ? deadline : pause_end);
-      result = wake == core::Wake::interrupted ? -EINTR : 0;
+      result = error_of(wake);
     }
     if (result != 0) {
       return result;
@@ -47,7 +61,8 @@ long look_until(base::Deadline deadline, Look look, WaitFor wait) {
 
 // With nothing to look at: a sleep.  Returns 0 or -EINTR.
 inline long sleep_only(base::Deadline deadline) {
-  return core::sleep_until(deadline) == core::Wake::interrupted ? -EINTR : 0;
+  core::Interruptible section;
+  return error_of(core::sleep_until(deadline));
 }
 
 }  // namespace ramie::ops

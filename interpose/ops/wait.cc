@@ -6,6 +6,7 @@
 #include <sys/time.h>
 
 #include "base/sys.h"
+#include "core/interruptible.h"
 #include "core/park.h"
 #include "event/reactor.h"
 
@@ -51,6 +52,7 @@ long Wait::again() {
     }
     deadline_ = socket_deadline(fd_, limit_);
   }
+  core::Interruptible section;
   long result = limit_ == Limit::send ? wait_to_send() : event::wait_fd(fd_, events_, deadline_);
   switch (result) {
     case -ETIMEDOUT:
@@ -80,8 +82,13 @@ long Wait::wait_to_send() {
   if (deadline_ <= pause_end) {
     pause_end = deadline_;
   }
-  if (core::sleep_until(pause_end) == core::Wake::interrupted) {
-    return -EINTR;
+  switch (core::sleep_until(pause_end)) {
+    case core::Wake::interrupted:
+      return -EINTR;
+    case core::Wake::cancelled:
+      return -ECANCELED;
+    default:
+      break;
   }
   return deadline_.passed(base::now()) ? -ETIMEDOUT : 0;
 }

@@ -36,6 +36,7 @@ class Wait {
   // has made progress already:
   //   -EAGAIN          the program made the description non-blocking, or the time-out is over
   //   -EINTR, kRestart a signal is to be handled; -EINTR where a time-out was set (man 7 signal)
+  //   -ECANCELED       a light fiber was cancelled, or its time-out scope is over
   //   -EBADF           closed meanwhile
   //   -EPERM           can't be waited for: never blocks (a regular file), so call it plainly
   [[nodiscard]] long again();

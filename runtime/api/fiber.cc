@@ -176,8 +176,7 @@ bool sleep_until(std::int64_t deadline) noexcept {
       return false;
     }
     if (how == core::Wake::timed_out) {
-      return !core::current()->interruptible ||
-             base::Deadline::at(deadline) <= core::current()->scopes_end;
+      return true;
     }
   }
 }

@@ -89,7 +89,7 @@ struct Fiber {
   uint64_t parent = 0;  // of a light fiber: the id of its spawner
   char name[16] = {};
 
-  // Interruptions, see api/interruptible.h.  The fiber's own, but for cancel_requested.
+  // Interruptions, see interruptible.h.  The fiber's own, but for cancel_requested.
   std::atomic<bool> cancel_requested = false;  // of a light fiber; see cancel() in park.cc
   bool interruptible = false;                  // the parks that come may end by an interruption
   uint32_t interruptions_off = 0;              // how many scopes forbid that

@@ -92,7 +92,8 @@ void abandon_park() {
       commit.function(commit.argument);
     }
   } else {
-    if (self.interruptible && self.scopes_end < deadline) {
+    bool ends_with_scope = self.interruptible && self.scopes_end < deadline;
+    if (ends_with_scope) {
       deadline = self.scopes_end;
     }
     self.reason = reason;
@@ -109,6 +110,9 @@ void abandon_park() {
     }
     self.reason = {};
     state = self.state.load(std::memory_order_acquire);
+    if (ends_with_scope && Fiber::wake_of(state) == Wake::timed_out) [[unlikely]] {
+      state = Fiber::pack(Fiber::epoch_of(state), Wake::cancelled, Phase::idle);
+    }
   }
   self.state.store(Fiber::pack(Fiber::epoch_of(state), Wake::unparked, Phase::idle),
                    std::memory_order_relaxed);

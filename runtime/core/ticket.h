@@ -21,7 +21,7 @@ enum class Wake : uint8_t {
   timed_out,    // the deadline passed
   interrupted,  // a signal is to be handled by this fiber
   closed,       // the thing that was waited for is gone, e.g. the descriptor was closed
-  cancelled,    // cancel(): only a park of an interruptible fiber ends so
+  cancelled,    // cancel(), or the end of a time-out scope: only for interruptible.h
 };
 
 }  // namespace ramie::core

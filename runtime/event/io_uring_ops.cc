@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <optional>
 
 #include "base/lock.h"
 #include "base/sys.h"
 #include "core/carrier.h"
+#include "core/interruptible.h"
 #include "core/park.h"
 #include "event/own_descriptors.h"
 #include "event/poller_epoll.h"
@@ -151,6 +153,8 @@ long run(int fd, Deadline deadline, Prepare prepare) RAMIE_NO_THREAD_SAFETY_ANAL
   WaitingSection section;
   Operation operation;
   lock.lock();
+  // Only the first park may be ended by an interruption; finish() waits in any case.
+  std::optional<core::Interruptible> interruptible(std::in_place);
   operation.ticket = core::prepare_park();
   if (int result = submit_entry(&operation, prepare); result < 0) {
     lock.unlock();
@@ -160,12 +164,20 @@ long run(int fd, Deadline deadline, Prepare prepare) RAMIE_NO_THREAD_SAFETY_ANAL
   reap();  // it may be over already
   core::WaitReason reason{core::WaitKind::descriptor, static_cast<uint64_t>(fd)};
   Wake wake = core::park(reason, deadline, {unlock, nullptr});
+  interruptible.reset();
   lock.lock();
   finish(operation, reason);
   lock.unlock();
   bool was_cut_short = operation.result == -ECANCELED || operation.result == -EINTR;
   if (was_cut_short) {
-    return wake == Wake::timed_out ? -ETIMEDOUT : -EINTR;
+    switch (wake) {
+      case Wake::timed_out:
+        return -ETIMEDOUT;
+      case Wake::cancelled:
+        return -ECANCELED;
+      default:
+        return -EINTR;
+    }
   }
   return operation.result;
 }

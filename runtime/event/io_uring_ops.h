@@ -15,7 +15,8 @@ namespace ramie::event {
 [[nodiscard]] bool uring_available();
 
 // accept4(2) and connect(2).  They park until the call is over and return its result, -errno on
-// failure; -ETIMEDOUT when the deadline passed, -EINTR when a signal is to be handled, -ENOSYS
+// failure; -ETIMEDOUT when the deadline passed, -EINTR when a signal is to be handled, -ECANCELED
+// by an interruption (core/interruptible.h), -ENOSYS
 // where uring_available() is false.  In all cases the kernel is done with the arguments.  After
 // -ETIMEDOUT or -EINTR a connection goes on being established, as it does natively (man 2 connect,
 // EINTR). A description's own O_NONBLOCK is not looked at: sockets that have it are the caller's

@@ -1,6 +1,8 @@
 // A program on the native API whose blocking calls the preload makes cooperative.
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "support/run_program.h"
 #include "support/twin_pair.h"
 
@@ -16,6 +18,18 @@ TEST(LightFibers, SwitchAtTheCallsThatTheyMakeByName) {
             "a fiber got b while others ran\n"
             "main, from a thread, got c while others ran\n"
             "errno stayed\n");
+}
+
+TEST(LightFibers, LeaveTheirCallsWhenTheyAreCancelledOrTimedOut) {
+  Program program{{setting("LIGHT_CANCEL")}, {"LD_PRELOAD=" + setting("RAMIE_PRELOAD")}, {}};
+  Outcome outcome = run_program(program);
+  EXPECT_TRUE(outcome.ended_well()) << outcome.ending() << outcome.errors;
+  std::string expected;
+  for (std::string call : {"read", "recv", "poll", "select", "accept"}) {
+    expected += call + ", cancelled: Operation canceled, then thrown\n";
+    expected += call + ", timed out: Operation canceled, then thrown\n";
+  }
+  EXPECT_EQ(outcome.output, expected + "read: success x\n");
 }
 
 }  // namespace

@@ -245,6 +245,22 @@ TEST(Cancel, WaitsDuringUnwindingDoNotThrow) {
   EXPECT_TRUE(waited);
 }
 
+TEST(Cancel, AComputationCanAskForIt) {
+  fiber<void> worker = spawn([] {
+    this_fiber::interruption_point();
+    {
+      this_fiber::cancellation_disabled quiet;
+      yield();
+      this_fiber::interruption_point();
+    }
+    this_fiber::interruption_point();
+    ADD_FAILURE();
+  });
+  yield();
+  worker.cancel();
+  EXPECT_THROW(worker.get(), cancelled);
+}
+
 TEST(Cancel, HasNoEffectOnAFiberThatHasEnded) {
   fiber<int> worker = spawn([] { return 1; });
   worker.join();

@@ -40,6 +40,21 @@ class timeout_error : public std::runtime_error {
   std::uint64_t scope_;
 };
 
+namespace detail {
+
+// Throws cancelled or timeout_error if that is what the running fiber has to do.
+inline void throw_interruption(std::int64_t deadline) {
+  interruption why = take_interruption(deadline);
+  if (why.is_cancel) {
+    throw cancelled();
+  }
+  if (why.ended != nullptr) {
+    throw timeout_error(why.ended->id);
+  }
+}
+
+}  // namespace detail
+
 namespace this_fiber {
 
 // While one lives, waits of this fiber end by neither cancel() nor a time-out scope.  They nest.
@@ -60,6 +75,14 @@ class [[nodiscard]] cancellation_disabled {
 
 // Whether the next wait will throw.  Never switches.
 [[nodiscard]] inline bool interruption_requested() noexcept { return detail::is_interrupted(); }
+
+// Throws if it would.  For computations, and after a blocking call of libc that failed with
+// ECANCELED (`ramie run` ends those of spawned fibers so).  Never switches.
+inline void interruption_point() {
+  if (detail::is_interrupted()) [[unlikely]] {
+    detail::throw_interruption(detail::never);
+  }
+}
 
 }  // namespace this_fiber
 }  // namespace ramie

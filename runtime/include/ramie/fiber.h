@@ -294,9 +294,7 @@ void kill_all(const Fibers& fibers) {
 
 // Lets the other ready fibers of this thread run first; sched_yield(2) on a thread without fibers.
 inline void yield() {
-  if (detail::is_interrupted()) [[unlikely]] {
-    detail::throw_interruption(detail::never);
-  }
+  this_fiber::interruption_point();
   detail::yield();
 }
 

@@ -13,17 +13,6 @@
 
 namespace ramie::detail {
 
-// Throws cancelled or timeout_error if that is what the running fiber has to do.
-inline void throw_interruption(std::int64_t deadline) {
-  interruption why = take_interruption(deadline);
-  if (why.is_cancel) {
-    throw cancelled();
-  }
-  if (why.ended != nullptr) {
-    throw timeout_error(why.ended->id);
-  }
-}
-
 // Returns `done`, whether a wait with this deadline got what it wanted; if not, and an interruption
 // was the reason, throws.  A wait with the deadline `never` returns true from here.
 inline bool wait_done(bool done, std::int64_t deadline) {
