@@ -43,8 +43,8 @@ template <class R>
 class fiber;
 
 namespace detail {
-template <class F, class... Args>
-auto spawn_at(std::int64_t begin, const fiber_attributes& attributes, F&& f, Args&&... args);
+template <class Delay, class F, class... Args>
+auto spawn_at(Delay delay, const fiber_attributes& attributes, F&& f, Args&&... args);
 }
 
 // The handle of a fiber that returns R.  Moves, doesn't copy, and isn't itself safe to be used by
@@ -146,9 +146,10 @@ class [[nodiscard]] fiber {
   // For a function that takes a std::stop_token: its source; without a state for others, and for an
   // empty handle.  request_stop() is true if this call is the first.
   [[nodiscard]] std::stop_source get_stop_source() const noexcept {
-    return control_ == nullptr ? std::stop_source(std::nostopstate) : more().stop;
+    return control_ == nullptr || more().stored == nullptr ? std::stop_source(std::nostopstate)
+                                                           : more().stored->stop;
   }
-  bool request_stop() const noexcept { return control_ != nullptr && more().stop.request_stop(); }
+  bool request_stop() const noexcept { return get_stop_source().request_stop(); }
 
   // Makes the fiber's next wait in a function of Ramie, or the one it is in, throw
   // ramie::cancelled; one that has not started never runs, and get() throws that.  Once for each
@@ -186,8 +187,8 @@ class [[nodiscard]] fiber {
   }
 
  private:
-  template <class F, class... Args>
-  friend auto detail::spawn_at(std::int64_t begin, const fiber_attributes& attributes, F&& f,
+  template <class Delay, class F, class... Args>
+  friend auto detail::spawn_at(Delay delay, const fiber_attributes& attributes, F&& f,
                                Args&&... args);
   friend class group;
 
@@ -225,11 +226,10 @@ class [[nodiscard]] fiber {
 
 namespace detail {
 
-// `begin` is the time before which the function must not run, 0 for at once.
-template <class F, class... Args>
-auto spawn_at(std::int64_t begin, const fiber_attributes& attributes, F&& f, Args&&... args) {
+template <class Delay, class F, class... Args>
+auto spawn_at(Delay delay, const fiber_attributes& attributes, F&& f, Args&&... args) {
   using R = typename spawned_result<std::decay_t<F>, std::decay_t<Args>...>::type;
-  using task = detail::task<R, std::decay_t<F>, std::decay_t<Args>...>;
+  using task = detail::task<R, !std::is_empty_v<Delay>, std::decay_t<F>, std::decay_t<Args>...>;
   constexpr std::size_t most_alignment = 64;
   bool on_heap =
       alignof(task) > most_alignment || sizeof(task) > inline_limit(attributes.stack_size);
@@ -241,8 +241,8 @@ auto spawn_at(std::int64_t begin, const fiber_attributes& attributes, F&& f, Arg
   }
   try {
     task_base* made =
-        on_heap ? new task(true, begin, std::forward<F>(f), std::forward<Args>(args)...)
-                : new (memory) task(false, begin, std::forward<F>(f), std::forward<Args>(args)...);
+        on_heap ? new task(true, delay, std::forward<F>(f), std::forward<Args>(args)...)
+                : new (memory) task(false, delay, std::forward<F>(f), std::forward<Args>(args)...);
     call_hook(spawn_hook, control);
     start(control, made);
   } catch (...) {
@@ -261,21 +261,23 @@ auto spawn_at(std::int64_t begin, const fiber_attributes& attributes, F&& f, Arg
 // any thread: the fiber stays on it.
 template <class F, class... Args>
 auto spawn(const fiber_attributes& attributes, F&& f, Args&&... args) {
-  return detail::spawn_at(0, attributes, std::forward<F>(f), std::forward<Args>(args)...);
+  return detail::spawn_at(detail::task_delay<false>(), attributes, std::forward<F>(f),
+                          std::forward<Args>(args)...);
 }
 
 template <class F, class... Args>
 requires detail::spawnable<std::decay_t<F>, std::decay_t<Args>...>
 auto spawn(F&& f, Args&&... args) {
-  return detail::spawn_at(0, {}, std::forward<F>(f), std::forward<Args>(args)...);
+  return detail::spawn_at(detail::task_delay<false>(), {}, std::forward<F>(f),
+                          std::forward<Args>(args)...);
 }
 
 // The same, `delay` later.  Until then the fiber sleeps; cancel() ends that, and f never runs.
 template <class Rep, class Period, class F, class... Args>
 requires detail::spawnable<std::decay_t<F>, std::decay_t<Args>...>
 auto spawn_after(const std::chrono::duration<Rep, Period>& delay, F&& f, Args&&... args) {
-  return detail::spawn_at(detail::deadline_after(delay), {}, std::forward<F>(f),
-                          std::forward<Args>(args)...);
+  return detail::spawn_at(detail::task_delay<true>{detail::deadline_after(delay)}, {},
+                          std::forward<F>(f), std::forward<Args>(args)...);
 }
 
 // Cancels all fibers of a range, and then waits until each has ended: none runs any more.  What

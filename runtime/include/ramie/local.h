@@ -58,11 +58,16 @@ class fiber_local {
 
   // Whether this fiber has a value already.
   [[nodiscard]] bool has_value() const noexcept {
-    return detail::current_storage().locals.find(key_) != nullptr;
+    detail::storage* stored = detail::find_storage();
+    return stored != nullptr && stored->locals.find(key_) != nullptr;
   }
 
   // Destroys this fiber's value, if there is one.
-  void reset() const noexcept { detail::current_storage().locals.remove(key_); }
+  void reset() const noexcept {
+    if (detail::storage* stored = detail::find_storage()) {
+      stored->locals.remove(key_);
+    }
+  }
 
  private:
   // A number, not the address: an object at the same place later must not find these values.
@@ -86,8 +91,7 @@ class context_value {
   // The innermost binding around this code, or the inherited one; null without any.  Valid as long
   // as that binding, or this fiber, lives.
   [[nodiscard]] const T* find() const noexcept {
-    for (const auto* node = detail::current_storage().context; node != nullptr;
-         node = node->next()) {
+    for (const auto* node = detail::current_context(); node != nullptr; node = node->next()) {
       if (node->key() == this) {
         return &static_cast<const binding*>(node)->value;
       }
@@ -118,7 +122,7 @@ class [[nodiscard]] context_scope {
  public:
   template <class... Args>
   explicit context_scope(const context_value<T>& variable, Args&&... args)
-      : before_(detail::current_storage().context) {
+      : before_(detail::current_context()) {
     detail::current_storage().context =
         new typename context_value<T>::binding(&variable, before_, std::forward<Args>(args)...);
     detail::context_node::retain(before_);  // the scope's own; the binding has the storage's

@@ -96,15 +96,44 @@ concept spawnable = std::is_invocable_v<F, Args...> || takes_stop_token<F, Args.
 template <class R>
 struct task_result : task_base {
   detail::extras more;
-  result<R> value;
   std::exception_ptr exception;
+  result<R> value;
 };
 
-template <class R, class F, class... Args>
-struct task final : task_result<R> {
+// The time before which a function must not run, for those that have one.
+template <bool Delayed>
+struct task_delay {
+  void wait() const noexcept {}
+};
+template <>
+struct task_delay<true> {
+  void wait() const { wait_done(sleep_until(starts_at), starts_at); }
+  std::int64_t starts_at;
+};
+
+// The end of a fiber that has more than a result.  Not inline: these frames would cost every fiber
+// a line of memory.
+[[gnu::noinline]] inline void end_values(extras& more, const control* fiber) noexcept {
+  if (more.stored != nullptr) {
+    more.stored->locals.clear();
+  }
+  call_hook(exit_hook, fiber);
+}
+[[gnu::noinline]] inline void fire_links(task_base& task, const control* fiber,
+                                         link_node* first) noexcept {
+  while (first != nullptr) {
+    link_node* next = first->next;
+    first->fire(task, fiber);
+    first->release();
+    first = next;
+  }
+}
+
+template <class R, bool Delayed, class F, class... Args>
+struct task final : task_result<R>, task_delay<Delayed> {
   template <class... Values>
-  task(bool on_heap, std::int64_t begin, Values&&... values) : starts_at(begin), heap(on_heap) {
-    closure.emplace(std::forward<Values>(values)...);
+  task(bool on_heap, task_delay<Delayed> delay, Values&&... values)
+      : task_delay<Delayed>(delay), closure(std::in_place, std::forward<Values>(values)...) {
     this->run = [](task_base* self, control* fiber) noexcept {
       static_cast<task*>(self)->call(fiber);
     };
@@ -113,24 +142,27 @@ struct task final : task_result<R> {
       if (self->exception && !self->more.is_observed.load(std::memory_order_acquire)) {
         report_lost(fiber, self->exception);
       }
-      if (self->heap) {
+      if (self->more.is_on_heap) {
         delete self;
       } else {
         self->~task();
       }
     };
     this->extras = &this->more;
-    if constexpr (takes_stop_token<F, Args...>) {
-      this->more.stop = std::stop_source();
+    this->more.is_on_heap = on_heap;
+    context_node* context = current_context();
+    if (context != nullptr || takes_stop_token<F, Args...>) {
+      this->more.stored = std::make_unique<storage>();
+      this->more.stored->context = context_node::retain(context);
+      if constexpr (takes_stop_token<F, Args...>) {
+        this->more.stored->stop = std::stop_source();
+      }
     }
-    this->more.values.context = context_node::retain(current_storage().context);
   }
 
   void call(control* fiber) noexcept {
     try {
-      if (starts_at != 0) {
-        wait_done(sleep_until(starts_at), starts_at);
-      }
+      task_delay<Delayed>::wait();
       if (take_cancel(fiber)) {
         throw cancelled();
       }
@@ -147,8 +179,13 @@ struct task final : task_result<R> {
     (void)forbid_interruptions();
     // Like those of a std::thread, the arguments go before anybody learns of the end.
     closure.reset();
-    this->more.values.locals.clear();
-    announce(fiber);
+    if (this->more.stored != nullptr || exit_hook.load(std::memory_order_relaxed) != nullptr)
+        [[unlikely]] {
+      end_values(this->more, fiber);
+    }
+    if (link_node* first = this->more.links.close()) [[unlikely]] {
+      fire_links(*this, fiber, first);
+    }
     if (finish(fiber)) {
       this->destroy(this, fiber);
     }
@@ -158,7 +195,7 @@ struct task final : task_result<R> {
   R invoke(Values&&... values) {
     if constexpr (takes_stop_token<F, Args...>) {
       auto with_token = [this](auto&& f, auto&&... rest) -> R {
-        return std::invoke(std::forward<decltype(f)>(f), this->more.stop.get_token(),
+        return std::invoke(std::forward<decltype(f)>(f), this->more.stored->stop.get_token(),
                            std::forward<decltype(rest)>(rest)...);
       };
       return with_token(std::forward<Values>(values)...);
@@ -167,20 +204,7 @@ struct task final : task_result<R> {
     }
   }
 
-  void announce(control* fiber) noexcept {
-    call_hook(exit_hook, fiber);
-    link_node* node = this->more.links.close();
-    while (node != nullptr) {
-      link_node* next = node->next;
-      node->fire(*this, fiber);
-      node->release();
-      node = next;
-    }
-  }
-
   std::optional<std::tuple<F, Args...>> closure;
-  std::int64_t starts_at;  // 0: at once
-  bool heap;
 };
 
 }  // namespace ramie::detail
