@@ -2,8 +2,10 @@
 #include <ramie/map.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <memory>
-#include <ranges>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -15,6 +17,34 @@ namespace ramie::test {
 namespace {
 
 using namespace std::chrono_literals;
+
+std::vector<int> numbers(int begin, int end) {
+  std::vector<int> all(static_cast<std::size_t>(end - begin));
+  std::iota(all.begin(), all.end(), begin);
+  return all;
+}
+
+// 0, 1, 2, ... for ever.
+class Endless {
+ public:
+  class Iterator {
+   public:
+    using value_type = int;
+    using difference_type = std::ptrdiff_t;
+    int operator*() const { return value_; }
+    Iterator& operator++() {
+      ++value_;
+      return *this;
+    }
+    void operator++(int) { ++value_; }
+    friend bool operator==(const Iterator&, std::unreachable_sentinel_t) { return false; }
+
+   private:
+    int value_ = 0;
+  };
+  [[nodiscard]] Iterator begin() const { return {}; }
+  [[nodiscard]] std::unreachable_sentinel_t end() const { return {}; }
+};
 
 int slow_square(int x) {
   sleep_for(std::chrono::milliseconds(10 - x));
@@ -33,7 +63,7 @@ TEST(Map, TakesFunctionsThatReturnNothing) {
   group any;
   int sum = 0;
   map(
-      any, [&](int x) { sum += x; }, std::views::iota(1, 11));
+      any, [&](int x) { sum += x; }, numbers(1, 11));
   EXPECT_EQ(sum, 55);
 }
 
@@ -71,7 +101,7 @@ TEST(Map, NeverRunsMoreThanThePoolHasPlaces) {
         yield();
         --running;
       },
-      std::views::iota(0, 20));
+      numbers(0, 20));
   EXPECT_EQ(most, 2);
 }
 
@@ -97,7 +127,7 @@ TEST(Imap, StartsOnlyAsManyAheadAsThePoolHasPlaces) {
   int started = 0;
   int read = 0;
   for (int one : imap(
-           three, [&](int x) { return ++started, x; }, std::views::iota(0))) {
+           three, [&](int x) { return ++started, x; }, Endless())) {
     EXPECT_EQ(one, read);
     ++read;
     yield();
@@ -121,7 +151,7 @@ TEST(Imap, LeavingEarlyCancelsTheRest) {
     sleep_for(x == 0 ? 1ms : 1h);
     return x;
   };
-  for (int one : imap(three, work, std::views::iota(0))) {
+  for (int one : imap(three, work, Endless())) {
     EXPECT_EQ(one, 0);
     EXPECT_EQ(live, 2);
     break;

@@ -21,10 +21,7 @@ using namespace std::chrono_literals;
 TEST(Pipe, CarriesBytesAndTheirEnd) {
   auto [reader, writer] = make_pipe();
   std::string text(300'000, 'x');
-  fiber<void> writing = spawn([&] {
-    writer.write_all(text);
-    writer.close();
-  });
+  fiber<void> writing = spawn([&text, to = std::move(writer)]() mutable { to.write_all(text); });
   EXPECT_EQ(reader.read_all(), text);
   writing.get();
 }

@@ -103,15 +103,19 @@ class as_they_end {
   std::map<std::uint64_t, fiber<R>> waiting_;
 };
 
-// What imap() and imap_unordered() return: an input range, to be read once, by one fiber.
+// What imap() and imap_unordered() return: an input range, to be read once, by one fiber.  Keeps a
+// range that was a temporary, and refers to one that wasn't.  (Not by std::views::all, which clang
+// 14 can't compile with libstdc++ 12.)
 template <class Range, class F, template <class> class Order>
 class mapping {
  public:
   using result = mapped<F, Range>;
   static_assert(std::is_object_v<result>, "imap() needs a function that returns a value");
 
-  mapping(group& by, F f, Range range)
-      : by_(&by), function_(std::make_shared<F>(std::move(f))), range_(std::move(range)) {}
+  mapping(group& by, F f, Range&& range)
+      : by_(&by),
+        function_(std::make_shared<F>(std::move(f))),
+        range_(std::forward<Range>(range)) {}
   mapping(const mapping&) = delete;
   mapping& operator=(const mapping&) = delete;
   // Cancels the fibers whose results nobody has read, and waits for them.
@@ -224,21 +228,18 @@ auto starmap(group& by, F f, Range&& range) {
 }
 
 // A range of the results f(element), to be read once, in the order of the elements.  What f throws
-// for an element comes from the step to its result, and ends the reading.  The group must outlive
-// it.
-template <class F, std::ranges::viewable_range Range>
+// for an element comes from the step to its result, and ends the reading.  The group, and a range
+// that is no temporary, must outlive it.
+template <class F, std::ranges::input_range Range>
 auto imap(group& by, F f, Range&& range) {
-  using view = std::views::all_t<Range>;
-  return detail::mapping<view, F, detail::in_order>(by, std::move(f),
-                                                    std::views::all(std::forward<Range>(range)));
+  return detail::mapping<Range, F, detail::in_order>(by, std::move(f), std::forward<Range>(range));
 }
 
 // The same, in the order in which the results come.
-template <class F, std::ranges::viewable_range Range>
+template <class F, std::ranges::input_range Range>
 auto imap_unordered(group& by, F f, Range&& range) {
-  using view = std::views::all_t<Range>;
-  return detail::mapping<view, F, detail::as_they_end>(by, std::move(f),
-                                                       std::views::all(std::forward<Range>(range)));
+  return detail::mapping<Range, F, detail::as_they_end>(by, std::move(f),
+                                                        std::forward<Range>(range));
 }
 
 }  // namespace ramie
