@@ -32,5 +32,25 @@ TEST(LightFibers, LeaveTheirCallsWhenTheyAreCancelledOrTimedOut) {
   EXPECT_EQ(outcome.output, expected + "read: success x\n");
 }
 
+TEST(LightFibers, UseTheWholeLibraryWithAndWithoutThePreload) {
+  for (const std::string& preload : {std::string(), "LD_PRELOAD=" + setting("RAMIE_PRELOAD")}) {
+    Program program{{setting("LIGHT_LIBRARY")}, {}, {}};
+    if (!preload.empty()) {
+      program.environment.push_back(preload);
+    }
+    Outcome outcome = run_program(program);
+    EXPECT_TRUE(outcome.ended_well()) << preload << outcome.ending() << outcome.errors;
+    EXPECT_EQ(outcome.output,
+              "100 answers, the last is 99\n"
+              "offload 7, others ran\n"
+              "sort: b\na\n"
+              "signal SIGTERM\n"
+              "limit 2\n"
+              "first 1\n"
+              "stop in time\n")
+        << preload;
+  }
+}
+
 }  // namespace
 }  // namespace ramie::testing
