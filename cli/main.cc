@@ -36,7 +36,9 @@ void define_run(CLI::App& app, RunOptions& options) {
   app.footer("ramie run [options] [--] program [arguments]");
   app.prefix_command();
   add_variable(app, options, "--carriers", "RAMIE_CARRIERS", "N",
-               "kernel threads that run fibers (1 in this version)");
+               "kernel threads that run fibers: a number, or auto for one per processor");
+  add_variable(app, options, "--slice", "RAMIE_SLICE", "MS",
+               "how long a thread may hold up others that wait behind it");
   add_variable(app, options, "--fs", "RAMIE_FS", "MODE",
                "how thread-locals are switched: auto, fsgsbase, trap, prctl");
   add_variable(app, options, "--stack-size", "RAMIE_STACK_SIZE", "SIZE",

@@ -24,7 +24,7 @@
 namespace ramie::host {
 namespace {
 
-constinit std::atomic<int> live = 0;  // threads besides the first
+constinit std::atomic<int> live = 1;  // threads that have not ended
 
 void run_thread(core::Fiber& fiber) {
   auto* thread = static_cast<Thread*>(fiber.host);
@@ -66,7 +66,7 @@ long start_thread(const clone_args& args, void* (*start)(void*), void* argument)
     thread->clear_child_tid = reinterpret_cast<int*>(args.child_tid);
   }
   if (auto* creator = static_cast<Thread*>(parent.host)) {
-    thread->blocked = creator->blocked;
+    thread->blocked = creator->blocked.load(std::memory_order_relaxed);
     __builtin_memcpy(thread->name, creator->name, sizeof thread->name);
   }
   fiber.signal_mask = parent.signal_mask;
@@ -88,6 +88,7 @@ long start_thread(const clone_args& args, void* (*start)(void*), void* argument)
   if ((args.flags & CLONE_CHILD_SETTID) != 0) {
     *reinterpret_cast<int*>(args.child_tid) = tid;
   }
+  note_masks_changed();
   live.fetch_add(1, std::memory_order_relaxed);
   core::make_ready(fiber);
   return tid;
@@ -114,19 +115,16 @@ long exit_thread(const long* a) {
   if (thread == nullptr) {
     return sys::call(SYS_exit, a[0]);
   }
-  bool is_first = thread == first_thread();
-  int others = is_first ? live.load(std::memory_order_relaxed)
-                        : live.fetch_sub(1, std::memory_order_relaxed) - 1;
-  if (others == 0 && (is_first || first_thread() == nullptr ||
-                      first_thread()->fiber->reason.kind == core::WaitKind::exited)) {
+  if (live.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     write_stats();
     return sys::call(SYS_exit_group, a[0]);
   }
-  set_blocked(*thread, ~uint64_t{0});  // it takes no signal any more
+  thread->fiber->reason = {core::WaitKind::exited, 0};
+  take_no_signals(*thread);
   release_robust_locks(*thread);
   core::exit_current({bury, thread});
 }
 
-void reset_clones_after_fork() { live.store(0, std::memory_order_relaxed); }
+void reset_clones_after_fork() { live.store(1, std::memory_order_relaxed); }
 
 }  // namespace ramie::host

@@ -1,15 +1,17 @@
 // Credentials belong to kernel threads.  glibc has each of the program's threads make the call for
-// itself (man 7 nptl), which reaches the carriers; the helper threads, which make blocking calls
-// for fibers, are ours to bring into line.
-#include "base/sys.h"
+// itself (man 7 nptl), which reaches some carrier for each.  The other carriers and the helper
+// threads, which make blocking calls for fibers, are ours to bring into line.
+#include <sys/syscall.h>
+
 #include "event/helper_pool.h"
 #include "interpose/host/handlers.h"
+#include "interpose/host/kick.h"
 
 namespace ramie::host {
 namespace {
 
 long change(long number, const long* a) {
-  long result = sys::call(number, a[0], a[1], a[2]);
+  long result = change_credentials(number, a);
   if (result == 0) {
     event::renew_helpers();
   }

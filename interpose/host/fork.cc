@@ -10,6 +10,7 @@
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/hosting.h"
+#include "interpose/host/kick.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/stack_map.h"
 #include "interpose/host/thread.h"
@@ -32,6 +33,7 @@ void become_single_threaded(core::Fiber& fiber, const Thread& thread) {
   reset_stacks_after_fork();
   reset_signals_after_fork();
   reset_clones_after_fork();
+  reset_kicks_after_fork();
   reset_hosting_after_fork();
   runtime::reset_after_fork();
   // Until now the kernel has had the carrier's.

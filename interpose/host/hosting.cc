@@ -10,12 +10,15 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "core/crew.h"
 #include "core/fault.h"
+#include "core/light_home.h"
 #include "core/scheduler.h"
 #include "core/slab.h"
 #include "core/stack.h"
 #include "event/deadlock.h"
 #include "interpose/host/lend.h"
+#include "interpose/host/processors.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/stack_map.h"
 #include "interpose/host/thread.h"
@@ -128,6 +131,11 @@ void adopt() {
   event::set_fiber_visitor(visit_hosted);
   RAMIE_CHECK(core::tls::start_thread(carrier.cpu) == 0);
   take_over_signals(*first);
+  unsigned wanted = base::config().carriers;
+  core::start_crew(wanted != 0 ? wanted : usable_processors());
+  if (!core::serves_light_fibers()) {
+    (void)core::free_thread_fiber(carrier);
+  }
   remember_process();
 }
 
@@ -160,10 +168,10 @@ void start_hosting() {
                  core::tls::name(core::tls::mode()));
 }
 
-uint64_t count(uint64_t core::Carrier::*counter) {
+uint64_t count(std::atomic<uint64_t> core::Carrier::*counter) {
   uint64_t sum = 0;
   for (core::Carrier* c = core::carriers(); c != nullptr; c = c->next_carrier) {
-    sum += c->*counter;
+    sum += (c->*counter).load(std::memory_order_relaxed);
   }
   return sum;
 }

@@ -39,6 +39,7 @@ int take_own(Thread& thread, uint64_t set, siginfo_t* info) {
   }
   int signal = __builtin_ctzl(own) + 1;
   thread.pending.fetch_and(~signal_bit(signal), std::memory_order_relaxed);
+  thread.fiber->interrupt_requested.store(false, std::memory_order_relaxed);
   if (info != nullptr) {
     *info = {};
     info->si_signo = signal;
@@ -163,7 +164,10 @@ long rt_sigtimedwait(const long* a) {
       return result;
     }
     thread->awaited = set;
-    result = wait_for_signal(set, deadline);
+    // Whoever sends one looks at `awaited` after it has made the signal pending.
+    if ((thread->pending.load(std::memory_order_seq_cst) & set) == 0) {
+      result = wait_for_signal(set, deadline);
+    }
     thread->awaited = 0;
     bool has_own = (thread->pending.load(std::memory_order_relaxed) & set) != 0;
     if (result < 0 && result != -ETIMEDOUT && !has_own) {

@@ -13,9 +13,12 @@
 //
 // Our handler runs on the carrier's alternate stack, all signals blocked.  It pushes the program's
 // handler onto the fiber's stack (core/signal_frame.h) if the fiber is in the program's code and
-// does not block the signal.  Else it puts the signal off: it sends it again to its own kernel
-// thread, with everything blocked from there on (kernel_mask = all), so that the kernel keeps it,
-// siginfo and all, until the next fiber whose mask lets it in makes the masks agree.
+// does not block the signal.  Else it puts the signal off: it sends it again to the process, with
+// everything blocked on its own kernel thread from there on (kernel_mask = all), so that the kernel
+// keeps it until some carrier runs a fiber whose mask lets it in.
+//
+// A carrier that sleeps lets in what some thread doesn't block.  So a thread that blocks a signal
+// must make the sleepers follow before its call returns: nobody may let it in then.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +50,15 @@ long send_to_thread(Thread& thread, int signal);
 
 // The program's action for a signal.
 core::SignalAction program_action(int signal);
+// SA_RESETHAND, as the handler starts.
+void reset_program_action(int signal);
 [[nodiscard]] long set_program_action(int signal, const core::SignalAction& action);
+
+// A thread is new, or its mask is.
+void note_masks_changed();
+
+// The thread ends.
+void take_no_signals(Thread& thread);
 
 // Sets the thread's mask.  The kernel's follows when the call ends.
 void set_blocked(Thread& thread, uint64_t mask);

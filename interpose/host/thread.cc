@@ -91,6 +91,7 @@ Thread* allocate_thread() {
   new (thread) Thread;
   thread->own.state.store(core::Fiber::pack(epoch + 1, core::Wake::unparked, core::Phase::idle),
                           std::memory_order_relaxed);
+  thread->blocked = ~uint64_t{0};  // until start_thread() knows
   thread->fiber = &thread->own;
   thread->own.host = thread;
   thread->own.kind = core::FiberKind::hosted;

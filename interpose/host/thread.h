@@ -22,9 +22,9 @@ struct Thread : base::ListLink {
   robust_list_head* robust_list = nullptr;
 
   // Signals (signal_state.h).  Written by the thread itself, `pending` by anybody.
-  uint64_t blocked = 0;               // the mask as the program sees it
+  std::atomic<uint64_t> blocked = 0;  // the mask as the program sees it
   std::atomic<uint64_t> pending = 0;  // sent to this thread alone, not delivered yet
-  uint64_t awaited = 0;               // by the sigtimedwait under way, which blocked ones end too
+  std::atomic<uint64_t> awaited = 0;  // by the sigtimedwait under way, which blocked ones end too
   core::AlternateStack alternate_stack;
   unsigned interruptions = 0;  // handlers without SA_RESTART that have run on it
 

@@ -50,34 +50,48 @@ bool pick(string_view value, std::span<const Choice> choices, int& out) {
   return false;
 }
 
-// Decimal digits with an optional suffix k or m (powers of 1024).
+bool parse_number(string_view text, size_t& out) {
+  if (text.empty() || text.size() > 12) {
+    return false;
+  }
+  out = 0;
+  for (char c : text) {
+    if (c < '0' || c > '9') {
+      return false;
+    }
+    out = out * 10 + static_cast<size_t>(c - '0');
+  }
+  return true;
+}
+
+// A number with an optional suffix k or m (powers of 1024).
 bool parse_size(string_view text, size_t& out) {
   size_t unit = 1;
   if (!text.empty() && (text.back() == 'k' || text.back() == 'm')) {
     unit = text.back() == 'k' ? 1024 : 1024UL * 1024;
     text.remove_suffix(1);
   }
-  if (text.empty() || text.size() > 12) {
-    return false;
-  }
-  size_t value = 0;
-  for (char c : text) {
-    if (c < '0' || c > '9') {
-      return false;
-    }
-    value = value * 10 + static_cast<size_t>(c - '0');
-  }
-  out = value * unit;
-  return true;
+  bool good = parse_number(text, out);
+  out *= unit;
+  return good;
 }
 
 // One variable's value into `out`.  On failure `expected` says what would have been accepted.
 bool parse_one(string_view name, string_view value, Config& out, string_view& expected) {
   int picked = 0;
   if (name == "RAMIE_CARRIERS") {
-    expected = "1 (this version runs one carrier)";
-    out.carriers = 1;
-    return value == "1";
+    expected = "auto or a number from 1 to 256";
+    size_t count = 0;
+    bool good = value == "auto" || (parse_number(value, count) && count >= 1 && count <= 256);
+    out.carriers = static_cast<unsigned>(count);
+    return good;
+  }
+  if (name == "RAMIE_SLICE") {
+    expected = "milliseconds, from 1 to 1000";
+    size_t millis = 0;
+    bool good = parse_number(value, millis) && millis >= 1 && millis <= 1000;
+    out.slice = static_cast<int64_t>(millis) * 1'000'000;
+    return good;
   }
   if (name == "RAMIE_FS") {
     expected = "auto, fsgsbase, trap or prctl";

@@ -13,7 +13,8 @@ enum class DeadlockAction : uint8_t { off, report, abort };
 enum class LogLevel : uint8_t { off, warn, info, debug };
 
 struct Config {
-  unsigned carriers = 1;                          // RAMIE_CARRIERS
+  unsigned carriers = 0;                          // RAMIE_CARRIERS; 0: not said
+  int64_t slice = 10'000'000;                     // RAMIE_SLICE, in ns
   FsChoice fs = FsChoice::automatic;              // RAMIE_FS
   size_t stack_size = 64UL * 1024;                // RAMIE_STACK_SIZE, of light fibers, in bytes
   GuardChoice guards = GuardChoice::automatic;    // RAMIE_GUARDS

@@ -50,7 +50,7 @@ void RuntimeSection::leave_properly() {
 }
 
 void fiber_main(Arrival arrival) {
-  Fiber& self = *static_cast<Carrier*>(arrival.data)->current;
+  Fiber& self = *static_cast<Carrier*>(arrival.data)->current.load(std::memory_order_relaxed);
   arrive(arrival, self);
   if (self.kind != FiberKind::loop) {
     self.runtime_depth.store(0, std::memory_order_relaxed);

@@ -11,10 +11,20 @@
 #include "core/fiber.h"
 #include "core/park.h"
 #include "core/run_queue.h"
+#include "core/steal_queue.h"
 #include "core/timer.h"
 #include "core/tls.h"
 
 namespace ramie::core {
+
+// The watchdog's notes on a carrier; its own.
+struct Watched {
+  uint64_t switches = 0;
+  int64_t since = 0;       // when it was first seen with this number
+  int64_t cpu_since = 0;   // when its processor time was first read since then; 0: not yet
+  int64_t cpu_before = 0;  // and how much that was
+  bool stuck = false;
+};
 
 struct Carrier {
   static constexpr uint32_t kSwitchesPerTurn = 128;
@@ -25,30 +35,52 @@ struct Carrier {
   // Owned by this carrier's kernel thread.
   tls::Cpu cpu;
   fault::Thread fault;
-  Fiber* current = nullptr;   // what runs now: a fiber, the thread's own, or the loop
   Fiber* previous = nullptr;  // whose stack was left by the switch under way
   After after = nullptr;
   Commit commit;  // for `after`; see park()
   uint32_t switches_left = kSwitchesPerTurn;
-  RunQueue queue;
-  uint64_t kernel_mask = 0;  // the signal mask that the kernel has for this thread
-  int64_t now = 0;           // the clock at the loop's last turn
+  RunQueue pinned;         // ready fibers whose home this is
+  bool is_bare = false;    // its kernel thread is Ramie's own: no fiber's home
+  bool searching = false;  // was woken to look for work, and has found none yet
+  int64_t now = 0;         // the clock at the loop's last turn
   int64_t last_poll = 0;
-  uint64_t switches = 0;
-  uint64_t parks = 0;
   int* errno_address = nullptr;         // of the TCB that light fibers share
   void** exceptions_address = nullptr;  // its __cxa_eh_globals; null in programs without C++
   Fiber thread;                         // the kernel thread's own stack, as a fiber
   Fiber loop;
   int kernel_tid = 0;
-  uint32_t light_fibers = 0;  // that belong here and have not ended
+
+  // Written by the carrier alone, read by others.
+  std::atomic<Fiber*> current = nullptr;  // what runs now: a fiber, the thread's own, or the loop
+  std::atomic<uint64_t> switches = 0;
+  std::atomic<uint64_t> parks = 0;
+  std::atomic<uint64_t> kernel_mask = 0;  // the signal mask that the kernel has for this thread
+  std::atomic<uint64_t> credentials = 0;  // the shim's: which change of them it has made
 
   // Any thread.
-  Inbox inbox;
+  StealQueue ready;  // ready fibers that any carrier may run
+  Inbox inbox;       // pinned fibers that others made ready
   TimerHeap timers;
-  std::atomic<uint32_t> sleeping = 0;  // see scheduler.cc, "Sleeping and waking"
-  std::atomic<bool> retired = false;   // its kernel thread has ended; free for another
-  Carrier* next_carrier = nullptr;     // list of all; written once
+  std::atomic<uint32_t> sleeping = 0;      // see crew.h, Sleep
+  std::atomic<uint32_t> light_fibers = 0;  // that belong here and have not ended
+  Watched watched;
+  std::atomic<bool> retired = false;  // its kernel thread has ended; free for another
+  Carrier* next_carrier = nullptr;    // list of all; written once
+
+  [[nodiscard]] bool has_ready() const { return !pinned.empty() || !ready.empty(); }
+
+  // The next fiber of its own queues, from both in turn; null when they are empty.
+  [[nodiscard]] Fiber* take_ready() {
+    if (pinned.empty()) {
+      return ready.pop();
+    }
+    if ((switches_left & 1) != 0 && !ready.empty()) {
+      if (Fiber* fiber = ready.pop()) {
+        return fiber;
+      }
+    }
+    return pinned.pop();
+  }
 };
 
 // The fiber that runs on this kernel thread; null on a kernel thread that isn't a carrier.  The
@@ -94,7 +126,7 @@ class RuntimeSection {
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
   bool must_leave_properly() const {
-    return fiber_.carrier->kernel_mask != fiber_.signal_mask ||
+    return fiber_.carrier->kernel_mask.load(std::memory_order_relaxed) != fiber_.signal_mask ||
            fiber_.signal_pending.load(std::memory_order_relaxed);
   }
   [[gnu::cold]] void leave_properly();
@@ -107,7 +139,7 @@ class RuntimeSection {
   if (--carrier.switches_left == 0) {
     return carrier.loop;
   }
-  Fiber* next = carrier.queue.pop();
+  Fiber* next = carrier.take_ready();
   return next != nullptr ? *next : carrier.loop;
 }
 
@@ -124,6 +156,10 @@ struct SignalHooks {
   // The loop: before a carrier sleeps, and when a signal was put off (see put_off_signal()).
   void (*idle)(Carrier& carrier, bool put_off) = nullptr;
 };
+
+// glibc's own (SIGSETXID), which the shim borrows to make a carrier look up: a carrier that stands
+// by takes that one.
+inline constexpr int kInternalSignal = 33;
 
 // `hooks` is kept by address.
 void set_signal_hooks(const SignalHooks* hooks);

@@ -66,7 +66,8 @@ struct Fiber {
 
   // Written by the carrier that runs the fiber, or that last did; handed on with the fiber.
   Context context = nullptr;
-  Carrier* carrier = nullptr;  // rewritten at each resume; for a light fiber always the same
+  Carrier* carrier = nullptr;            // rewritten at each resume
+  std::atomic<Carrier*> home = nullptr;  // the only carrier that may run it; null: any
   uintptr_t fs_base = 0;
   FiberKind kind = FiberKind::light;
   int saved_errno = 0;             // of fibers that share a TCB, while they don't run
@@ -101,9 +102,10 @@ struct Fiber {
   // alone, read by the signal handler on the same kernel thread.  A new fiber starts in the
   // runtime.
   std::atomic<uint32_t> runtime_depth = 1;
-  std::atomic<bool> signal_pending = false;  // a signal was put off because of that
-  uint64_t signal_mask = 0;                  // what the kernel must block while this fiber runs
-  void* host = nullptr;                      // what the shim knows of a hosted fiber
+  std::atomic<bool> signal_pending = false;       // a signal was put off because of that
+  std::atomic<bool> interrupt_requested = false;  // interrupt() found it in no park
+  uint64_t signal_mask = 0;  // what the kernel must block while this fiber runs
+  void* host = nullptr;      // what the shim knows of a hosted fiber
 
   SanitizerState sanitizer;
 };

@@ -50,16 +50,18 @@ void finish_park(Carrier& carrier, Fiber& left) {
       if (may_be_cancelled && left.cancel_requested.load(std::memory_order_seq_cst)) {
         (void)wake(left, parked, Wake::cancelled);
       }
+      if (left.interrupt_requested.load(std::memory_order_seq_cst) &&
+          left.interrupt_requested.exchange(false, std::memory_order_relaxed)) {
+        (void)wake(left, parked, Wake::interrupted);
+      }
       return;
     }
   }
   // Woken in the meantime: whoever did it saw that the stack was still in use and left it to us.
   left.state.store(Fiber::pack(epoch, Fiber::wake_of(state), Phase::idle),
                    std::memory_order_relaxed);
-  carrier.queue.push(&left);
+  put_back(carrier, left);
 }
-
-void finish_yield(Carrier& carrier, Fiber& left) { carrier.queue.push(&left); }
 
 }  // namespace
 
@@ -98,7 +100,8 @@ void abandon_park() {
     }
     self.reason = reason;
     self.waiting_since = carrier.now;
-    ++carrier.parks;
+    carrier.parks.store(carrier.parks.load(std::memory_order_relaxed) + 1,
+                        std::memory_order_relaxed);
     bool timed = !deadline.is_never();
     if (timed) {
       carrier.timers.set(self.timer, {&self, Fiber::epoch_of(state)}, deadline);
@@ -129,7 +132,14 @@ bool unpark(Ticket ticket, Wake why) {
 }
 
 bool interrupt(Fiber& fiber) {
-  return wake(fiber, fiber.state.load(std::memory_order_acquire), Wake::interrupted);
+  // Before the look at the state: a fiber that is on its way into a park finds it there.  Both are
+  // sequentially consistent, and so are the two in finish_park().
+  fiber.interrupt_requested.store(true, std::memory_order_seq_cst);
+  if (wake(fiber, fiber.state.load(std::memory_order_seq_cst), Wake::interrupted)) {
+    fiber.interrupt_requested.store(false, std::memory_order_relaxed);
+    return true;
+  }
+  return false;
 }
 
 void cancel(Fiber& fiber) {
@@ -145,7 +155,7 @@ Wake yield() {
     Fiber& self = *current();
     RuntimeSection section(self);
     Carrier& carrier = *self.carrier;
-    switch_to(carrier, self, next_to_run(carrier), finish_yield);
+    switch_to(carrier, self, next_to_run(carrier), put_back);
   }
   return ramie_return_by_jump(Wake::unparked);
 }

@@ -34,7 +34,8 @@ Wake park(WaitReason reason, base::Deadline deadline = base::Deadline::never(), 
 // used up by its first unpark, time-out or interruption.  Any thread, also one that runs no fiber.
 bool unpark(Ticket ticket, Wake why = Wake::unparked);
 
-// Wakes a fiber with Wake::interrupted out of whatever park it is in.  False if it is in none.
+// Wakes a fiber with Wake::interrupted out of whatever park it is in; false if it is in none.  Then
+// its next park will end so at once, unless Fiber::interrupt_requested is cleared before.
 bool interrupt(Fiber& fiber);
 
 // Asks a light fiber to stop waiting: the park that it is in, or its next one, ends with

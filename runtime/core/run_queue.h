@@ -1,7 +1,8 @@
-// The fibers of one carrier that are ready to run.
+// The pinned fibers of one carrier that are ready to run.
 //
 // RunQueue belongs to its carrier alone and has no lock.  Whoever else makes a fiber of this
 // carrier ready puts it into the carrier's Inbox, which the carrier empties into its queue.
+// (Fibers that any carrier may run: steal_queue.h.)
 #pragma once
 
 #include <atomic>
@@ -32,6 +33,8 @@ class RunQueue {
     }
     return fiber;
   }
+
+  [[nodiscard]] Fiber* front() const { return head_; }
 
   void clear() { head_ = nullptr; }
 

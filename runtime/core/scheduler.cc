@@ -1,56 +1,32 @@
 #include "core/scheduler.h"
 
-#include <sys/mman.h>
-
-#include <cerrno>
-#include <new>
-
-#include "base/check.h"
+#include "base/futex.h"
 #include "base/sys.h"
+#include "core/crew.h"
+#include "core/loop.h"
 #include "core/switch.h"
-
-// The C++ runtime's exception state of a thread, if the program has a C++ runtime.
-extern "C" [[gnu::weak]] void* exception_globals_of_thread() asm("__cxa_get_globals");
+#include "core/watchdog.h"
 
 namespace ramie::core {
 
 namespace {
 
-constexpr size_t kLoopStack = 64UL * 1024;
 constexpr int64_t kPollInterval = 50'000;  // ns between two looks at the poller while fibers run
-
-// Sleeping and waking
-//
-// Carrier::sleeping says how the carrier sleeps, and is the word on which it does:
-//
-// | word        | the carrier                    | how to wake it          |
-// |-------------|--------------------------------|-------------------------|
-// | kAwake      | runs, and will look at its inbox before it sleeps | -    |
-// | kInFutex    | sleeps on the word, or is about to                | futex |
-// | kInPoller   | sleeps in the poller, or is about to              | poller->wake() |
-//
-// The carrier stores kInFutex/kInPoller and then looks at its inbox; a waker pushes into the inbox
-// and then exchanges the word.  All four are sequentially consistent, so one of them sees the
-// other.
-enum : uint32_t { kAwake, kInFutex, kInPoller };
 
 constinit std::atomic<const Poller*> poller = nullptr;
 constinit std::atomic<bool> polling = false;  // one carrier at a time is in the poller
-constinit std::atomic<Carrier*> all_carriers = nullptr;
 constinit std::atomic<uint32_t> outside_work = 0;
 constinit std::atomic<uint32_t> awake_carriers = 0;
 constinit DeadlockHook deadlock_hook = nullptr;
 
-void wake(Carrier& carrier) {
-  uint32_t how = carrier.sleeping.exchange(kAwake, std::memory_order_seq_cst);
-  if (how == kInFutex) {
-    base::futex_wake(carrier.sleeping, 1);
-  } else if (how == kInPoller) {
-    poller.load(std::memory_order_acquire)->wake();
-  }
+bool is_standstill(const Poller* events) {
+  return awake_carriers.load(std::memory_order_relaxed) == 0 &&
+         outside_work.load(std::memory_order_relaxed) == 0 &&
+         (events == nullptr || !events->has_waiters());
 }
 
-// The carrier that polled has found work: another one that sleeps takes over.
+// The carrier that polled has found work, and it may be long before it polls again.  Where the
+// watchdog sees to that, this is not done for each event.
 void hand_over_polling(const Carrier& self) {
   for (Carrier* other = carriers(); other != nullptr; other = other->next_carrier) {
     if (other != &self && other->sleeping.load(std::memory_order_relaxed) == kInFutex) {
@@ -60,28 +36,19 @@ void hand_over_polling(const Carrier& self) {
   }
 }
 
-void fire_timers(Carrier& carrier) {
-  Ticket ticket;
-  while (carrier.timers.take_due(carrier.now, ticket)) {
-    (void)unpark(ticket, Wake::timed_out);
-  }
-}
-
-bool is_standstill(const Poller* events) {
-  return awake_carriers.load(std::memory_order_relaxed) == 0 &&
-         outside_work.load(std::memory_order_relaxed) == 0 &&
-         (events == nullptr || !events->has_waiters());
-}
-
+// Until there may be something to run.  The order of the steps: crew.h.
 void sleep(Carrier& carrier) {
   const Poller* events = poller.load(std::memory_order_acquire);
   bool polls = events != nullptr && !polling.exchange(true, std::memory_order_acquire);
   carrier.sleeping.store(polls ? kInPoller : kInFutex, std::memory_order_seq_cst);
-  awake_carriers.fetch_sub(1, std::memory_order_relaxed);
+  crew.idle.fetch_add(1, std::memory_order_seq_cst);
+  carrier_fell_asleep();
+  end_search(carrier, false);
   if (carrier.kernel_mask != 0) {
     signal_hooks().idle(carrier, false);
   }
-  if (carrier.inbox.empty() && !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {
+  if (carrier.inbox.empty() && !is_work_somewhere() && (polls || is_event_watched()) &&
+      !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {
     base::Deadline until = carrier.timers.next();
     if (until.is_never() && is_standstill(events) && deadlock_hook != nullptr) [[unlikely]] {
       deadlock_hook();
@@ -93,11 +60,14 @@ void sleep(Carrier& carrier) {
       tls::refresh(carrier.cpu);
     }
   }
-  awake_carriers.fetch_add(1, std::memory_order_relaxed);
-  carrier.sleeping.store(kAwake, std::memory_order_relaxed);
+  carrier_woke_up();
+  crew.idle.fetch_sub(1, std::memory_order_seq_cst);
+  carrier.searching = carrier.sleeping.exchange(kAwake, std::memory_order_acq_rel) == kSummoned;
   if (polls) {
-    polling.store(false, std::memory_order_release);
-    hand_over_polling(carrier);
+    polling.store(false, std::memory_order_seq_cst);
+    if (!is_watchdog_there()) {
+      hand_over_polling(carrier);
+    }
   }
 }
 
@@ -111,115 +81,68 @@ void look_at_events(Carrier& carrier) {
   }
 }
 
+}  // namespace
+
 void run_loop(Fiber& loop) {
   for (;;) {
     Carrier& carrier = *loop.carrier;
     carrier.switches_left = Carrier::kSwitchesPerTurn;
-    carrier.inbox.drain_into(carrier.queue);
+    carrier.inbox.drain_into(carrier.pinned);
     carrier.now = base::now();
-    fire_timers(carrier);
+    fire_timers(carrier.timers, carrier.now);
     if (loop.signal_pending.exchange(false, std::memory_order_relaxed)) [[unlikely]] {
       signal_hooks().idle(carrier, true);
     }
-    if (carrier.queue.empty()) {
-      sleep(carrier);
-    } else {
+    if (carrier.is_bare && is_one_too_many()) [[unlikely]] {
+      stand_by(carrier);
+    } else if (carrier.has_ready()) {
       look_at_events(carrier);
+      take_shared(carrier);
+    } else if (!find_work(carrier)) {
+      sleep(carrier);
     }
-    if (Fiber* next = carrier.queue.pop()) {
+    if (Fiber* next = carrier.take_ready()) {
+      end_search(carrier, true);
       switch_to(carrier, loop, *next, nullptr);
     }
   }
 }
 
-char* map_stack(size_t size) {
-  long memory = sys::call(SYS_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  RAMIE_CHECK(!sys::failed(memory));
-  return reinterpret_cast<char*>(memory);
-}
-
-void make_loop(Carrier& carrier) {
-  Fiber& loop = carrier.loop;
-  loop.kind = FiberKind::loop;
-  loop.carrier = &carrier;
-  loop.stack = {map_stack(kLoopStack), kLoopStack};
-  loop.entry = run_loop;
-  loop.context = make_context(loop.stack.top(), loop.stack.size, fiber_main);
-  loop.sanitizer.create(loop.stack.base, loop.stack.size);
-}
-
-// What a carrier has of the kernel thread that it is.
-void take_thread(Carrier& carrier) {
-  carrier.cpu.own_fs = tls::self();
-  carrier.cpu.current_fs = carrier.cpu.own_fs;
-  carrier.errno_address = &errno;
-  carrier.exceptions_address = exception_globals_of_thread != nullptr
-                                   ? static_cast<void**>(exception_globals_of_thread())
-                                   : nullptr;
-  carrier.kernel_tid = sys::gettid();
-  carrier.now = base::now();
-  carrier.current = &carrier.thread;
-  carrier.thread.kind = FiberKind::thread;
-  carrier.thread.carrier = &carrier;
-  carrier.thread.fs_base = carrier.cpu.own_fs;
-  carrier.thread.runtime_depth.store(0, std::memory_order_relaxed);
-  carrier.thread.sanitizer.adopt_thread();
-  carrier.loop.fs_base = carrier.cpu.own_fs;
-}
-
-Carrier* reuse_carrier() {
-  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
-    if (carrier->retired.load(std::memory_order_relaxed) &&
-        carrier->retired.exchange(false, std::memory_order_acquire)) {  // pairs with retire()
-      return carrier;
-    }
-  }
-  return nullptr;
-}
-
-}  // namespace
-
-Carrier& attach() {
-  if (Fiber* self = current()) {
-    return *self->carrier;
-  }
-  Carrier* carrier = reuse_carrier();
-  bool is_new = carrier == nullptr;
-  if (is_new) {
-    carrier = new (map_stack(sizeof(Carrier))) Carrier;
-    make_loop(*carrier);
-  }
-  take_thread(*carrier);
-  awake_carriers.fetch_add(1, std::memory_order_relaxed);
-  become_current(&carrier->thread);
-  if (is_new) {
-    carrier->next_carrier = all_carriers.load(std::memory_order_relaxed);
-    while (!all_carriers.compare_exchange_weak(carrier->next_carrier, carrier,
-                                               std::memory_order_release,  // pairs with carriers()
-                                               std::memory_order_relaxed)) {
-    }
-  }
-  return *carrier;
-}
-
-void retire() {
-  Carrier& carrier = *current()->carrier;
-  awake_carriers.fetch_sub(1, std::memory_order_relaxed);
-  become_current(nullptr);
-  if (carrier.light_fibers == 0) {
-    carrier.retired.store(true, std::memory_order_release);  // pairs with reuse_carrier()
-  }
-}
-
 void make_ready(Fiber& fiber) {
-  Carrier& home = *fiber.carrier;
   Fiber* self = current();
-  if (self != nullptr && self->carrier == &home) {
-    home.queue.push(&fiber);
+  Carrier* here = self != nullptr ? self->carrier : nullptr;
+  if (Carrier* home = fiber.home.load(std::memory_order_relaxed)) {
+    if (home == here) {
+      home->pinned.push(&fiber);
+    } else {
+      home->inbox.push(&fiber);
+      wake(*home);
+    }
+  } else if (here != nullptr) {
+    enqueue(*here, fiber);
+    offer_work(*here);
   } else {
-    home.inbox.push(&fiber);
-    wake(home);
+    crew.shared.push(&fiber);
+    call_help();
+  }
+}
+
+void put_back(Carrier& carrier, Fiber& fiber) {
+  Carrier* home = fiber.home.load(std::memory_order_relaxed);
+  if (home == nullptr) {
+    enqueue(carrier, fiber);
+  } else if (home == &carrier) {
+    carrier.pinned.push(&fiber);
+  } else {
+    home->inbox.push(&fiber);
+    wake(*home);
+  }
+}
+
+void fire_timers(TimerHeap& timers, int64_t now) {
+  Ticket ticket;
+  while (timers.take_due(now, ticket)) {
+    (void)unpark(ticket, Wake::timed_out);
   }
 }
 
@@ -227,12 +150,30 @@ void set_poller(const Poller* wanted) {
   poller.store(wanted, std::memory_order_release);  // pairs with sleep(), look_at_events()
 }
 
+void wake_poller() { poller.load(std::memory_order_acquire)->wake(); }
+
+bool is_event_watched() {
+  return poller.load(std::memory_order_acquire) == nullptr ||
+         polling.load(std::memory_order_seq_cst);
+}
+
+void carrier_fell_asleep() { awake_carriers.fetch_sub(1, std::memory_order_seq_cst); }
+
+void carrier_woke_up() {
+  awake_carriers.fetch_add(1, std::memory_order_seq_cst);
+  notice_work();
+}
+
+bool is_carrier_awake() { return awake_carriers.load(std::memory_order_seq_cst) != 0; }
+
 void exit_current(Commit last) {
   Fiber& self = *current();
   self.runtime_depth.store(1, std::memory_order_relaxed);
   self.reason = {WaitKind::exited, 0};
   Carrier& carrier = *self.carrier;
-  carrier.light_fibers -= self.kind == FiberKind::light ? 1 : 0;
+  if (self.kind == FiberKind::light) {
+    carrier.light_fibers.fetch_sub(1, std::memory_order_relaxed);
+  }
   carrier.commit = last;
   auto run_last = [](Carrier& left_by, Fiber&) {
     if (left_by.commit.function != nullptr) {
@@ -241,8 +182,6 @@ void exit_current(Commit last) {
   };
   switch_to_for_ever(carrier, self, next_to_run(carrier), run_last);
 }
-
-Carrier* carriers() { return all_carriers.load(std::memory_order_acquire); }
 
 void outside_work_began() { outside_work.fetch_add(1, std::memory_order_relaxed); }
 
@@ -259,15 +198,18 @@ void put_off_signal(Carrier& carrier) {
 void reset_after_fork() {
   Fiber& self = *current();
   Carrier& carrier = *self.carrier;
-  carrier.queue.clear();
+  carrier.pinned.clear();
+  carrier.ready.clear();
   carrier.inbox.clear();
   carrier.timers.reset();
+  carrier.searching = false;
   carrier.sleeping.store(kAwake, std::memory_order_relaxed);
   carrier.loop.signal_pending.store(false, std::memory_order_relaxed);
   carrier.switches_left = Carrier::kSwitchesPerTurn;
-  carrier.next_carrier = nullptr;
   carrier.kernel_tid = sys::gettid();
-  all_carriers.store(&carrier, std::memory_order_relaxed);
+  reset_carriers_after_fork(&carrier);
+  reset_crew_after_fork();
+  reset_watchdog_after_fork();
   awake_carriers.store(1, std::memory_order_relaxed);
   outside_work.store(0, std::memory_order_relaxed);
   polling.store(false, std::memory_order_relaxed);
@@ -275,7 +217,8 @@ void reset_after_fork() {
 }
 
 void detach_after_fork() {
-  all_carriers.store(nullptr, std::memory_order_relaxed);
+  reset_carriers_after_fork(nullptr);
+  crew.active.store(0, std::memory_order_relaxed);
   awake_carriers.store(0, std::memory_order_relaxed);
   become_current(nullptr);
 }

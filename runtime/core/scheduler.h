@@ -17,8 +17,19 @@ Carrier& attach();
 // there are none, the carrier serves the next thread that attaches.
 void retire();
 
-// Puts a fiber that is not running into its carrier's queue.  Any thread.
+// From here on any carrier may run the thread's own fiber, since nobody shares its TCB: the loop
+// gets one of its own.  Called by that fiber.  False when memory is exhausted.
+[[nodiscard]] bool free_thread_fiber(Carrier& carrier);
+
+// Puts a fiber that is not running where a carrier will find it: its home, or else the caller's own
+// queue.  Any thread; on a fiber without a home only inside of a RuntimeSection.
 void make_ready(Fiber& fiber);
+
+// The same for the fiber that the calling carrier has just left; nobody else is told.
+void put_back(Carrier& carrier, Fiber& fiber);
+
+// Unparks those whose deadline has passed.  Any thread.
+void fire_timers(TimerHeap& timers, int64_t now);
 
 // Installs the poller; later calls must pass the same one.
 void set_poller(const Poller* poller);

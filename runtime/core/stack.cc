@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/config.h"
 #include "core/carrier.h"
+#include "core/light_home.h"
 #include "core/scheduler.h"
 #include "core/slab.h"
 
@@ -77,13 +78,14 @@ Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
 }
 
 void start_light_fiber(Fiber& fiber, Fiber::Entry entry) {
-  Carrier& carrier = attach();
+  Carrier& carrier = home_for_light_fibers();
   fiber.entry = entry;
   fiber.carrier = &carrier;
+  fiber.home.store(&carrier, std::memory_order_relaxed);
   fiber.fs_base = carrier.cpu.own_fs;
   fiber.signal_mask = current()->signal_mask;
   fiber.sanitizer.create(fiber.stack.base, fiber.stack.size);
-  ++carrier.light_fibers;
+  carrier.light_fibers.fetch_add(1, std::memory_order_relaxed);
   retain(fiber);  // its run
   make_ready(fiber);
 }

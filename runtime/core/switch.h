@@ -46,11 +46,13 @@ namespace ramie::core {
 [[gnu::always_inline]] inline Arrival leave(Carrier& carrier, Fiber& from, Fiber& to,
                                             Carrier::After after, bool for_ever) {
   save_shared_state(carrier, from);
-  ++carrier.switches;
+  // No read-modify-write: nobody else writes.
+  carrier.switches.store(carrier.switches.load(std::memory_order_relaxed) + 1,
+                         std::memory_order_relaxed);
   carrier.previous = &from;
   carrier.after = after;
   to.carrier = &carrier;
-  carrier.current = &to;
+  carrier.current.store(&to, std::memory_order_relaxed);
   tls::set(carrier.cpu, to.fs_base);
   set_current(&to);
   before_switch(from.sanitizer, to.sanitizer, for_ever);
@@ -67,7 +69,7 @@ namespace ramie::core {
     carrier.after(carrier, left);
   }
   restore_shared_state(carrier, now);
-  if ((now.signal_mask & ~carrier.kernel_mask) != 0) [[unlikely]] {
+  if ((now.signal_mask & ~carrier.kernel_mask.load(std::memory_order_relaxed)) != 0) [[unlikely]] {
     signal_hooks().block(carrier, now);
   }
 }

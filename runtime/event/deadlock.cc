@@ -78,7 +78,7 @@ uint64_t count_parks() {
   uint64_t parks = 0;
   for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
        carrier = carrier->next_carrier) {
-    parks += carrier->parks;
+    parks += carrier->parks.load(std::memory_order_relaxed);
   }
   return parks;
 }

@@ -112,6 +112,21 @@ bool take_ready(Descriptor& descriptor, uint32_t interest) RAMIE_REQUIRES(descri
   return is_ready;
 }
 
+bool note_user(Descriptor& descriptor, const DescriptorWaiter& waiter)
+    RAMIE_REQUIRES(descriptor.lock) {
+  auto note = [&](const core::Fiber*& user) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+    descriptor.shared |= user != nullptr && user != waiter.ticket.fiber;
+    user = waiter.ticket.fiber;
+  };
+  if ((waiter.interest & EPOLLOUT) != 0) {
+    note(descriptor.writer);
+  }
+  if ((waiter.interest & ~static_cast<uint32_t>(EPOLLOUT)) != 0) {
+    note(descriptor.reader);
+  }
+  return descriptor.shared;
+}
+
 void take_off(Descriptor& descriptor, DescriptorWaiter& waiter) {
   LockGuard guard(descriptor.lock);
   if (waiter.linked()) {
@@ -131,6 +146,8 @@ void forget(int fd) {
     descriptor->registered = false;
     ++descriptor->generation;
     descriptor->ready = 0;
+    descriptor->shared = false;
+    descriptor->reader = descriptor->writer = nullptr;
     (void)wake_waiters(*descriptor, ~0U, Wake::closed);
   }
 }

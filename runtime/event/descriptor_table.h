@@ -22,6 +22,9 @@ struct Descriptor {
   uint32_t generation RAMIE_GUARDED_BY(lock);  // grows when the descriptor is forgotten
   uint32_t ready RAMIE_GUARDED_BY(lock);       // events that came while nobody waited for them
   bool registered RAMIE_GUARDED_BY(lock);
+  bool shared RAMIE_GUARDED_BY(lock);  // more than one fiber has waited for the same direction
+  const core::Fiber* reader RAMIE_GUARDED_BY(lock);  // the last one that waited for each
+  const core::Fiber* writer RAMIE_GUARDED_BY(lock);
   base::IntrusiveList<DescriptorWaiter> waiters RAMIE_GUARDED_BY(lock);
 };
 
@@ -38,6 +41,11 @@ struct Descriptor {
 // Takes an event of `interest` that came while nobody waited.  Errors and hang-ups are of interest
 // to everybody.
 [[nodiscard]] bool take_ready(Descriptor& descriptor, uint32_t interest)
+    RAMIE_REQUIRES(descriptor.lock);
+
+// Notes that the waiter's fiber waits, and says whether the descriptor is one for which several do.
+// Then one event may stand for more than its first taker takes: see reactor.h.
+[[nodiscard]] bool note_user(Descriptor& descriptor, const DescriptorWaiter& waiter)
     RAMIE_REQUIRES(descriptor.lock);
 
 // Removes the waiter if it is still on the list: only a waker's unpark has taken it off before.

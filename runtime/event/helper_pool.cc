@@ -8,8 +8,8 @@
 #include "base/futex.h"
 #include "base/lock.h"
 #include "base/sys.h"
+#include "core/kernel_thread.h"
 #include "core/scheduler.h"
-#include "event/helper_thread.h"
 #include "event/own_descriptors.h"
 #include "event/poller_epoll.h"
 
@@ -23,7 +23,7 @@ constexpr uint32_t kMost = 512;
 constexpr int64_t kIdle = 2 * base::kNanosPerSecond;
 
 constinit base::Lock lock;
-constinit HelperThread threads[kMost];
+constinit core::KernelThread threads[kMost];
 constinit HelperJob* oldest RAMIE_GUARDED_BY(lock) = nullptr;
 constinit HelperJob* newest RAMIE_GUARDED_BY(lock) = nullptr;
 constinit uint32_t generation RAMIE_GUARDED_BY(lock) = 0;
@@ -86,7 +86,7 @@ void on_done() {
 }
 
 // The life of a helper.  Not a word of thread-local data is touched here.
-void run_helper(HelperThread& self) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+void run_helper(core::KernelThread& self) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   lock.lock();
   while (self.generation == generation) {
     if (HelperJob* job = dequeue()) {
@@ -117,11 +117,11 @@ void run_helper(HelperThread& self) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
 
 // 0, or -errno if not one helper more can be had.
 int add_helper() RAMIE_REQUIRES(lock) {
-  for (HelperThread& thread : threads) {
+  for (core::KernelThread& thread : threads) {
     if (thread.tid.load(std::memory_order_acquire) == 0) {
       thread.run = run_helper;
       thread.generation = generation;
-      int result = start_helper(thread);
+      int result = core::start_kernel_thread(thread);
       helpers += result == 0 ? 1 : 0;
       return result;
     }
@@ -189,7 +189,7 @@ void renew_helpers() {
 void reset_helpers() {
   lock.reset();
   LockGuard guard(lock);
-  for (HelperThread& thread : threads) {
+  for (core::KernelThread& thread : threads) {
     thread.tid.store(0, std::memory_order_relaxed);
   }
   oldest = nullptr;

@@ -1,4 +1,4 @@
-// A few helper threads (helper_thread.h) that make blocking system calls for fibers.
+// A few helper threads (core/kernel_thread.h) that make blocking system calls for fibers.
 //
 // A helper touches nothing but the job: who waits for it hears of its end through the poller, on a
 // carrier's loop.  Helpers are started on demand, and end when they have been idle for two seconds.

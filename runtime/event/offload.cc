@@ -30,7 +30,10 @@ void on_finished(HelperJob& job) {
     call.is_done = true;
     ticket = call.ticket;
   }
-  (void)core::unpark(ticket);
+  // The call may have ended before its fiber came to wait for it, on another carrier.
+  if (ticket.fiber != nullptr) {
+    (void)core::unpark(ticket);
+  }
 }
 
 void unlock(void* lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS { static_cast<Lock*>(lock)->unlock(); }

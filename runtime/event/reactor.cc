@@ -83,6 +83,13 @@ class WaiterArray {
   DescriptorWaiter* waiters_ = few_;
 };
 
+// For a descriptor of which an event may have been somebody else's: the state of things, now that
+// the waiter would hear of each change.
+bool is_ready_now(int fd, short events) {
+  pollfd wanted{fd, events, 0};
+  return sys::call(SYS_poll, sys::arg(&wanted), 1, 0) > 0;
+}
+
 // Puts `waiter` on the descriptor's list.  False: it counts as ready, there is nothing to wait for.
 bool join(DescriptorWaiter& waiter, const pollfd& wanted) {
   Descriptor* descriptor = descriptor_of(wanted.fd);
@@ -94,7 +101,8 @@ bool join(DescriptorWaiter& waiter, const pollfd& wanted) {
     return false;
   }
   descriptor->waiters.push_back(&waiter);
-  return true;
+  // Where it is ready already, the caller takes the waiter off again.
+  return !note_user(*descriptor, waiter) || !is_ready_now(wanted.fd, wanted.events);
 }
 
 // On the next fiber's stack: the waiter's ticket is on the list, wakers may come.
@@ -122,6 +130,13 @@ long wait_fd(int fd, short events, base::Deadline deadline) RAMIE_NO_THREAD_SAFE
   }
   waiter.ticket = core::prepare_park();
   descriptor->waiters.push_back(&waiter);
+  if (note_user(*descriptor, waiter) && is_ready_now(fd, events)) {
+    descriptor->waiters.remove(&waiter);
+    descriptor->lock.unlock();
+    core::abandon_park();
+    core::yield();  // if it can't be done in spite of that, at least others run
+    return 0;
+  }
   Wake wake = core::park({core::WaitKind::descriptor, static_cast<uint64_t>(fd)}, deadline,
                          {unlock, &descriptor->lock});
   if (wake != Wake::unparked && wake != Wake::closed) {

@@ -12,9 +12,9 @@
 // that enters the kernel by itself) leaves a stale registration behind: a later wait for a new
 // descriptor of the same number may then miss its events.
 //
-// Two fibers that wait for the same direction of one descriptor on two carriers could share one
-// event, of which one of them takes only a part; with one carrier no event comes between a caller's
-// try and its wait.
+// Several fibers may wait for the same direction of one descriptor.  An event wakes them all, but
+// one that has tried and is yet to wait misses it, and the first taker may leave something behind.
+// So for such a descriptor the kernel is asked once more (poll(2)) when the waiter is on the list.
 #pragma once
 
 #include <poll.h>

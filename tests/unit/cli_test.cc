@@ -97,7 +97,7 @@ TEST_F(Command, SetsThePreloadBeforeOthersAndItsVariables) {
 }
 
 TEST_F(Command, RefusesWhatItDoesNotUnderstandWith2) {
-  EXPECT_LINE("run --carriers 2 -- true", 2, "RAMIE_CARRIERS=2");
+  EXPECT_LINE("run --carriers 0 -- true", 2, "RAMIE_CARRIERS=0");
   EXPECT_LINE("run --fs quick -- true", 2, "use auto, fsgsbase, trap or prctl");
   EXPECT_LINE("run --bogus -- true", 2, "--bogus");
   EXPECT_LINE("run --bogus true", 2, "--bogus");

@@ -27,7 +27,8 @@ Parsed parse(std::vector<const char*> environment) {
 TEST(Config, WithoutVariablesEverythingHasItsDefault) {
   Parsed parsed = parse({"PATH=/bin", "RAMIEX=1", "NOT_RAMIE_FS=nonsense"});
   EXPECT_EQ(parsed.error, "");
-  EXPECT_EQ(parsed.config.carriers, 1U);
+  EXPECT_EQ(parsed.config.carriers, 0U);
+  EXPECT_EQ(parsed.config.slice, 10'000'000);
   EXPECT_EQ(parsed.config.fs, FsChoice::automatic);
   EXPECT_EQ(parsed.config.stack_size, 65536U);
   EXPECT_EQ(parsed.config.guards, GuardChoice::automatic);
@@ -38,9 +39,11 @@ TEST(Config, WithoutVariablesEverythingHasItsDefault) {
 
 TEST(Config, ReadsEachVariable) {
   Parsed parsed =
-      parse({"RAMIE_CARRIERS=1", "RAMIE_FS=trap", "RAMIE_STACK_SIZE=128k", "RAMIE_GUARDS=mprotect",
+      parse({"RAMIE_CARRIERS=3", "RAMIE_SLICE=25", "RAMIE_FS=trap", "RAMIE_STACK_SIZE=128k", "RAMIE_GUARDS=mprotect",
              "RAMIE_DEADLOCK=abort", "RAMIE_LOG=info", "RAMIE_HOSTING=off"});
   EXPECT_EQ(parsed.error, "");
+  EXPECT_EQ(parsed.config.carriers, 3U);
+  EXPECT_EQ(parsed.config.slice, 25'000'000);
   EXPECT_EQ(parsed.config.fs, FsChoice::trap);
   EXPECT_EQ(parsed.config.stack_size, 131072U);
   EXPECT_EQ(parsed.config.guards, GuardChoice::mprotect);
@@ -59,7 +62,7 @@ TEST(Config, ABadValueIsOneLineThatSaysWhatIsAccepted) {
   EXPECT_EQ(parse({"RAMIE_FS=magic"}).error,
             "ramie: RAMIE_FS=magic is not understood; use auto, fsgsbase, trap or prctl");
   for (const char* bad :
-       {"RAMIE_CARRIERS=2", "RAMIE_CARRIERS=", "RAMIE_FS=", "RAMIE_FS=Trap", "RAMIE_FS=trap ",
+       {"RAMIE_CARRIERS=0", "RAMIE_CARRIERS=257", "RAMIE_CARRIERS=", "RAMIE_CARRIERS=two", "RAMIE_SLICE=0", "RAMIE_FS=", "RAMIE_FS=Trap", "RAMIE_FS=trap ",
         "RAMIE_STACK_SIZE=8k", "RAMIE_STACK_SIZE=1025m", "RAMIE_STACK_SIZE=64K",
         "RAMIE_STACK_SIZE=-64k", "RAMIE_STACK_SIZE=k", "RAMIE_STACK_SIZE=0x10000",
         "RAMIE_STACK_SIZE=99999999999999999999", "RAMIE_GUARDS=no", "RAMIE_DEADLOCK=1",

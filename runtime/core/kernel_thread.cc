@@ -1,4 +1,4 @@
-#include "event/helper_thread.h"
+#include "core/kernel_thread.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -11,7 +11,7 @@
 #include <pthread.h>
 #endif
 
-namespace ramie::event {
+namespace ramie::core {
 namespace {
 
 void block_all_signals() {
@@ -24,7 +24,7 @@ void block_all_signals() {
 // Instrumented code uses thread-locals everywhere, so it needs a real thread.  These builds hold no
 // shim; pthread_create is libc's.
 void* run_pthread(void* argument) {
-  auto& thread = *static_cast<HelperThread*>(argument);
+  auto& thread = *static_cast<KernelThread*>(argument);
   block_all_signals();
   thread.run(thread);
   thread.tid.store(0, std::memory_order_release);
@@ -33,7 +33,7 @@ void* run_pthread(void* argument) {
 
 }  // namespace
 
-int start_helper(HelperThread& thread) {
+int start_kernel_thread(KernelThread& thread) {
   thread.tid.store(1, std::memory_order_relaxed);
   pthread_t handle;
   int error = pthread_create(&handle, nullptr, run_pthread, &thread);
@@ -47,11 +47,10 @@ int start_helper(HelperThread& thread) {
 
 #else
 
-constexpr long kStackSize = 16L * 1024;
 constexpr long kGuardSize = 4096;
 
 // The first code of the thread.  It can't return: below it there is nothing.
-[[noreturn]] void begin(HelperThread& thread) {
+[[noreturn]] void begin(KernelThread& thread) {
   block_all_signals();
   thread.run(thread);
   for (;;) {
@@ -61,13 +60,14 @@ constexpr long kGuardSize = 4096;
 
 // clone(2) leaves the child on the new stack in the middle of this function, whose frame is on the
 // old one: so the child goes on with nothing but registers.
-long clone_thread(HelperThread& thread) {
-  constexpr long kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-                          CLONE_SYSVSEM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+long clone_thread(KernelThread& thread) {
+  long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+               CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |
+               (thread.fs_base != 0 ? CLONE_SETTLS : 0);
   long result;
   register long child_tid asm("r10") = sys::arg(&thread.tid);
-  register long no_tls asm("r8") = 0;
-  register HelperThread* kept asm("r12") = &thread;
+  register long tls asm("r8") = static_cast<long>(thread.fs_base);
+  register KernelThread* kept asm("r12") = &thread;
   asm volatile(
       "syscall\n\t"
       "testq %%rax, %%rax\n\t"
@@ -78,18 +78,18 @@ long clone_thread(HelperThread& thread) {
       "hlt\n"
       "1:"
       : "=a"(result)
-      : "a"(SYS_clone), "D"(kFlags), "S"(thread.stack + kStackSize), "d"(&thread.tid),
-        "r"(child_tid), "r"(no_tls), "r"(kept), "b"(&begin)
+      : "a"(SYS_clone), "D"(flags), "S"(thread.stack + thread.stack_size), "d"(&thread.tid),
+        "r"(child_tid), "r"(tls), "r"(kept), "b"(&begin)
       : "rcx", "r11", "memory");
   return result;
 }
 
 }  // namespace
 
-int start_helper(HelperThread& thread) {
+int start_kernel_thread(KernelThread& thread) {
   if (thread.stack == nullptr) {
-    long memory = sys::call(SYS_mmap, 0, kStackSize, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    long memory = sys::call(SYS_mmap, 0, static_cast<long>(thread.stack_size),
+                            PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (sys::failed(memory)) {
       return static_cast<int>(memory);
     }
@@ -109,4 +109,4 @@ int start_helper(HelperThread& thread) {
 
 #endif
 
-}  // namespace ramie::event
+}  // namespace ramie::core

@@ -1,0 +1,29 @@
+// A kick makes another carrier's kernel thread look up, wherever it is: in the program's code, in
+// the runtime, or asleep.
+//
+// It is a signal, of the number that glibc keeps for itself to change credentials (SIGSETXID), with
+// a value that tells it from glibc's.  Programs can't block it, except through the kernel.
+#pragma once
+
+#include <signal.h>
+
+#include "core/carrier.h"
+
+namespace ramie::host {
+
+inline constexpr int kKickSignal = core::kInternalSignal;
+
+void kick(const core::Carrier& carrier);
+
+[[nodiscard]] bool is_kick(int signal, const siginfo_t& info);
+
+// Changes the credentials of every carrier's kernel thread by the same system call.  0 or the
+// error of the calling one.  Signals are not blocked.
+[[nodiscard]] long change_credentials(long number, const long* a);
+
+// In the handler, on the kicked carrier.
+void catch_up_with_credentials(core::Carrier& carrier);
+
+void reset_kicks_after_fork();
+
+}  // namespace ramie::host

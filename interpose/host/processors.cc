@@ -1,0 +1,95 @@
+#include "interpose/host/processors.h"
+
+#include <fcntl.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <string_view>
+
+#include "base/sys.h"
+
+namespace ramie::host {
+namespace {
+
+using std::string_view;
+
+constexpr unsigned kMost = 256;
+
+unsigned allowed_by_affinity() {
+  constexpr size_t kWords = 128;  // 8,192 processors
+  uint64_t mask[kWords] = {};
+  long bytes = sys::call(SYS_sched_getaffinity, 0, sizeof mask, sys::arg(mask));
+  unsigned count = 0;
+  for (long i = 0; i < bytes / static_cast<long>(sizeof *mask); ++i) {
+    count += static_cast<unsigned>(std::popcount(mask[i]));
+  }
+  return count;
+}
+
+// The beginning of a small file; empty when it can't be read.
+string_view read_file(const char* path, char* buffer, size_t size) {
+  long fd = sys::call(SYS_open, sys::arg(path), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return {};
+  }
+  long n = sys::call(SYS_read, fd, sys::arg(buffer), static_cast<long>(size));
+  (void)sys::call(SYS_close, fd);
+  return {buffer, n > 0 ? static_cast<size_t>(n) : 0};
+}
+
+// The digits at the start of `text`, which is cut; 0 without any.
+uint64_t take_number(string_view& text) {
+  uint64_t value = 0;
+  while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
+    value = value * 10 + static_cast<uint64_t>(text.front() - '0');
+    text.remove_prefix(1);
+  }
+  return value;
+}
+
+// cpu.max holds "QUOTA PERIOD" in microseconds, or "max PERIOD".
+unsigned allowed_by_quota(const char* path) {
+  char buffer[64];
+  string_view text = read_file(path, buffer, sizeof buffer);
+  uint64_t quota = take_number(text);
+  if (quota == 0 || text.empty()) {
+    return kMost;
+  }
+  text.remove_prefix(1);
+  uint64_t period = take_number(text);
+  return period == 0 ? kMost : static_cast<unsigned>((quota + period - 1) / period);
+}
+
+// The quotas of the process's own group and of those above it.
+unsigned allowed_by_control_groups() {
+  constexpr string_view kRoot = "/sys/fs/cgroup";
+  char buffer[512];
+  string_view text = read_file("/proc/self/cgroup", buffer, sizeof buffer);
+  size_t unified = text.find("0::/");
+  if (unified == string_view::npos) {
+    return kMost;
+  }
+  text.remove_prefix(unified + 3);
+  string_view group = text.substr(0, text.find('\n'));
+  unsigned allowed = kMost;
+  while (group.size() > 1) {
+    char path[640];
+    char* end = std::copy(kRoot.begin(), kRoot.end(), path);
+    end = std::copy(group.begin(), group.end(), end);
+    memcpy(end, "/cpu.max", sizeof "/cpu.max");
+    allowed = std::min(allowed, allowed_by_quota(path));
+    group = group.substr(0, group.rfind('/'));
+  }
+  // Inside a container the root of what is seen may have a quota.
+  return std::min(allowed, allowed_by_quota("/sys/fs/cgroup/cpu.max"));
+}
+
+}  // namespace
+
+unsigned usable_processors() {
+  return std::clamp(std::min(allowed_by_affinity(), allowed_by_control_groups()), 1U, kMost);
+}
+
+}  // namespace ramie::host

@@ -1,0 +1,248 @@
+#include "interpose/host/signal_delivery.h"
+
+#include <cerrno>
+
+#include "base/lock.h"
+#include "base/sys.h"
+#include "core/carrier.h"
+#include "core/park.h"
+#include "core/scheduler.h"
+#include "interpose/host/kick.h"
+#include "interpose/host/signal_masks.h"
+#include "interpose/host/signal_state.h"
+#include "interpose/host/thread.h"
+
+namespace ramie::host {
+namespace {
+
+using core::signal_bit;
+using core::SignalAction;
+
+// What came along with a signal: with one for the process, which some thread was given and hasn't
+// taken yet; and with one that was put off, where the kernel takes no siginfo from us.  The lock is
+// taken with all signals blocked.
+constinit base::Lock infos_lock;
+constinit siginfo_t given_infos[kSignals + 1] = {};
+constinit Thread* given_to[kSignals + 1] = {};
+constinit siginfo_t put_off_infos[kSignals + 1] = {};
+constexpr int kFirstRealTime = 32;
+
+bool is_fault(int signal, const siginfo_t& info) {
+  return info.si_code > 0 &&
+         (signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP);
+}
+
+// Keeps the signal in the kernel, blocked here (see the header).  Only on the first kernel thread
+// does the kernel let us say that somebody else has sent it.
+void put_off(core::Carrier& carrier, int signal, const siginfo_t& info, ucontext_t& context) {
+  int process = sys::getpid();
+  if (sys::call(SYS_rt_sigqueueinfo, process, signal, sys::arg(&info)) == -EPERM) {
+    {
+      base::LockGuard guard(infos_lock);
+      put_off_infos[signal] = info;
+    }
+    (void)sys::call(SYS_kill, process, signal);
+  }
+  carrier.kernel_mask = blockable(kAllSignals);
+  core::set_context_mask(context, carrier.kernel_mask);
+}
+
+// Gives a signal that put_off() has sent its siginfo back.
+void restore_info(int signal, siginfo_t& info) {
+  if (info.si_code != SI_USER || info.si_pid != sys::getpid()) {
+    return;
+  }
+  base::LockGuard guard(infos_lock);
+  if (put_off_infos[signal].si_signo == signal) {
+    info = put_off_infos[signal];
+    put_off_infos[signal].si_signo = 0;
+  }
+}
+
+// The kernel gives a signal that is meant for the process to its first thread, if that one doesn't
+// block it; programs rely on it (python's main thread wakes up for Ctrl-C).  True: it will get this
+// one.  Faults and SIGPIPE are of the thread that caused them.  Real-time signals queue up, and
+// stay with the thread at which they arrived.
+bool leave_to_first_thread(const core::Fiber& running, int signal, const siginfo_t& info) {
+  Thread* first = first_thread();
+  if (first == nullptr || first->fiber == &running || signal >= kFirstRealTime ||
+      info.si_code == SI_TKILL || signal == SIGPIPE || is_fault(signal, info) ||
+      (first->blocked & signal_bit(signal)) != 0 || is_offloaded(*first->fiber)) {
+    return false;
+  }
+  give(*first, signal, info);
+  return true;
+}
+
+void call_in_place(const SignalAction& action, int signal, siginfo_t* info, ucontext_t& context) {
+  uint64_t mask = core::context_mask(context) | action.mask;
+  if ((action.flags & SA_NODEFER) == 0) {
+    mask |= signal_bit(signal);
+  }
+  sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
+  reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, &context);
+}
+
+bool take_given_info(const Thread& thread, int signal, siginfo_t& info) {
+  uint64_t all = blockable(kAllSignals);
+  uint64_t before = 0;
+  sys::call(SYS_rt_sigprocmask, SIG_BLOCK, sys::arg(&all), sys::arg(&before), sizeof all);
+  bool found;
+  {
+    base::LockGuard guard(infos_lock);
+    found = given_to[signal] == &thread;
+    if (found) {
+      info = given_infos[signal];
+      given_to[signal] = nullptr;
+    }
+  }
+  sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&before), 0, sizeof before);
+  return found;
+}
+
+// rt_sigreturn will set the mask that the frame holds; what we know of it must follow.
+extern "C" [[gnu::visibility("hidden")]] void ramie_leave_handler(ucontext_t* context) {
+  core::Fiber* fiber = core::current();
+  if (fiber == nullptr) {
+    return;  // a fork's child: the kernel's mask is all there is
+  }
+  uint64_t mask = core::context_mask(*context);
+  if (auto* thread = static_cast<Thread*>(fiber->host)) {
+    raise_own(*thread, mask);  // what the handler blocked comes right after it
+    thread->blocked = mask;
+    note_masks_changed();
+  }
+  fiber->signal_mask = blockable(mask);
+  fiber->carrier->kernel_mask = fiber->signal_mask;
+  core::set_context_mask(*context, fiber->signal_mask);
+}
+
+// signal_return.S: where a handler returns to.
+extern "C" [[gnu::visibility("hidden")]] void ramie_sigreturn();
+
+void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_t& info,
+                  ucontext_t& context, SignalAction action) {
+  fiber.interrupt_requested.store(false, std::memory_order_relaxed);
+  if ((action.flags & SA_RESETHAND) != 0) {
+    reset_program_action(signal);
+  }
+  uint64_t before = thread != nullptr ? thread->blocked.load() : core::context_mask(context);
+  uint64_t during = before | action.mask;
+  if ((action.flags & SA_NODEFER) == 0) {
+    during |= signal_bit(signal);
+  }
+  core::set_context_mask(context, before);
+  action.restorer = reinterpret_cast<uintptr_t>(&ramie_sigreturn);
+  core::AlternateStack alternate;
+  if (thread != nullptr) {
+    alternate = thread->alternate_stack;
+    thread->blocked = during;
+    note_masks_changed();
+    if ((action.flags & SA_RESTART) == 0) {
+      ++thread->interruptions;
+    }
+  }
+  fiber.signal_mask = blockable(during);
+  fiber.carrier->kernel_mask = fiber.signal_mask;
+  core::push_signal_frame(context, signal, info, action, alternate, fiber.signal_mask);
+}
+
+// See kick.h.  In the runtime, a fiber finds by itself what has changed, when it leaves.
+void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
+  catch_up_with_credentials(carrier);
+  auto* thread = static_cast<Thread*>(fiber.host);
+  if (fiber.kind == core::FiberKind::loop) {
+    // The masks have changed under a sleeper: it lets nothing in until it has looked again.
+    carrier.kernel_mask = blockable(kAllSignals);
+    core::set_context_mask(context, carrier.kernel_mask);
+    core::put_off_signal(carrier);
+  } else if (thread != nullptr && fiber.runtime_depth.load(std::memory_order_relaxed) == 0 &&
+             fiber.signal_pending.exchange(false, std::memory_order_relaxed)) {
+    raise_own(*thread, thread->blocked);
+  }
+}
+
+}  // namespace
+
+// The thread has something pending.  It is woken, or its carrier is kicked if it computes.  On its
+// way in or out of the runtime it finds the signal by itself: the barrier is for both of us, so
+// that it sees signal_pending, or we see where it runs.
+void reach(Thread& thread) {
+  core::Fiber& fiber = *thread.fiber;
+  if (core::interrupt(fiber)) {
+    return;
+  }
+  constexpr long kPrivateExpedited = 1 << 3;
+  (void)sys::call(SYS_membarrier, kPrivateExpedited, 0, 0);
+  const core::Carrier* carrier = fiber.carrier;
+  if (carrier != nullptr && carrier->kernel_tid != sys::gettid() &&
+      carrier->current.load(std::memory_order_acquire) == &fiber) {
+    kick(*carrier);
+  }
+}
+
+void give(Thread& thread, int signal, const siginfo_t& info) {
+  {
+    base::LockGuard guard(infos_lock);
+    given_infos[signal] = info;
+    given_to[signal] = &thread;
+  }
+  thread.pending.fetch_or(signal_bit(signal), std::memory_order_seq_cst);
+  thread.fiber->signal_pending.store(true, std::memory_order_seq_cst);
+  reach(thread);
+}
+
+void raise_own(Thread& thread, uint64_t mask) {
+  for (;;) {
+    uint64_t deliverable = thread.pending.load(std::memory_order_relaxed) & ~mask;
+    if (deliverable == 0) {
+      return;
+    }
+    int signal = __builtin_ctzl(deliverable) + 1;
+    thread.pending.fetch_and(~signal_bit(signal), std::memory_order_relaxed);
+    siginfo_t info;
+    if (take_given_info(thread, signal, info)) {
+      sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), sys::gettid(), signal, sys::arg(&info));
+    } else {
+      sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal);
+    }
+  }
+}
+
+void handle_signal(int signal, siginfo_t* info, void* raw_context) {
+  auto& context = *static_cast<ucontext_t*>(raw_context);
+  core::Fiber* fiber = core::current();
+  if (fiber == nullptr) {
+    SignalAction action = program_action(signal);
+    if (action.has_handler()) {
+      call_in_place(action, signal, info, context);
+    }
+    return;
+  }
+  auto* thread = static_cast<Thread*>(fiber->host);
+  core::Carrier& carrier = *fiber->carrier;
+  if (is_kick(signal, *info)) {
+    on_kick(carrier, *fiber, context);
+    return;
+  }
+  restore_info(signal, *info);
+  bool in_runtime = fiber->runtime_depth.load(std::memory_order_relaxed) > 0;
+  bool blocked = thread != nullptr && (thread->blocked & signal_bit(signal)) != 0;
+  if ((in_runtime || blocked) && !is_fault(signal, *info)) {
+    put_off(carrier, signal, *info, context);
+    if (blocked && !in_runtime) {
+      fiber->signal_mask = carrier.kernel_mask;  // it stays out until the program unblocks it
+    } else {
+      core::put_off_signal(carrier);
+    }
+    return;
+  }
+  SignalAction action = program_action(signal);
+  if (action.has_handler() && !leave_to_first_thread(*fiber, signal, *info)) {
+    run_on_fiber(*fiber, thread, signal, *info, context, action);
+  }
+}
+
+void reset_delivery_after_fork() { infos_lock.reset(); }
+
+}  // namespace ramie::host

@@ -1,0 +1,227 @@
+#include "interpose/host/signal_masks.h"
+
+#include <time.h>
+
+#include "base/sys.h"
+#include "core/crew.h"
+#include "core/park.h"
+#include "core/scheduler.h"
+#include "interpose/host/kick.h"
+#include "interpose/host/signal_delivery.h"
+#include "interpose/host/signal_state.h"
+#include "interpose/host/thread.h"
+
+namespace ramie::host {
+namespace {
+
+using core::signal_bit;
+
+// glibc's own two, for cancellation and setuid.  Its functions never block them for the program,
+// only for itself, with everything else, for a moment.
+constexpr uint64_t kInternal = signal_bit(32) | signal_bit(33);
+constexpr uint64_t kStandard = (1UL << 31) - 1;  // the real-time signals start at 32
+
+// Signals that are kept back for a fiber which hasn't taken them yet, so the idle carrier must not
+// let them in.
+constinit std::atomic<uint64_t> kept_back = 0;
+
+// What every thread blocks, and whether a mask has changed since that was found.
+constinit std::atomic<uint64_t> blocked_by_all = 0;
+constinit std::atomic<bool> masks_changed = true;
+
+// On arrival: blocks more, lets nothing new in.  That is for the end of the section.
+void block_more(core::Carrier& carrier, core::Fiber& arrived) {
+  set_kernel_mask(carrier, carrier.kernel_mask | arrived.signal_mask);
+}
+
+// They let in what was kept back until now.
+void wake_sleepers() {
+  for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
+       carrier = carrier->next_carrier) {
+    core::wake(*carrier);
+  }
+}
+
+void leave_runtime(core::Fiber& fiber) {
+  if (fiber.carrier->kernel_mask != fiber.signal_mask) {
+    if (kept_back.load(std::memory_order_relaxed) != 0 && kept_back.exchange(0) != 0) {
+      wake_sleepers();
+    }
+    set_kernel_mask(*fiber.carrier, fiber.signal_mask);
+  }
+  auto* thread = static_cast<Thread*>(fiber.host);
+  if (thread != nullptr && fiber.signal_pending.load(std::memory_order_relaxed)) {
+    fiber.signal_pending.store(false, std::memory_order_relaxed);
+    raise_own(*thread, thread->blocked);
+  }
+}
+
+struct Search {
+  uint64_t signals;
+  Thread* found;
+};
+
+void consider(Thread& thread, void* argument) {
+  auto& wanted = *static_cast<Search*>(argument);
+  if ((wanted.signals & ~thread.blocked) != 0 &&
+      (wanted.found == nullptr || is_offloaded(*wanted.found->fiber))) {
+    wanted.found = &thread;
+  }
+}
+
+// The thread that shall take one of the signals: the first one by preference, as in the kernel.
+Thread* find_taker(uint64_t signals) {
+  Search search{signals, nullptr};
+  if (Thread* first = first_thread()) {
+    consider(*first, &search);
+  }
+  if (signals != 0 && (search.found == nullptr || is_offloaded(*search.found->fiber))) {
+    for_each_thread(consider, &search);
+  }
+  return search.found;
+}
+
+uint64_t find_blocked_by_all() {
+  if (masks_changed.exchange(false)) {
+    uint64_t blocked = kAllSignals;
+    for_each_thread(
+        [](Thread& thread, void* mask) { *static_cast<uint64_t*>(mask) &= thread.blocked.load(); },
+        &blocked);
+    blocked_by_all = blocked;
+  }
+  return blocked_by_all;
+}
+
+// What the kernel keeps for the process, blocked here, is given to threads that don't block it.
+void hand_out(uint64_t pending) {
+  for (; pending != 0; pending &= pending - 1) {
+    int signal = __builtin_ctzl(pending) + 1;
+    uint64_t one = signal_bit(signal);
+    siginfo_t info;
+    timespec at_once{};
+    if (Thread* taker = find_taker(one)) {
+      if (sys::call(SYS_rt_sigtimedwait, sys::arg(&one), sys::arg(&info), sys::arg(&at_once),
+                    sizeof one) == signal) {
+        give(*taker, signal, info);
+      }
+    }
+  }
+}
+
+void idle(core::Carrier& carrier, bool signal_put_off) {
+  if (signal_put_off) {
+    set_kernel_mask(carrier, blockable(kAllSignals));
+    uint64_t pending = 0;
+    sys::call(SYS_rt_sigpending, sys::arg(&pending), sizeof pending);
+    hand_out(pending & kStandard);
+    // Real-time signals queue up: the kernel keeps them until their taker lets them in.
+    pending &= ~kStandard;
+    Thread* taker = find_taker(pending);
+    kept_back = taker != nullptr ? pending : 0;
+    if (taker != nullptr) {
+      (void)core::interrupt(*taker->fiber);
+    }
+    return;
+  }
+  // The fiber that ran last may block what another thread would take.  Once more if a mask has
+  // changed meanwhile: who changes it makes sleepers follow that have let it in before.
+  uint64_t before = carrier.kernel_mask;
+  for (;;) {
+    Thread* first = first_thread();
+    uint64_t wanted = blockable(first != nullptr ? first->blocked.load() : 0);
+    if ((before & wanted) != 0) {
+      wanted &= find_blocked_by_all();
+    }
+    wanted = before & (wanted | kept_back);
+    if (wanted == carrier.kernel_mask) {
+      return;
+    }
+    set_kernel_mask(carrier, wanted);
+  }
+}
+
+constinit const core::SignalHooks kHooks{block_more, leave_runtime, idle};
+
+// Whether the carrier lets in what nobody wants that runs there: it sleeps or is about to, or its
+// thread ends.
+bool lets_in(const core::Carrier& carrier, uint64_t signals) {
+  if ((signals & ~carrier.kernel_mask) == 0) {
+    return false;
+  }
+  const core::Fiber* runs = carrier.current.load(std::memory_order_acquire);
+  return runs == &carrier.loop || runs->reason.kind == core::WaitKind::exited;
+}
+
+// Carriers that let one of these signals in look at the masks again before we go on.
+void close_to_sleepers(uint64_t signals) {
+  if (signals == 0) {
+    return;
+  }
+  constexpr int kPatience = 10'000;
+  for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
+       carrier = carrier->next_carrier) {
+    if (carrier->kernel_tid == sys::gettid()) {
+      continue;
+    }
+    for (int i = 0; i < kPatience && lets_in(*carrier, signals); ++i) {
+      if (i % 100 == 0) {
+        kick(*carrier);
+      }
+      (void)sys::call(SYS_sched_yield);
+    }
+  }
+}
+
+}  // namespace
+
+long set_kernel_mask(core::Carrier& carrier, uint64_t mask) {
+  carrier.kernel_mask = mask;
+  return sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
+}
+
+const core::SignalHooks& mask_hooks() { return kHooks; }
+
+void note_masks_changed() { masks_changed = true; }
+
+void take_no_signals(Thread& thread) {
+  uint64_t before = thread.blocked.exchange(kAllSignals);
+  masks_changed = true;
+  Thread* first = first_thread();
+  uint64_t closing = first != nullptr ? ~before & kAllSignals & first->blocked.load() : 0;
+  core::Carrier& carrier = *thread.fiber->carrier;
+  if ((closing & ~carrier.kernel_mask) != 0) {
+    set_kernel_mask(carrier, blockable(kAllSignals));
+  }
+  close_to_sleepers(closing);
+}
+
+void set_blocked(Thread& thread, uint64_t mask) {
+  uint64_t before = thread.blocked;
+  thread.blocked = mask & kAllSignals;
+  masks_changed = true;
+  if ((mask & kInternal) != kInternal) {
+    thread.fiber->signal_mask = blockable(mask);
+    if ((thread.pending.load(std::memory_order_seq_cst) & ~thread.blocked.load()) != 0) {
+      thread.fiber->signal_pending.store(true, std::memory_order_relaxed);
+    }
+    if (Thread* first = first_thread()) {
+      close_to_sleepers(mask & kAllSignals & ~before & first->blocked.load());
+    }
+  }
+}
+
+void show_mask_to_kernel(Thread& thread) {
+  thread.fiber->signal_mask = blockable(thread.blocked);
+  set_kernel_mask(*thread.fiber->carrier, thread.fiber->signal_mask);
+}
+
+void deliver_now(core::Fiber& fiber) {
+  uint32_t depth = fiber.runtime_depth.load(std::memory_order_relaxed);
+  fiber.runtime_depth.store(0, std::memory_order_relaxed);
+  leave_runtime(fiber);
+  fiber.runtime_depth.store(depth, std::memory_order_relaxed);
+}
+
+void reset_masks_after_fork() { kept_back = 0; }
+
+}  // namespace ramie::host

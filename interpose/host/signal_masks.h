@@ -1,0 +1,29 @@
+// The three masks of a signal (signal_state.h) and who keeps them in step.  Between the files of
+// signals only.
+#pragma once
+
+#include <signal.h>
+
+#include <cstdint>
+
+#include "core/carrier.h"
+#include "core/fault.h"
+#include "core/signal_frame.h"
+
+namespace ramie::host {
+
+inline constexpr int kSignals = 64;
+inline constexpr uint64_t kAllSignals =
+    ~0UL & ~core::signal_bit(SIGKILL) & ~core::signal_bit(SIGSTOP);
+
+// The part of `mask` that the kernel may be made to block.
+inline uint64_t blockable(uint64_t mask) { return core::fault::blockable(mask & kAllSignals); }
+
+long set_kernel_mask(core::Carrier& carrier, uint64_t mask);
+
+// The runtime's questions (core::SignalHooks).
+[[nodiscard]] const core::SignalHooks& mask_hooks();
+
+void reset_masks_after_fork();
+
+}  // namespace ramie::host

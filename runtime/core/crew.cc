@@ -1,0 +1,187 @@
+#include "core/crew.h"
+
+#include <signal.h>
+
+#include <algorithm>
+
+#include "base/futex.h"
+#include "base/sys.h"
+#include "core/loop.h"
+#include "core/scheduler.h"
+#include "core/watchdog.h"
+
+namespace ramie::core {
+
+constinit Crew crew;
+
+namespace {
+
+constexpr uint32_t kBatch = 64;  // fibers taken from the shared queue at a time
+
+bool wake_from(Carrier& carrier, uint32_t how, uint32_t to) {
+  if (!carrier.sleeping.compare_exchange_strong(how, to, std::memory_order_seq_cst)) {
+    return false;
+  }
+  if (how == kInPoller) {
+    wake_poller();
+  } else {
+    base::futex_wake(carrier.sleeping, 1);
+  }
+  return true;
+}
+
+// One that sleeps on its word is woken in preference to the one that watches for events.
+bool summon(uint32_t how) {
+  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+    if (carrier->sleeping.load(std::memory_order_relaxed) == how &&
+        wake_from(*carrier, how, kSummoned)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool summon_reserve() {
+  uint32_t active = crew.active.load(std::memory_order_relaxed);
+  do {
+    if (active >= crew.limit.load(std::memory_order_relaxed)) {
+      return false;
+    }
+  } while (!crew.active.compare_exchange_weak(active, active + 1, std::memory_order_relaxed));
+  if (summon(kStandingBy) || start_carrier()) {
+    return true;
+  }
+  crew.active.fetch_sub(1, std::memory_order_relaxed);
+  return false;
+}
+
+void change_eagerness(int change) {
+  auto value = static_cast<int>(crew.eagerness.load(std::memory_order_relaxed)) + change;
+  crew.eagerness.store(
+      static_cast<uint32_t>(std::clamp(value, 0, static_cast<int>(Crew::kMostEager))),
+      std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void start_crew(unsigned carriers) {
+  crew.limit.store(carriers, std::memory_order_relaxed);
+  (void)start_watchdog();
+}
+
+void call_help() {
+  uint32_t nobody = 0;
+  if (crew.searching.load(std::memory_order_seq_cst) != 0 ||
+      !crew.searching.compare_exchange_strong(nobody, 1, std::memory_order_seq_cst)) {
+    return;  // who searches looks once more after it has given up
+  }
+  if (crew.idle.load(std::memory_order_seq_cst) > 0 && (summon(kInFutex) || summon(kInPoller))) {
+    return;
+  }
+  if (!summon_reserve()) {
+    crew.searching.fetch_sub(1, std::memory_order_seq_cst);
+  }
+}
+
+void enqueue(Carrier& carrier, Fiber& fiber) {
+  if (!carrier.ready.push(&fiber)) [[unlikely]] {
+    crew.shared.push_half(carrier.ready, &fiber);
+  }
+}
+
+void take_shared(Carrier& carrier) {
+  if (!crew.shared.empty()) {
+    crew.shared.give_to(carrier.ready, kBatch);
+  }
+}
+
+bool find_work(Carrier& carrier) {
+  take_shared(carrier);
+  if (!carrier.ready.empty()) {
+    return true;
+  }
+  for (Carrier* other = carriers(); other != nullptr; other = other->next_carrier) {
+    if (other != &carrier && other->ready.give_half_to(carrier.ready) > 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool is_work_somewhere() {
+  if (!crew.shared.empty()) {
+    return true;
+  }
+  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+    if (!carrier->ready.empty()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void end_search(Carrier& carrier, bool success) {
+  if (!carrier.searching) {
+    return;
+  }
+  carrier.searching = false;
+  change_eagerness(success ? 1 : -2);
+  crew.searching.fetch_sub(1, std::memory_order_seq_cst);
+  if (success && !(carrier.ready.empty() && crew.shared.empty())) {
+    call_help();
+  }
+}
+
+bool is_one_too_many() {
+  return crew.active.load(std::memory_order_relaxed) > crew.limit.load(std::memory_order_relaxed);
+}
+
+void stand_by(Carrier& carrier) {
+  end_search(carrier, false);
+  uint32_t active = crew.active.load(std::memory_order_relaxed);
+  do {
+    if (active <= crew.limit.load(std::memory_order_relaxed)) {
+      return;
+    }
+  } while (!crew.active.compare_exchange_weak(active, active - 1, std::memory_order_relaxed));
+  carrier_fell_asleep();
+  // It takes no signal: one that came here would have to go elsewhere.
+  uint64_t mask = fault::blockable(~uint64_t{0}) & ~signal_bit(kInternalSignal);
+  carrier.kernel_mask = mask;
+  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
+  carrier.sleeping.store(kStandingBy, std::memory_order_seq_cst);
+  for (;;) {
+    // What others may have to run, they are told of.
+    crew.shared.push_all(carrier.ready);
+    if (!crew.shared.empty() || !is_event_watched()) {
+      call_help();
+    }
+    base::futex_wait(carrier.sleeping, kStandingBy, carrier.timers.next());
+    tls::refresh(carrier.cpu);
+    if (carrier.sleeping.load(std::memory_order_acquire) != kStandingBy) {
+      break;
+    }
+    carrier.now = base::now();
+    fire_timers(carrier.timers, carrier.now);
+  }
+  carrier.searching = carrier.sleeping.exchange(kAwake, std::memory_order_acq_rel) == kSummoned;
+  carrier_woke_up();
+}
+
+void reset_crew_after_fork() {
+  crew.limit.store(1, std::memory_order_relaxed);
+  crew.active.store(1, std::memory_order_relaxed);
+  crew.idle.store(0, std::memory_order_relaxed);
+  crew.searching.store(0, std::memory_order_relaxed);
+  crew.eagerness.store(Crew::kEagerAtFirst, std::memory_order_relaxed);
+  crew.shared.reset();
+}
+
+void wake(Carrier& carrier) {
+  uint32_t how = carrier.sleeping.load(std::memory_order_seq_cst);
+  if (how == kInFutex || how == kInPoller) {
+    (void)wake_from(carrier, how, kAwake);
+  }
+}
+
+}  // namespace ramie::core

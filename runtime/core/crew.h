@@ -1,0 +1,114 @@
+// The carriers as a crew: which of them run, sleep or stand by, and how help is called.
+//
+// At most `limit` carriers take part at a time: as many as were asked for (RAMIE_CARRIERS), and one
+// more for each that the watchdog has found stuck.  One that takes part runs fibers, searches for
+// some, or is idle: asleep until there are any.  The others stand by.
+//
+// Nothing is lost between a carrier that goes to sleep and a thread that has just made a fiber
+// ready:
+//
+//   the carrier                                   the other one
+//   1. says that it sleeps (sleeping, idle)       1. puts the fiber into a queue
+//   2. gives up its search, if it was searching   2. looks whether somebody searches or is idle,
+//   3. looks at all queues once more, and         and wakes one who is idle
+//      whether somebody watches for events
+//
+// Where the other one is no carrier, all of this is sequentially consistent: one of the two sees
+// the other.  A carrier that puts a fiber into its own queue spares itself the fence; if it misses
+// the sleeper, it still runs the fiber itself, and if it can't, the watchdog calls help.
+//
+// Somebody who was called searches; meanwhile nobody else is called, and when the searcher has
+// found something it calls the next if there is more.  A single fiber that was made ready is mostly
+// run by the very carrier that did it, a moment later, and waking another would be in vain: so that
+// is done only while it pays (`eagerness`).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/carrier.h"
+#include "core/shared_queue.h"
+
+namespace ramie::core {
+
+struct Crew {
+  std::atomic<uint32_t> limit = 1;
+  std::atomic<uint32_t> active = 0;  // take part
+  std::atomic<uint32_t> idle = 0;    // of these, sleep
+  std::atomic<uint32_t> searching = 0;
+  std::atomic<uint32_t> eagerness = kEagerAtFirst;
+  SharedQueue shared;
+
+  static constexpr uint32_t kEagerAtFirst = 8;
+  static constexpr uint32_t kMostEager = 16;
+};
+
+extern Crew crew;
+
+// The most carriers that may ever take part: stuck ones count.
+inline constexpr uint32_t kMaxCarriers = 512;
+
+// `carriers` of them may take part from here on, and the watchdog looks after them.  Further ones
+// are bare kernel threads, started on demand.
+void start_crew(unsigned carriers);
+
+// Somebody who sleeps or stands by comes and looks at all queues, unless somebody searches already
+// or nobody may.  Any thread.
+void call_help();
+
+// The calling carrier has put a fiber into its own StealQueue.
+inline void offer_work(const Carrier& carrier) {
+  if (crew.idle.load(std::memory_order_relaxed) == 0 &&
+      crew.active.load(std::memory_order_relaxed) >= crew.limit.load(std::memory_order_relaxed)) {
+    return;
+  }
+  if (crew.searching.load(std::memory_order_relaxed) != 0 ||
+      (carrier.ready.size() < 2 && crew.eagerness.load(std::memory_order_relaxed) == 0)) {
+    return;
+  }
+  call_help();
+}
+
+// Fills the calling carrier's empty StealQueue from the shared one or another carrier's.  False if
+// there was nothing.
+bool find_work(Carrier& carrier);
+
+// Puts a fiber without a home into the calling carrier's StealQueue, or where there is room.
+void enqueue(Carrier& carrier, Fiber& fiber);
+
+// A few fibers of the shared queue have their turn too.
+void take_shared(Carrier& carrier);
+
+// Whether there is anything to be found.
+[[nodiscard]] bool is_work_somewhere();
+
+// The calling carrier's search has ended, with or without success.
+void end_search(Carrier& carrier, bool success);
+
+// More carriers take part than may.
+[[nodiscard]] bool is_one_too_many();
+
+// The calling carrier, which has no pinned fibers, stands by until it is called.
+void stand_by(Carrier& carrier);
+
+// Carrier::sleeping, the word on which it sleeps:
+//
+// | word        | the carrier                                       | how to wake it |
+// |-------------|---------------------------------------------------|----------------|
+// | kAwake      | runs, and will look at its inbox before it sleeps | -              |
+// | kSummoned   | the same, and it was woken in order to search     | -              |
+// | kInFutex    | sleeps on the word, or is about to                | futex          |
+// | kInPoller   | sleeps in the poller, or is about to              | poller->wake() |
+// | kStandingBy | sleeps on the word, and takes no part             | futex          |
+//
+// A waker changes the last three into one of the first two by compare-exchange, and only who
+// succeeds makes the call.
+enum Sleep : uint32_t { kAwake, kSummoned, kInFutex, kInPoller, kStandingBy };
+
+// Wakes a carrier that sleeps; for what is in its inbox, or a signal.  Async-signal-safe.
+void wake(Carrier& carrier);
+
+// Starts a bare kernel thread that is a carrier, and searches.  False when there can be none.
+bool start_carrier();
+
+}  // namespace ramie::core

@@ -1,0 +1,71 @@
+#include "core/light_home.h"
+
+#include "base/check.h"
+#include "base/deadline.h"
+#include "core/park.h"
+#include "core/scheduler.h"
+
+namespace ramie::core {
+namespace {
+
+constexpr int64_t kPatience = 100'000;  // ns between two looks
+
+// Under hosting: the carrier of the first thread.
+Carrier& first_carrier() {
+  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+    if (!carrier->is_bare && carrier->thread.host != nullptr) {
+      return *carrier;
+    }
+  }
+  RAMIE_CHECK(false);
+}
+
+// Once this holds with the fiber's home set, it holds for good: the fiber runs at home, or it is
+// nowhere else and will be made ready for its home.
+bool is_at_home(const Carrier& home, const Fiber& fiber) {
+  return home.current.load(std::memory_order_acquire) == &fiber ||
+         Fiber::phase_of(fiber.state.load(std::memory_order_acquire)) == Phase::parked;
+}
+
+void bring_home(Carrier& home) {
+  Fiber& owner = home.thread;
+  if (owner.home.load(std::memory_order_relaxed) == &home) {
+    return;
+  }
+  owner.home.store(&home, std::memory_order_seq_cst);
+  if (current() == &owner) {
+    while (owner.carrier != &home) {
+      yield();  // it is put back at home
+    }
+    return;
+  }
+  while (!is_at_home(home, owner)) {
+    (void)sleep_until(base::Deadline::after(base::now(), kPatience));
+  }
+}
+
+}  // namespace
+
+Carrier& home_for_light_fibers() {
+  Fiber* self = current();
+  if (self == nullptr) {
+    return attach();
+  }
+  if (self->kind == FiberKind::light || self->host == nullptr) {
+    return *self->carrier;
+  }
+  Carrier& home = first_carrier();
+  bring_home(home);
+  return home;
+}
+
+bool serves_light_fibers() {
+  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+    if (carrier->light_fibers.load(std::memory_order_relaxed) > 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace ramie::core

@@ -1,0 +1,18 @@
+// Where light fibers live: on the carrier whose TCB they share, with whom they take turns.
+//
+// A thread that attached itself is such a carrier.  Under hosting there is one, the first thread's;
+// its own fiber could run anywhere while nobody shares its TCB, and is bound to its carrier as soon
+// as somebody does.
+#pragma once
+
+#include "core/carrier.h"
+
+namespace ramie::core {
+
+// The carrier for a light fiber that the caller makes.  May switch.
+[[nodiscard]] Carrier& home_for_light_fibers();
+
+// Whether this process is going to have light fibers, as far as can be told: some exist.
+[[nodiscard]] bool serves_light_fibers();
+
+}  // namespace ramie::core

@@ -1,0 +1,27 @@
+// What scheduler.cc, crew.cc and attach.cc have between them: the loop of a carrier and the count
+// of those that are awake.  Not for others.
+#pragma once
+
+#include "core/carrier.h"
+
+namespace ramie::core {
+
+// The loop's own code, on its stack: runs ready fibers, fires timers, sleeps.  Doesn't return.
+[[noreturn]] void run_loop(Fiber& loop);
+
+// How many carriers are neither asleep nor stand by.
+void carrier_fell_asleep();
+void carrier_woke_up();
+[[nodiscard]] bool is_carrier_awake();
+
+// Ends the wait in the poller.
+void wake_poller();
+
+// Whether some carrier is in the poller, or there is none yet.
+[[nodiscard]] bool is_event_watched();
+
+// A fork's child has this carrier alone, or none.
+void reset_carriers_after_fork(Carrier* only);
+void reset_crew_after_fork();
+
+}  // namespace ramie::core

@@ -1,0 +1,73 @@
+// Ready fibers that any carrier may run and that are in no carrier's own queue: what kernel threads
+// without fibers made ready, and what overflowed.  Looked at once in each turn of a carrier's loop.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/lock.h"
+#include "core/run_queue.h"
+#include "core/steal_queue.h"
+
+namespace ramie::core {
+
+class SharedQueue {
+ public:
+  // Sequentially consistent with push(): see crew.h.
+  [[nodiscard]] bool empty() const { return size_.load(std::memory_order_seq_cst) == 0; }
+
+  void push(Fiber* fiber) {
+    base::LockGuard guard(lock_);
+    queue_.push(fiber);
+    size_.fetch_add(1, std::memory_order_seq_cst);
+  }
+
+  // All of `from`, by its owner.
+  void push_all(StealQueue& from) {
+    base::LockGuard guard(lock_);
+    while (Fiber* fiber = from.pop()) {
+      queue_.push(fiber);
+      size_.fetch_add(1, std::memory_order_seq_cst);
+    }
+  }
+
+  // The older half of `from`, which is full, and then `fiber`; by the owner.
+  void push_half(StealQueue& from, Fiber* fiber) {
+    base::LockGuard guard(lock_);
+    for (uint32_t i = 0; i < StealQueue::kCapacity / 2; ++i) {
+      if (Fiber* older = from.pop()) {
+        queue_.push(older);
+        size_.fetch_add(1, std::memory_order_seq_cst);
+      }
+    }
+    queue_.push(fiber);
+    size_.fetch_add(1, std::memory_order_seq_cst);
+  }
+
+  // Moves up to `n` of the oldest to `to`, by its owner, as far as there is room.
+  void give_to(StealQueue& to, uint32_t n) {
+    base::LockGuard guard(lock_);
+    while (n-- > 0 && size_.load(std::memory_order_relaxed) > 0) {
+      Fiber* fiber = queue_.front();
+      if (!to.push(fiber)) {
+        return;
+      }
+      (void)queue_.pop();
+      size_.fetch_sub(1, std::memory_order_seq_cst);
+    }
+  }
+
+  // After fork, in the child.
+  void reset() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+    lock_.reset();
+    queue_.clear();
+    size_.store(0, std::memory_order_relaxed);
+  }
+
+ private:
+  base::Lock lock_;
+  RunQueue queue_ RAMIE_GUARDED_BY(lock_);
+  std::atomic<uint32_t> size_ = 0;
+};
+
+}  // namespace ramie::core

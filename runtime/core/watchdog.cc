@@ -1,0 +1,187 @@
+#include "core/watchdog.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/config.h"
+#include "base/format.h"
+#include "base/futex.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "core/bare_tcb.h"
+#include "core/crew.h"
+#include "core/kernel_thread.h"
+#include "core/loop.h"
+#include "core/scheduler.h"
+
+namespace ramie::core {
+namespace {
+
+constexpr int64_t kShortTick = 1'000'000;
+constexpr int kQuietTicks = 10;  // with all carriers asleep, until the watchdog sleeps as well
+
+// Also the word on which it waits.  Between "it sleeps" and "a carrier is awake" both sides are
+// sequentially consistent: each writes its own and then reads the other's.
+enum : uint32_t { kNone, kTicks, kSleeps };
+constinit std::atomic<uint32_t> state = kNone;
+constinit KernelThread thread;
+constinit base::Lock starting;
+
+// What one look at all carriers has found.
+struct Findings {
+  bool overdue = false;  // fibers wait behind one that has not switched since the last look
+  bool unmoved = false;  // some carrier has not switched since the last look
+  bool stuck = false;    // another carrier got stuck
+};
+
+// Nanoseconds of processor time that a thread of this process has used.
+int64_t cpu_time(int tid) {
+  // The kernel's own encoding of a thread's scheduler clock (include/linux/posix-timers.h).
+  constexpr int kPerThread = 4;
+  constexpr int kSched = 2;
+  timespec time{};
+  (void)sys::call(SYS_clock_gettime,
+                  static_cast<int>(~static_cast<unsigned>(tid) << 3) | kPerThread | kSched,
+                  sys::arg(&time));
+  return base::to_nanos(time);
+}
+
+// Whether a thread of this process runs or could run (man 5 proc, /proc/PID/stat).
+bool is_runnable(int tid) {
+  base::Line<64> path;
+  path << "/proc/self/task/" << tid << "/stat" << '\0';
+  long fd = sys::call(SYS_open, sys::arg(path.view().data()), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return false;
+  }
+  char text[128];
+  long n = sys::call(SYS_read, fd, sys::arg(text), sizeof text);
+  (void)sys::call(SYS_close, fd);
+  std::string_view stat(text, n > 0 ? static_cast<size_t>(n) : 0);
+  size_t name_end = stat.rfind(')');
+  return name_end != std::string_view::npos && name_end + 2 < stat.size() &&
+         stat[name_end + 2] == 'R';
+}
+
+// After a slice without a switch.
+bool is_stuck(const Carrier& carrier, int64_t now) {
+  const Watched& notes = carrier.watched;
+  if (now - notes.since < base::config().slice || notes.cpu_since == 0) {
+    return false;
+  }
+  int64_t used = cpu_time(carrier.kernel_tid) - notes.cpu_before;
+  return used >= base::config().slice / 2 || !is_runnable(carrier.kernel_tid);
+}
+
+void look_at(Carrier& carrier, int64_t now, Findings& found) {
+  Watched& notes = carrier.watched;
+  uint32_t how = carrier.sleeping.load(std::memory_order_relaxed);
+  bool runs = how == kAwake || how == kSummoned;
+  uint64_t switches = carrier.switches.load(std::memory_order_relaxed);
+  if (!runs || switches != notes.switches || carrier.retired.load(std::memory_order_relaxed)) {
+    notes.switches = switches;
+    notes.since = now;
+    notes.cpu_since = 0;
+    if (notes.stuck) {
+      notes.stuck = false;
+      crew.limit.fetch_sub(1, std::memory_order_relaxed);
+    }
+    return;
+  }
+  found.unmoved = true;
+  found.overdue = found.overdue || !carrier.ready.empty();
+  if (notes.cpu_since == 0) {
+    notes.cpu_since = now;
+    notes.cpu_before = cpu_time(carrier.kernel_tid);
+  }
+  if (!notes.stuck && crew.limit.load(std::memory_order_relaxed) < kMaxCarriers &&
+      is_stuck(carrier, now)) {
+    notes.stuck = true;
+    found.stuck = true;
+    crew.limit.fetch_add(1, std::memory_order_relaxed);
+    base::log_line(base::LogLevel::debug, "carrier ", carrier.kernel_tid,
+                   " has not switched for a slice");
+  }
+  if (notes.stuck) {
+    fire_timers(carrier.timers, now);
+  }
+}
+
+// True if there was something to correct.
+bool look() {
+  int64_t now = base::now();
+  Findings found;
+  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+    look_at(*carrier, now, found);
+  }
+  found.overdue = found.overdue || !crew.shared.empty();
+  if (found.overdue && crew.idle.load(std::memory_order_relaxed) > 0) {
+    uint32_t eager = crew.eagerness.load(std::memory_order_relaxed) + 4;
+    crew.eagerness.store(std::min(eager, Crew::kMostEager), std::memory_order_relaxed);
+  }
+  bool unwatched = found.unmoved && !is_event_watched();
+  if (found.overdue || found.stuck || unwatched) {
+    call_help();
+  }
+  return found.overdue || found.stuck || unwatched;
+}
+
+void run(KernelThread&) {
+  int64_t tick = kShortTick;
+  int quiet = 0;
+  for (;;) {
+    base::futex_wait(state, kTicks, base::Deadline::after(base::now(), tick));
+    int64_t longest = std::max(base::config().slice, kShortTick);
+    tick = look() ? kShortTick : std::min(2 * tick, longest);
+    quiet = is_carrier_awake() ? 0 : quiet + 1;
+    if (quiet < kQuietTicks) {
+      continue;
+    }
+    state.store(kSleeps, std::memory_order_seq_cst);
+    if (!is_carrier_awake()) {
+      base::futex_wait(state, kSleeps);
+    }
+    state.store(kTicks, std::memory_order_seq_cst);
+    tick = kShortTick;
+    quiet = 0;
+  }
+}
+
+}  // namespace
+
+bool start_watchdog() {
+  base::LockGuard guard(starting);
+  if (state.load(std::memory_order_relaxed) != kNone) {
+    return true;
+  }
+  thread.fs_base = make_bare_tcb();
+  thread.run = run;
+  state.store(kTicks, std::memory_order_relaxed);
+  if (thread.fs_base != 0 && start_kernel_thread(thread) == 0) {
+    return true;
+  }
+  state.store(kNone, std::memory_order_relaxed);
+  base::log_line(base::LogLevel::warn, "no watchdog: no kernel thread can be made");
+  return false;
+}
+
+bool is_watchdog_there() { return state.load(std::memory_order_relaxed) != kNone; }
+
+void notice_work() {
+  uint32_t sleeps = kSleeps;
+  if (state.load(std::memory_order_seq_cst) == kSleeps &&
+      state.compare_exchange_strong(sleeps, kTicks, std::memory_order_seq_cst)) {
+    base::futex_wake(state, 1);
+  }
+}
+
+void reset_watchdog_after_fork() {
+  starting.reset();
+  thread.tid.store(0, std::memory_order_relaxed);
+  state.store(kNone, std::memory_order_relaxed);
+}
+
+}  // namespace ramie::core

@@ -1,0 +1,30 @@
+// The watchdog: one kernel thread that looks at the carriers from outside, so that no call that
+// blocks in spite of all and no loop that never yields can hold up the fibers behind it.
+//
+// A carrier that has run the same fiber for a slice (RAMIE_SLICE) is *stuck*: it computes, or it is
+// blocked in the kernel.  Which of the two makes no difference; but one that is only not given a
+// processor, because the machine is busy, is not stuck.  One more carrier may then take
+// part; it steals what is ready, watches for events, and the kernel shares the processors between
+// the two.  The watchdog fires the timers of the stuck one, since nobody else would.  When that one
+// passes its scheduler again, there is a carrier too many, and the next bare one that notices
+// stands by.
+//
+// Between slices it corrects what the crew's cheap rules have missed: fibers that wait in the queue
+// of a carrier while another sleeps, events for which nobody watches.  It looks each millisecond
+// while that happens, else once a slice, and sleeps while all carriers do.
+#pragma once
+
+namespace ramie::core {
+
+// Starts it, if it doesn't run.  False when there can be none: then a stuck carrier holds up what
+// is bound to it.
+bool start_watchdog();
+
+[[nodiscard]] bool is_watchdog_there();
+
+// A carrier has woken up.  Any thread; a system call only if the watchdog sleeps.
+void notice_work();
+
+void reset_watchdog_after_fork();
+
+}  // namespace ramie::core
