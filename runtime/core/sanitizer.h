@@ -36,8 +36,11 @@ struct SanitizerState {
   void create(const void* stack_bottom, size_t stack_size) {
     bottom = stack_bottom;
     size = stack_size;
-    // A fiber ends in the middle of its frames, so a recycled stack still has their red zones.
-    __asan_unpoison_memory_region(stack_bottom, stack_size);
+    forget_frames(stack_bottom, stack_size);
+  }
+  // A fiber ends in the middle of its frames, so a recycled stack still has their red zones.
+  static void forget_frames(const void* start, size_t length) {
+    __asan_unpoison_memory_region(start, length);
   }
   void adopt_thread() {}  // bottom and size are learnt at the first switch away
   void destroy() {}
@@ -63,6 +66,7 @@ struct SanitizerState {
   void* fiber = nullptr;
 
   void create(const void*, size_t) { fiber = __tsan_create_fiber(0); }
+  static void forget_frames(const void*, size_t) {}
   void adopt_thread() { fiber = __tsan_get_current_fiber(); }
   void destroy() {
     if (fiber != nullptr) {
@@ -81,6 +85,7 @@ inline void after_switch(SanitizerState&, SanitizerState&) {}
 
 struct SanitizerState {
   void create(const void*, size_t) {}
+  static void forget_frames(const void*, size_t) {}
   void adopt_thread() {}
   void destroy() {}
 };

@@ -69,6 +69,9 @@ Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
     slab->free(slot);
     return nullptr;
   }
+  // What the last user had below its own `extra` may be this one's.
+  SanitizerState::forget_frames(
+      low, reinterpret_cast<uintptr_t>(fiber) - reinterpret_cast<uintptr_t>(low));
   if (extra != nullptr) {
     *extra = reinterpret_cast<void*>(top);
   }

@@ -31,7 +31,8 @@ NO_PUBLIC_HEADERS = (
 ONE_PLACE = (
     ("Boost", re.compile(r"#include\s*[<\"]boost/"), (r"runtime/core/context\w*\.(h|cc)",)),
     ("liburing", re.compile(r"#include\s*[<\"]liburing"), (r"runtime/event/\w*uring\w*\.(h|cc)",)),
-    ("dlsym", re.compile(r"\bdlv?sym\s*\("), (r"interpose/real\w*\.(h|cc)", r"interpose/symbols/\w+\.cc")),
+    ("dlsym", re.compile(r"\bdlv?sym\s*\("), (
+        r"interpose/real\w*\.(h|cc)", r"interpose/symbols/\w+\.cc", r"runtime/api/original\.cc")),
     (
         "default visibility",
         re.compile(r"visibility\(\"default\"\)"),

@@ -172,6 +172,23 @@ RAMIE_API void end_watch(watch*) noexcept;
 // Those that have fired, the newest first; null at the deadline or by an interruption.
 [[nodiscard]] RAMIE_API watch* wait_watches(watch_set*, std::int64_t deadline) noexcept;
 
+// Stacks below the scheduler (flow.h).
+
+// Where a flow is while it doesn't run; the library knows what is inside.
+struct flow_place {
+  void* words[8] = {};
+};
+
+// A stack, and in `begin` the place from which a switch calls entry(argument).  Null without
+// memory.  A stack_size of 0 means the default.
+[[nodiscard]] RAMIE_API control* create_flow(std::size_t stack_size, const char* name,
+                                             flow_place& begin, void (*entry)(void*) noexcept,
+                                             void* argument) noexcept;
+// Nobody is on it; `begin` as above.
+RAMIE_API void destroy_flow(control* stack, flow_place& begin) noexcept;
+// Leaves the running flow, which goes on from `from`, and goes on at `to`.  Any thread.
+RAMIE_API void switch_flow(flow_place& from, flow_place& to, bool for_ever) noexcept;
+
 // Descriptors (io.h).
 
 inline constexpr short io_readable = 1;
