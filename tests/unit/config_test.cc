@@ -38,9 +38,9 @@ TEST(Config, WithoutVariablesEverythingHasItsDefault) {
 }
 
 TEST(Config, ReadsEachVariable) {
-  Parsed parsed =
-      parse({"RAMIE_CARRIERS=3", "RAMIE_SLICE=25", "RAMIE_FS=trap", "RAMIE_STACK_SIZE=128k", "RAMIE_GUARDS=mprotect",
-             "RAMIE_DEADLOCK=abort", "RAMIE_LOG=info", "RAMIE_HOSTING=off"});
+  Parsed parsed = parse({"RAMIE_CARRIERS=3", "RAMIE_SLICE=25", "RAMIE_FS=trap",
+                         "RAMIE_STACK_SIZE=128k", "RAMIE_GUARDS=mprotect", "RAMIE_DEADLOCK=abort",
+                         "RAMIE_LOG=info", "RAMIE_HOSTING=off"});
   EXPECT_EQ(parsed.error, "");
   EXPECT_EQ(parsed.config.carriers, 3U);
   EXPECT_EQ(parsed.config.slice, 25'000'000);
@@ -62,11 +62,11 @@ TEST(Config, ABadValueIsOneLineThatSaysWhatIsAccepted) {
   EXPECT_EQ(parse({"RAMIE_FS=magic"}).error,
             "ramie: RAMIE_FS=magic is not understood; use auto, fsgsbase, trap or prctl");
   for (const char* bad :
-       {"RAMIE_CARRIERS=0", "RAMIE_CARRIERS=257", "RAMIE_CARRIERS=", "RAMIE_CARRIERS=two", "RAMIE_SLICE=0", "RAMIE_FS=", "RAMIE_FS=Trap", "RAMIE_FS=trap ",
-        "RAMIE_STACK_SIZE=8k", "RAMIE_STACK_SIZE=1025m", "RAMIE_STACK_SIZE=64K",
-        "RAMIE_STACK_SIZE=-64k", "RAMIE_STACK_SIZE=k", "RAMIE_STACK_SIZE=0x10000",
-        "RAMIE_STACK_SIZE=99999999999999999999", "RAMIE_GUARDS=no", "RAMIE_DEADLOCK=1",
-        "RAMIE_LOG=verbose", "RAMIE_HOSTING=1"}) {
+       {"RAMIE_CARRIERS=0", "RAMIE_CARRIERS=257", "RAMIE_CARRIERS=", "RAMIE_CARRIERS=two",
+        "RAMIE_SLICE=0", "RAMIE_FS=", "RAMIE_FS=Trap", "RAMIE_FS=trap ", "RAMIE_STACK_SIZE=8k",
+        "RAMIE_STACK_SIZE=1025m", "RAMIE_STACK_SIZE=64K", "RAMIE_STACK_SIZE=-64k",
+        "RAMIE_STACK_SIZE=k", "RAMIE_STACK_SIZE=0x10000", "RAMIE_STACK_SIZE=99999999999999999999",
+        "RAMIE_GUARDS=no", "RAMIE_DEADLOCK=1", "RAMIE_LOG=verbose", "RAMIE_HOSTING=1"}) {
     std::string error = parse({bad}).error;
     EXPECT_NE(error.find(bad), std::string::npos) << error;
     EXPECT_NE(error.find("; use "), std::string::npos) << error;
