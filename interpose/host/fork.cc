@@ -30,7 +30,6 @@ void become_single_threaded(core::Fiber& fiber, const Thread& thread) {
   ramie_patch_active.store(0, std::memory_order_relaxed);
   core::tls::after_fork(fiber.carrier->cpu);
   reset_threads_after_fork();
-  reset_stacks_after_fork();
   reset_signals_after_fork();
   reset_clones_after_fork();
   reset_kicks_after_fork();
@@ -55,10 +54,15 @@ long clone(const long* a) {
   }
   show_mask_to_kernel(*thread);
   core::tls::make_real(fiber->carrier->cpu);
+  // What the child goes on with must be whole in its copy, while other carriers run.
+  lock_threads_for_fork();
+  lock_stacks_for_fork();
   long result = kernel(SYS_clone, a);
+  unlock_stacks_after_fork();
   if (result == 0) {
     become_single_threaded(*fiber, *thread);
   } else {
+    unlock_threads_after_fork();
     core::tls::make_trapped(fiber->carrier->cpu);
   }
   return result;

@@ -17,6 +17,7 @@
 #include "core/slab.h"
 #include "core/stack.h"
 #include "event/deadlock.h"
+#include "event/own_descriptors.h"
 #include "interpose/host/lend.h"
 #include "interpose/host/processors.h"
 #include "interpose/host/signal_state.h"
@@ -131,6 +132,7 @@ void adopt() {
   event::set_fiber_visitor(visit_hosted);
   RAMIE_CHECK(core::tls::start_thread(carrier.cpu) == 0);
   take_over_signals(*first);
+  event::make_room();
   unsigned wanted = base::config().carriers;
   core::start_crew(wanted != 0 ? wanted : usable_processors());
   if (!core::serves_light_fibers()) {

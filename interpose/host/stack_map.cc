@@ -171,11 +171,18 @@ bool is_stack_guard(uintptr_t address, size_t& size) {
   return true;
 }
 
-void reset_stacks_after_fork() {
-  lock.reset();
+void lock_stacks_for_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  lock.lock();
   for (Stacks& stacks : all_stacks) {
-    stacks.slab.reset_lock();
+    stacks.slab.lock_for_fork();
   }
+}
+
+void unlock_stacks_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  for (Stacks& stacks : all_stacks) {
+    stacks.slab.unlock_after_fork();
+  }
+  lock.unlock();
 }
 
 }  // namespace ramie::host

@@ -22,6 +22,8 @@ void note_stack_end(uintptr_t end);
 // size is then in `size`.
 [[nodiscard]] bool is_stack_guard(uintptr_t address, size_t& size);
 
-void reset_stacks_after_fork();
+// Around fork, in parent and child: the child's slabs are whole, whoever used them.
+void lock_stacks_for_fork();
+void unlock_stacks_after_fork();
 
 }  // namespace ramie::host

@@ -153,8 +153,12 @@ void for_each_thread(void (*visit)(Thread&, void*), void* argument) {
 
 uint64_t threads_created() { return created.load(std::memory_order_relaxed); }
 
+void lock_threads_for_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS { lock.lock(); }
+
+void unlock_threads_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS { lock.unlock(); }
+
 void reset_threads_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
-  lock.reset();
+  unlock_threads_after_fork();
   has_first.store(false, std::memory_order_relaxed);
   while (Thread* thread = live.front()) {
     free_thread(thread);

@@ -69,7 +69,11 @@ void release_robust_locks(const Thread& thread);
 
 [[nodiscard]] uint64_t threads_created();
 
-// After fork, in the child: there are no threads but the caller.
+// Around fork: nobody changes the list of threads meanwhile.
+void lock_threads_for_fork();
+void unlock_threads_after_fork();
+
+// After fork, in the child, with the lock held: there are no threads but the caller.
 void reset_threads_after_fork();
 
 }  // namespace ramie::host

@@ -38,8 +38,9 @@ class Slab {
   // Calls visit for each slot ever handed out.
   void for_each(void (*visit)(char* slot, void* argument), void* argument) const;
 
-  // After fork, in the child.
-  void reset_lock() { lock_.reset(); }
+  // Around fork, so that the child finds it whole, whoever uses it at that moment.
+  void lock_for_fork() RAMIE_ACQUIRE(lock_) { lock_.lock(); }
+  void unlock_after_fork() RAMIE_RELEASE(lock_) { lock_.unlock(); }
 
  private:
   struct Chunk {

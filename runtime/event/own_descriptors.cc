@@ -1,6 +1,7 @@
 #include "event/own_descriptors.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -52,6 +53,13 @@ int keep(long fd) {
     ours[kept / kWordBits].fetch_or(1UL << kept % kWordBits, std::memory_order_relaxed);
   }
   return kept;
+}
+
+void make_room() {
+  int fd = keep(sys::call(SYS_eventfd2, 0, EFD_CLOEXEC));
+  if (fd >= 0) {
+    discard(fd);
+  }
 }
 
 void discard(int fd) {

@@ -12,6 +12,10 @@ namespace ramie::event {
 // A negative argument (the -errno of whatever opened it) is passed on.
 [[nodiscard]] int keep(long fd);
 
+// Makes the kernel's table of descriptors long enough for ours, while the process has one kernel
+// thread.  Later the kernel would have to wait for a grace period (expand_files(), some 10 ms).
+void make_room();
+
 // Closes one of ours.
 void discard(int fd);
 

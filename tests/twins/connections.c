@@ -158,7 +158,7 @@ static void* connect_unix(void* argument) {
 }
 
 static void connect_that_waits(void) {
-  pthread_t clients[6];
+  pthread_t clients[4];  // The kernel has a worker wait for each.
   unix_address.sun_family = AF_UNIX;
   // An abstract name: it begins with a zero byte and leaves no file behind.
   snprintf(unix_address.sun_path + 1, sizeof unix_address.sun_path - 1, "twin-%d", getpid());
@@ -169,14 +169,14 @@ static void connect_that_waits(void) {
   CHECK(connect(first, (struct sockaddr*)&unix_address, sizeof unix_address) == 0);
   const int hasty = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
   printf("hasty: %s\n", said(connect(hasty, (struct sockaddr*)&unix_address, sizeof unix_address)));
-  for (int i = 0; i < 6; ++i) clients[i] = start(connect_unix, NULL);
+  for (int i = 0; i < 4; ++i) clients[i] = start(connect_unix, NULL);
   nap(5);
-  for (int i = 0; i < 7; ++i) {
+  for (int i = 0; i < 5; ++i) {
     const int fd = accept(server, NULL, NULL);
     CHECK(write(fd, "x", 1) == 1);
     close(fd);
   }
-  for (int i = 0; i < 6; ++i) finish(clients[i]);
+  for (int i = 0; i < 4; ++i) finish(clients[i]);
   close(first);
   close(hasty);
   close(server);
