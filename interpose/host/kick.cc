@@ -24,15 +24,38 @@ constinit Change change;
 constinit std::atomic<uint64_t> version = 0;  // of the last change; published after `change`
 constinit std::atomic<uint32_t> answers = 0;
 
+// What the changes so far have come to, for carriers that begin later.
+constinit base::Lock noting;
+struct Credentials {
+  int users[3] = {};   // real, effective, saved
+  int groups[3] = {};  // likewise
+  int supplementary[1024] = {};
+  long count = 0;
+};
+constinit Credentials credentials RAMIE_GUARDED_BY(noting);
+
 constexpr int64_t kPatience = 1'000'000'000;
+
+void note_credentials() RAMIE_REQUIRES(noting) {
+  int* u = credentials.users;
+  int* g = credentials.groups;
+  (void)sys::call(SYS_getresuid, sys::arg(u), sys::arg(u + 1), sys::arg(u + 2));
+  (void)sys::call(SYS_getresgid, sys::arg(g), sys::arg(g + 1), sys::arg(g + 2));
+  constexpr long kMost = sizeof credentials.supplementary / sizeof *credentials.supplementary;
+  credentials.count = sys::call(SYS_getgroups, kMost, sys::arg(credentials.supplementary));
+  if (credentials.count < 0) {
+    base::log_line(base::LogLevel::warn,
+                   "more supplementary groups than a new carrier can take on");
+  }
+}
 
 bool has_followed(const core::Carrier& carrier, uint64_t to) {
   return carrier.credentials.load(std::memory_order_acquire) >= to ||
          carrier.retired.load(std::memory_order_relaxed);
 }
 
-// Until all have followed.  A carrier that starts meanwhile is a clone of one that has, or of one
-// that is kicked in the next round.
+// Until all have followed.  A carrier that begins meanwhile is in the list before it looks at
+// `version`: so it finds the change by itself, or we find it.
 void make_all_follow(uint64_t to) {
   base::Deadline end = base::Deadline::after(base::now(), kPatience);
   for (bool all = false; !all;) {
@@ -81,7 +104,11 @@ long change_credentials(long number, const long* a) {
   change = {number, {a[0], a[1], a[2]}};
   uint64_t to = version.load(std::memory_order_relaxed) + 1;
   self->carrier->credentials.store(to, std::memory_order_relaxed);
-  version.store(to, std::memory_order_release);  // pairs with catch_up_with_credentials()
+  {
+    base::LockGuard noting_guard(noting);
+    note_credentials();
+  }
+  version.store(to, std::memory_order_seq_cst);  // pairs with catch_up and take_on
   make_all_follow(to);
   return 0;
 }
@@ -98,6 +125,25 @@ void catch_up_with_credentials(core::Carrier& carrier) {
   }
 }
 
-void reset_kicks_after_fork() { changing.reset(); }
+void take_on_credentials(core::Carrier& carrier) {
+  uint64_t to = version.load(std::memory_order_seq_cst);
+  if (to == 0) {
+    return;
+  }
+  base::LockGuard guard(noting);
+  const Credentials& c = credentials;
+  if (c.count >= 0) {
+    (void)sys::call(SYS_setgroups, c.count, sys::arg(c.supplementary));
+  }
+  // The users last: without privileges the others can't be changed any more.
+  (void)sys::call(SYS_setresgid, c.groups[0], c.groups[1], c.groups[2]);
+  (void)sys::call(SYS_setresuid, c.users[0], c.users[1], c.users[2]);
+  carrier.credentials.store(to, std::memory_order_release);
+}
+
+void reset_kicks_after_fork() {
+  changing.reset();
+  noting.reset();
+}
 
 }  // namespace ramie::host

@@ -24,6 +24,9 @@ void kick(const core::Carrier& carrier);
 // In the handler, on the kicked carrier.
 void catch_up_with_credentials(core::Carrier& carrier);
 
+// On a carrier that has just begun: its creator's credentials may be older than the last change.
+void take_on_credentials(core::Carrier& carrier);
+
 void reset_kicks_after_fork();
 
 }  // namespace ramie::host

@@ -140,7 +140,7 @@ void idle(core::Carrier& carrier, bool signal_put_off) {
   }
 }
 
-constinit const core::SignalHooks kHooks{block_more, leave_runtime, idle};
+constinit const core::SignalHooks kHooks{block_more, leave_runtime, idle, take_on_credentials};
 
 // Whether the carrier lets in what nobody wants that runs there: it sleeps or is about to, or its
 // thread ends.

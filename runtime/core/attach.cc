@@ -106,6 +106,9 @@ void run_bare_carrier(KernelThread& thread) {
   carrier.loop.fs_base = carrier.cpu.own_fs;
   become_current(&carrier.loop);
   publish(carrier);
+  if (signal_hooks().begin != nullptr) {
+    signal_hooks().begin(carrier);
+  }
   run_loop(carrier.loop);
 }
 

@@ -146,7 +146,8 @@ class RuntimeSection {
 // Makes current() answer `fiber`, or null, on the calling kernel thread.
 void become_current(Fiber* fiber);
 
-// The shim's share in signals; all null in programs without it, where signals are left alone.
+// The shim's share in signals, and in what else the kernel keeps by thread; all null in programs
+// without it, where signals are left alone.
 struct SignalHooks {
   // On arrival on a stack: the kernel lets signals through which this fiber blocks.
   void (*block)(Carrier& carrier, Fiber& arrived) = nullptr;
@@ -155,6 +156,8 @@ struct SignalHooks {
   void (*leave)(Fiber& fiber) = nullptr;
   // The loop: before a carrier sleeps, and when a signal was put off (see put_off_signal()).
   void (*idle)(Carrier& carrier, bool put_off) = nullptr;
+  // A bare carrier begins, on its kernel thread, before it runs any fiber.
+  void (*begin)(Carrier& carrier) = nullptr;
 };
 
 // glibc's own (SIGSETXID), which the shim borrows to make a carrier look up: a carrier that stands
