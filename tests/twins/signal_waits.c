@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "handlers.h"
 
@@ -48,6 +49,34 @@ static void outlives_setuid(void) {
   printf("setuid: %s\n", said(setuid(getuid())));
   CHECK(kill(getpid(), SIGTERM) == 0);
   finish(waiter);
+}
+
+// Whose kernel thread does this run on?  Asked past libc, which would only remember.
+static void* user_after_work(void* argument) {
+  (void)argument;
+  struct timespec begin, now;
+  clock_gettime(CLOCK_MONOTONIC, &begin);
+  do {
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < 60);
+  return as_pointer(syscall(SYS_geteuid));
+}
+
+static void drop_and_work(void) {
+  enum { kNobody = 65534, kWorkers = 5 };
+  pthread_t workers[kWorkers];
+  had_a_thread();
+  const long wanted = setuid(kNobody) == 0 ? kNobody : getuid();
+  for (int i = 0; i < kWorkers; ++i) workers[i] = start(user_after_work, NULL);
+  int wrong = 0;
+  for (int i = 0; i < kWorkers; ++i) wrong += as_number(finish(workers[i])) != wanted;
+  exit(wrong);
+}
+
+// Threads that compute after setuid, on whatever kernel threads that takes.
+static void credentials_of_all(void) {
+  had_a_thread();
+  in_child(drop_and_work);
 }
 
 static void* send_two(void* argument) {
@@ -320,6 +349,7 @@ static const struct twin_case cases[] = {
     {"ended_by_kill", THREADS, ended_by_kill},
     {"ended_by_cancel", THREADS, ended_by_cancel},
     {"outlives_setuid", THREADS, outlives_setuid},
+    {"credentials_of_all", THREADS, credentials_of_all},
     {"handlers_run_meanwhile", THREADS, handlers_run_meanwhile},
     {"several_in_a_row", THREADS, several_in_a_row},
     {"already_there", THREADS, already_there},
