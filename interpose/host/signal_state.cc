@@ -7,6 +7,7 @@
 #include "base/lock.h"
 #include "base/sys.h"
 #include "core/fault.h"
+#include "core/stack.h"
 #include "interpose/host/kick.h"
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_masks.h"
@@ -43,6 +44,10 @@ void take_over_signals(Thread& first) {
   first.blocked = mask;
   first.fiber->signal_mask = blockable(mask);
   carrier.kernel_mask = first.fiber->signal_mask;
+  // Light fibers that are there already share the thread's mask.  Until now nobody had to know it.
+  core::for_each_light_fiber(
+      [](core::Fiber& fiber, void* shared) { fiber.signal_mask = *static_cast<uint64_t*>(shared); },
+      &first.fiber->signal_mask);
   core::set_signal_hooks(&mask_hooks());
   constexpr long kRegisterPrivateExpedited = 1 << 4;
   (void)sys::call(SYS_membarrier, kRegisterPrivateExpedited, 0, 0);
