@@ -48,7 +48,11 @@ long wait(const Call& call, uint32_t bits) {
   }
   bool on_fiber = core::current() != nullptr;
   if (!in_lot(call)) {
-    return on_fiber ? event::offload(SYS_futex, call.raw) : to_kernel(call);
+    if (!on_fiber) {
+      return to_kernel(call);
+    }
+    long result = event::offload_interruptibly(SYS_futex, call.raw);
+    return result == -EINTR && call.timeout == nullptr ? sys::kRestart : result;
   }
   sync::ParkResult result = sync::park(call.word, {.deadline = deadline, .bits = bits},
                                        [&] { return load(call.word) == call.value; });

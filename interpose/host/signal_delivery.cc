@@ -7,6 +7,7 @@
 #include "core/carrier.h"
 #include "core/park.h"
 #include "core/scheduler.h"
+#include "event/interruptible_call.h"
 #include "interpose/host/kick.h"
 #include "interpose/host/signal_masks.h"
 #include "interpose/host/signal_state.h"
@@ -211,6 +212,9 @@ void raise_own(Thread& thread, uint64_t mask) {
 
 void handle_signal(int signal, siginfo_t* info, void* raw_context) {
   auto& context = *static_cast<ucontext_t*>(raw_context);
+  if (signal == event::kInterruptSignal && event::handle_interrupt(*info, context)) {
+    return;
+  }
   core::Fiber* fiber = core::current();
   if (fiber == nullptr) {
     SignalAction action = program_action(signal);

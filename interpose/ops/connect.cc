@@ -5,7 +5,6 @@
 
 #include "base/sys.h"
 #include "event/io_uring_ops.h"
-#include "event/offload.h"
 #include "event/reactor.h"
 #include "interpose/ops/descriptor_hints.h"
 #include "interpose/ops/ops.h"
@@ -80,7 +79,7 @@ long connect(const long* a) {
     return sys::call(SYS_connect, fd, a[1], a[2]);
   }
   if (!event::uring_available()) {
-    return event::offload(SYS_connect, a);
+    return offload_and_restart(SYS_connect, a);
   }
   base::Deadline deadline = socket_deadline(fd, Limit::send);
   long result = event::uring_connect(fd, reinterpret_cast<const sockaddr*>(a[1]),

@@ -6,7 +6,6 @@
 #include <sys/file.h>
 
 #include "base/sys.h"
-#include "event/offload.h"
 #include "event/own_descriptors.h"
 #include "interpose/ops/descriptor_hints.h"
 #include "interpose/ops/ops.h"
@@ -16,14 +15,15 @@ namespace {
 
 long lock_record(const long* a, long without_waiting) {
   long result = sys::call(SYS_fcntl, a[0], without_waiting, a[2]);
-  return result == -EAGAIN || result == -EACCES ? event::offload(SYS_fcntl, a) : result;
+  return result == -EAGAIN || result == -EACCES ? offload_and_restart(SYS_fcntl, a) : result;
 }
 
 }  // namespace
 
 long flock(const long* a) {
   long result = sys::call(SYS_flock, a[0], a[1] | LOCK_NB);
-  return result == -EWOULDBLOCK && (a[1] & LOCK_NB) == 0 ? event::offload(SYS_flock, a) : result;
+  return result == -EWOULDBLOCK && (a[1] & LOCK_NB) == 0 ? offload_and_restart(SYS_flock, a)
+                                                         : result;
 }
 
 long fcntl(const long* a) {

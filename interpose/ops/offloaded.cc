@@ -1,21 +1,30 @@
 // Calls that wait for other processes or for a disk, and tell nobody when they could go on: a
 // helper thread makes them.  None of them depends on which thread of the process makes it (the undo
 // lists of semop belong to the process, whose threads are made with CLONE_SYSVSEM).
+//
+// Which of them a signal interrupts, and which are restarted after it: man 7 signal.
+#include <cerrno>
+
 #include "base/sys.h"
 #include "event/offload.h"
 #include "interpose/ops/ops.h"
 
 namespace ramie::ops {
 
+long offload_and_restart(long number, const long* a) {
+  long result = event::offload_interruptibly(number, a);
+  return result == -EINTR ? sys::kRestart : result;
+}
+
 // man 2 semop, msgop
-long semop(const long* a) { return event::offload(SYS_semop, a); }
-long semtimedop(const long* a) { return event::offload(SYS_semtimedop, a); }
-long msgsnd(const long* a) { return event::offload(SYS_msgsnd, a); }
-long msgrcv(const long* a) { return event::offload(SYS_msgrcv, a); }
+long semop(const long* a) { return event::offload_interruptibly(SYS_semop, a); }
+long semtimedop(const long* a) { return event::offload_interruptibly(SYS_semtimedop, a); }
+long msgsnd(const long* a) { return event::offload_interruptibly(SYS_msgsnd, a); }
+long msgrcv(const long* a) { return event::offload_interruptibly(SYS_msgrcv, a); }
 
 // man 2 mq_timedsend, mq_timedreceive
-long mq_timedsend(const long* a) { return event::offload(SYS_mq_timedsend, a); }
-long mq_timedreceive(const long* a) { return event::offload(SYS_mq_timedreceive, a); }
+long mq_timedsend(const long* a) { return offload_and_restart(SYS_mq_timedsend, a); }
+long mq_timedreceive(const long* a) { return offload_and_restart(SYS_mq_timedreceive, a); }
 
 // man 2 fsync, sync, msync
 long fsync(const long* a) { return event::offload(SYS_fsync, a); }

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include "base/sys.h"
-#include "event/offload.h"
 #include "interpose/ops/ops.h"
 
 namespace ramie::ops {
@@ -26,7 +25,7 @@ bool is_fifo(long directory, long path, long flags) {
 
 long openat(const long* a) {
   return may_wait(a[2]) && is_fifo(a[0], a[1], a[2])
-             ? event::offload(SYS_openat, a)
+             ? offload_and_restart(SYS_openat, a)
              : sys::call(SYS_openat, a[0], a[1], a[2], a[3]);
 }
 

@@ -63,6 +63,10 @@ long close_range(const long* a);
 long open(const long* a);
 long openat(const long* a);
 
+// offloaded.cc: a call made by a helper thread, which a signal interrupts and which may be
+// restarted.
+long offload_and_restart(long number, const long* a);
+
 // offloaded.cc: man 2 semop, msgop, mq_timedsend, mq_timedreceive, fsync, sync, msync
 long semop(const long* a);
 long semtimedop(const long* a);

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "base/sys.h"
-#include "event/offload.h"
 #include "interpose/ops/iov_cursor.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/stream.h"
@@ -50,7 +49,7 @@ long sendto(const long* a) {
     return sys::call(SYS_sendto, fd, a[1], a[2], flags, a[4], a[5]);
   }
   if (must_be_offloaded(fd, flags)) {
-    return event::offload(SYS_sendto, a);
+    return offload_and_restart(SYS_sendto, a);
   }
   long result = send(
       fd, [&] { return sys::call(SYS_sendto, fd, a[1], a[2], flags | MSG_DONTWAIT, a[4], a[5]); });
@@ -71,7 +70,7 @@ long sendmsg(const long* a) {
     return sys::call(SYS_sendmsg, fd, a[1], flags);
   }
   if (must_be_offloaded(fd, flags)) {
-    return event::offload(SYS_sendmsg, a);
+    return offload_and_restart(SYS_sendmsg, a);
   }
   long result = send(fd, [&] { return sys::call(SYS_sendmsg, fd, a[1], flags | MSG_DONTWAIT); });
   return result <= 0 ? result
@@ -88,7 +87,7 @@ long sendmmsg(const long* a) {
     return sys::call(SYS_sendmmsg, fd, a[1], a[2], flags);
   }
   if (must_be_offloaded(fd, flags)) {
-    return event::offload(SYS_sendmmsg, a);
+    return offload_and_restart(SYS_sendmmsg, a);
   }
   long sent = 0;
   while (sent < count) {

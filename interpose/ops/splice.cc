@@ -7,7 +7,6 @@
 #include <poll.h>
 
 #include "base/sys.h"
-#include "event/offload.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/wait.h"
 
@@ -41,7 +40,7 @@ long move(long number, const long* a, int in, int out) {
       return end;
     }
   }
-  return event::offload(number, a);
+  return offload_and_restart(number, a);
 }
 
 }  // namespace

@@ -85,7 +85,7 @@ long clock_nanosleep(const long* a) {
   auto clock = static_cast<clockid_t>(a[0]);
   if (!runs_with_time(clock)) {
     // CPU clocks run with the process's work, alarm clocks wake the machine; the rest is refused.
-    return event::offload(SYS_clock_nanosleep, a);
+    return event::offload_interruptibly(SYS_clock_nanosleep, a);
   }
   return (a[1] & TIMER_ABSTIME) != 0 ? sleep_until_time_of(clock, a[2]) : sleep_for(a[2], a[3]);
 }

@@ -10,8 +10,8 @@
 #include <algorithm>
 
 #include "base/sys.h"
-#include "event/offload.h"
 #include "interpose/ops/iov_cursor.h"
+#include "interpose/ops/ops.h"
 #include "interpose/ops/user_memory.h"
 #include "interpose/ops/wait.h"
 
@@ -62,7 +62,7 @@ bool is_fifo(int fd) {
 Way classify(int fd) {
   struct stat status;
   if (sys::failed(sys::call(SYS_fstat, fd, sys::arg(&status)))) {
-    return Way::plain;  // which then fails as it does natively
+    return Way::unknown;
   }
   switch (status.st_mode & S_IFMT) {
     case S_IFSOCK:
@@ -139,7 +139,7 @@ long try_polled(const Transfer& t, Way way) {
   }
   if (way != Way::polled || may_overflow_eventfd(t)) {
     PlainCall whole = plain_call(t);
-    return event::offload(whole.number, whole.arguments);
+    return offload_and_restart(whole.number, whole.arguments);
   }
   return call_plainly(t);
 }
@@ -152,6 +152,9 @@ long try_once(const Transfer& t, Way& way) {
     switch (way) {
       case Way::unknown:
         way = classify(t.fd);
+        if (way == Way::unknown) {
+          return call_plainly(t);  // not open: that is true now, and not a moment later
+        }
         descriptor_hints.set(t.fd, t.direction, way);
         continue;
       case Way::plain:

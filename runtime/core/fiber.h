@@ -37,7 +37,17 @@ class Slab;
 
 enum class Phase : uint8_t { idle, prepared, notified, parked };
 
-enum class WaitKind : uint8_t { none, sleep, descriptor, address, child, offload, join, exited };
+enum class WaitKind : uint8_t {
+  none,
+  sleep,
+  descriptor,
+  address,
+  child,
+  offload,
+  helper,
+  join,
+  exited
+};
 
 // What a parked fiber waits for, for the dumps: the descriptor, address or process.
 struct WaitReason {

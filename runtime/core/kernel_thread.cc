@@ -26,6 +26,7 @@ void block_all_signals() {
 void* run_pthread(void* argument) {
   auto& thread = *static_cast<KernelThread*>(argument);
   block_all_signals();
+  thread.tid.store(static_cast<uint32_t>(sys::gettid()), std::memory_order_relaxed);
   thread.run(thread);
   thread.tid.store(0, std::memory_order_release);
   return nullptr;

@@ -40,6 +40,7 @@ void describe(Line& line, const core::WaitReason& reason) {
       line << "child process " << reason.object;
       break;
     case WaitKind::offload:
+    case WaitKind::helper:
       line << "system call " << reason.object;
       break;
     case WaitKind::join:

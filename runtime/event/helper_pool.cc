@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "core/kernel_thread.h"
 #include "core/scheduler.h"
+#include "event/interruptible_call.h"
 #include "event/own_descriptors.h"
 #include "event/poller_epoll.h"
 
@@ -87,15 +88,19 @@ void on_done() {
 
 // The life of a helper.  Not a word of thread-local data is touched here.
 void run_helper(core::KernelThread& self) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  let_interruptions_in();
   lock.lock();
   while (self.generation == generation) {
     if (HelperJob* job = dequeue()) {
+      job->helper = &self;
       lock.unlock();
-      const long* a = job->arguments;
-      job->result = sys::call(job->number, a[0], a[1], a[2], a[3], a[4], a[5]);
+      job->result = interruptible_call(job->interrupted, job->number, job->arguments);
+      lock.lock();
+      job->helper = nullptr;
+      ++jobs_done;
+      lock.unlock();
       report(*job);
       lock.lock();
-      ++jobs_done;
       continue;
     }
     ++idle;
@@ -173,6 +178,18 @@ bool add_helper_if_stuck(HelperJob& job) {
   }
   job.jobs_done_before = jobs_done;
   return job.queued;
+}
+
+// Under the lock, so that the helper has not gone on to another job.
+void interrupt_job(HelperJob& job) {
+  LockGuard guard(lock);
+  job.interrupted.store(1, std::memory_order_release);  // pairs with interruptible_call()
+  if (job.queued && helpers < kMost) {
+    (void)add_helper();  // those that there are may be stuck
+  }
+  if (job.helper != nullptr) {
+    interrupt_call(static_cast<int>(job.helper->tid.load(std::memory_order_relaxed)));
+  }
 }
 
 void renew_helpers() {

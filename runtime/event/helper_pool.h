@@ -4,7 +4,12 @@
 // carrier's loop.  Helpers are started on demand, and end when they have been idle for two seconds.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+
+namespace ramie::core {
+struct KernelThread;
+}
 
 namespace ramie::event {
 
@@ -20,6 +25,8 @@ struct HelperJob {
   HelperJob* next = nullptr;
   bool queued = false;
   uint64_t jobs_done_before = 0;
+  core::KernelThread* helper = nullptr;   // that makes the call now
+  std::atomic<uint32_t> interrupted = 0;  // set once, by interrupt_job()
 };
 
 // Queues the job, and starts a helper if there is none for it and fewer than four.  0, or -errno
@@ -30,6 +37,11 @@ struct HelperJob {
 // finished anything since the last look.  Then all are blocked, maybe until this very job is done,
 // as two ends of a FIFO are.  False when the job is not queued any more.
 bool add_helper_if_stuck(HelperJob& job);
+
+// Makes the call of a job that has not finished yet fail with -EINTR, as a signal would: at once if
+// it has not begun, else where the kernel lets signals interrupt it. `finished` is called in any
+// case, by then or later. The job is still the caller's: its end is reported to nobody else.
+void interrupt_job(HelperJob& job);
 
 // Helpers keep the credentials and namespaces that their creator had when they were started.  After
 // those of the program have changed: helpers take no job any more, new ones will be started.

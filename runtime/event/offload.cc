@@ -38,9 +38,8 @@ void on_finished(HelperJob& job) {
 
 void unlock(void* lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS { static_cast<Lock*>(lock)->unlock(); }
 
-}  // namespace
-
-long offload(long number, const long arguments[6]) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+long run(long number, const long arguments[6],
+         core::WaitKind kind) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   core::RuntimeSection section(*core::current());
   Call call;
   call.number = number;
@@ -62,12 +61,26 @@ long offload(long number, const long arguments[6]) RAMIE_NO_THREAD_SAFETY_ANALYS
     call.ticket = core::prepare_park();
     base::Deadline until =
         is_queued ? base::Deadline::after(base::now(), kPatience) : base::Deadline::never();
-    // A signal that interrupts the park is left to the call's end.
-    if (core::park({core::WaitKind::offload, static_cast<uint64_t>(number)}, until,
-                   {unlock, &call.lock}) == core::Wake::timed_out) {
+    core::Wake wake =
+        core::park({kind, static_cast<uint64_t>(number)}, until, {unlock, &call.lock});
+    if (wake == core::Wake::timed_out) {
       is_queued = add_helper_if_stuck(call);
+    } else if (wake == core::Wake::interrupted && kind == core::WaitKind::helper) {
+      interrupt_job(call);
+      // The call was made, or it is on its way out: signals are left to its end from here on.
+      kind = core::WaitKind::offload;
     }
   }
+}
+
+}  // namespace
+
+long offload(long number, const long arguments[6]) {
+  return run(number, arguments, core::WaitKind::offload);
+}
+
+long offload_interruptibly(long number, const long arguments[6]) {
+  return run(number, arguments, core::WaitKind::helper);
 }
 
 }  // namespace ramie::event

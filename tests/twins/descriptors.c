@@ -185,12 +185,41 @@ static void flags_are_left_alone(void) {
   printf("seen here %d, by the child %d\n", seen, WEXITSTATUS(status));
 }
 
+static void* read_all(void* argument) {
+  char bytes[4096];
+  long sum = 0;
+  nap(10);
+  for (ssize_t size; (size = read((int)as_number(argument), bytes, sizeof bytes)) > 0;) sum += size;
+  return as_pointer(sum);
+}
+
+// A number that was tried while nothing was open under it, and then became a pipe's: the writer
+// waits for a reader that can only run when it does.
+static void numbers_come_back(void) {
+  static char much[1 << 20];
+  int ends[2];
+  MUST(pipe(ends) == 0);
+  pthread_t reader = start(read_all, as_pointer(ends[0]));
+  close(ends[1]);
+  printf("closed: %s, ", said(write(ends[1], much, 1)));
+  printf("read %ld\n", as_number(finish(reader)));
+  close(ends[0]);
+  printf("closed: %s\n", said(read(ends[0], much, 1)));
+  MUST(pipe(ends) == 0);
+  reader = start(read_all, as_pointer(ends[0]));
+  CHECK(write(ends[1], much, sizeof much) == sizeof much);
+  close(ends[1]);
+  printf("read %ld\n", as_number(finish(reader)));
+  close(ends[0]);
+}
+
 static const struct twin_case cases[] = {
     {"eventfds", THREADS, eventfds},
     {"timerfds", THREADS, timerfds},
     {"regular_files", THREADS, regular_files},
     {"terminals", THREADS, terminals},
     {"flags_are_left_alone", THREADS, flags_are_left_alone},
+    {"numbers_come_back", THREADS, numbers_come_back},
 };
 
 TWIN_MAIN(cases)

@@ -39,7 +39,7 @@ constexpr const char* kPrograms[] = {
     "child_waits",     "child_starts",
     "signals",         "signal_corners",
     "signal_waits",    "ipc",
-    "storms",
+    "storms",          "signal_helpers",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync"};

@@ -15,11 +15,14 @@
 
 #include "core/carrier.h"
 #include "core/sanitizer.h"
+#include "core/signal_frame.h"
 #include "event/helper_pool.h"
+#include "event/interruptible_call.h"
 #include "event/reactor.h"
 #include "support/fiber_group.h"
 
 using ramie::event::offload;
+using ramie::event::offload_interruptibly;
 using ramie::test::eventually;
 using ramie::test::FiberGroup;
 using ramie::test::in_millis;
@@ -175,6 +178,57 @@ TEST(Offload, AnInterruptionDoesNotCutTheCallShort) {
   });
   fibers.join();
   EXPECT_GT(interruptions, 0);
+}
+
+// As the shim does; glibc would refuse the number.
+void handle_interrupts() {
+  ramie::core::SignalAction action;
+  action.handler = reinterpret_cast<uintptr_t>(+[](int, siginfo_t* info, void* context) {
+    EXPECT_TRUE(ramie::event::handle_interrupt(*info, *static_cast<ucontext_t*>(context)));
+  });
+  action.flags = SA_SIGINFO | SA_RESTART | ramie::core::kSaRestorer;
+  action.restorer = ramie::core::signal_restorer();
+  ASSERT_EQ(ramie::core::kernel_sigaction(ramie::event::kInterruptSignal, &action, nullptr), 0);
+}
+
+TEST(Offload, AnInterruptionEndsAnInterruptibleCall) {
+  handle_interrupts();
+  BlockingPipe pipe;
+  FiberGroup fibers;
+  ramie::core::Fiber* caller = nullptr;
+  bool done = false;
+  fibers.spawn([&] {
+    caller = ramie::core::current();
+    for (int round = 0; round < 50; ++round) {
+      char c = 0;
+      const long list[6] = {pipe.reader, reinterpret_cast<long>(&c), 1};
+      EXPECT_EQ(offload_interruptibly(SYS_read, list), -EINTR);
+    }
+    // What was meant for the calls before does not touch the next one.
+    EXPECT_EQ(offloaded(SYS_getpid), getpid());
+    done = true;
+  });
+  fibers.spawn([&] {
+    while (!done) {
+      (void)ramie::core::interrupt(*caller);
+      ramie::core::yield();
+    }
+  });
+  fibers.join();
+}
+
+// A signal that came while the fiber was ready, or on its way into the call.
+TEST(Offload, ASignalThatIsThereAlreadyEndsAnInterruptibleCall) {
+  handle_interrupts();
+  BlockingPipe pipe;
+  FiberGroup fibers;
+  fibers.spawn([&] {
+    char c = 0;
+    const long list[6] = {pipe.reader, reinterpret_cast<long>(&c), 1};
+    (void)ramie::core::interrupt(*ramie::core::current());
+    EXPECT_EQ(offload_interruptibly(SYS_read, list), -EINTR);
+  });
+  fibers.join();
 }
 
 TEST(Offload, HelpersTakeNoSignals) {
