@@ -57,6 +57,7 @@ void take_thread(Carrier& carrier) {
   carrier.current.store(&carrier.thread, std::memory_order_relaxed);
   carrier.thread.kind = FiberKind::thread;
   carrier.thread.carrier = &carrier;
+  carrier.thread.tcb_owner = &carrier;
   carrier.thread.home.store(&carrier, std::memory_order_relaxed);
   carrier.thread.fs_base = carrier.cpu.own_fs;
   carrier.thread.runtime_depth.store(0, std::memory_order_relaxed);

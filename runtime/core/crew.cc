@@ -16,6 +16,8 @@ constinit Crew crew;
 
 namespace {
 
+constinit std::atomic<int64_t> no_start_before = 0;
+
 constexpr uint32_t kBatch = 64;  // fibers taken from the shared queue at a time
 
 bool wake_from(Carrier& carrier, uint32_t how, uint32_t to) {
@@ -48,8 +50,16 @@ bool summon_reserve() {
       return false;
     }
   } while (!crew.active.compare_exchange_weak(active, active + 1, std::memory_order_relaxed));
-  if (summon(kStandingBy) || start_carrier()) {
+  if (summon(kStandingBy)) {
     return true;
+  }
+  // Where no thread can be had, that is not tried again at every wake-up.
+  int64_t now = base::now();
+  if (now >= no_start_before.load(std::memory_order_relaxed)) {
+    if (start_carrier()) {
+      return true;
+    }
+    no_start_before.store(now + base::kNanosPerSecond, std::memory_order_relaxed);
   }
   crew.active.fetch_sub(1, std::memory_order_relaxed);
   return false;

@@ -78,6 +78,7 @@ struct Fiber {
   Context context = nullptr;
   Carrier* carrier = nullptr;            // rewritten at each resume
   std::atomic<Carrier*> home = nullptr;  // the only carrier that may run it; null: any
+  const Carrier* tcb_owner = nullptr;    // of a thread's own fiber: the carrier that it is part of
   uintptr_t fs_base = 0;
   FiberKind kind = FiberKind::light;
   int saved_errno = 0;             // of fibers that share a TCB, while they don't run

@@ -50,8 +50,7 @@ void finish_park(Carrier& carrier, Fiber& left) {
       if (may_be_cancelled && left.cancel_requested.load(std::memory_order_seq_cst)) {
         (void)wake(left, parked, Wake::cancelled);
       }
-      if (left.interrupt_requested.load(std::memory_order_seq_cst) &&
-          left.interrupt_requested.exchange(false, std::memory_order_relaxed)) {
+      if (left.interrupt_requested.load(std::memory_order_seq_cst)) {
         (void)wake(left, parked, Wake::interrupted);
       }
       return;
@@ -117,6 +116,10 @@ void abandon_park() {
       state = Fiber::pack(Fiber::epoch_of(state), Wake::cancelled, Phase::idle);
     }
   }
+  if (Fiber::wake_of(state) == Wake::interrupted) {
+    // Acquire: what its sender wrote before is seen when the section ends.
+    (void)self.interrupt_requested.exchange(false, std::memory_order_acq_rel);
+  }
   self.state.store(Fiber::pack(Fiber::epoch_of(state), Wake::unparked, Phase::idle),
                    std::memory_order_relaxed);
   return Fiber::wake_of(state);
@@ -135,11 +138,8 @@ bool interrupt(Fiber& fiber) {
   // Before the look at the state: a fiber that is on its way into a park finds it there.  Both are
   // sequentially consistent, and so are the two in finish_park().
   fiber.interrupt_requested.store(true, std::memory_order_seq_cst);
-  if (wake(fiber, fiber.state.load(std::memory_order_seq_cst), Wake::interrupted)) {
-    fiber.interrupt_requested.store(false, std::memory_order_relaxed);
-    return true;
-  }
-  return false;
+  // Only the fiber clears it, when its park reports the interruption.
+  return wake(fiber, fiber.state.load(std::memory_order_seq_cst), Wake::interrupted);
 }
 
 void cancel(Fiber& fiber) {

@@ -22,7 +22,14 @@ namespace ramie::core {
 
 // Fibers that share the carrier's TCB share its errno and its exception globals, so these are kept
 // in the fiber while it doesn't run.
-[[gnu::always_inline]] inline void save_shared_state(const Carrier& carrier, Fiber& fiber) {
+// The carrier whose TCB the fiber may share: for a thread's own fiber, wherever it runs, the one
+// that it is part of.
+[[gnu::always_inline]] inline const Carrier& sharer(const Carrier& carrier, const Fiber& fiber) {
+  return fiber.tcb_owner != nullptr ? *fiber.tcb_owner : carrier;
+}
+
+[[gnu::always_inline]] inline void save_shared_state(const Carrier& here, Fiber& fiber) {
+  const Carrier& carrier = sharer(here, fiber);
   if (fiber.fs_base == carrier.cpu.own_fs) {
     fiber.saved_errno = *carrier.errno_address;
     if (carrier.exceptions_address != nullptr) {
@@ -32,8 +39,8 @@ namespace ramie::core {
   }
 }
 
-[[gnu::always_inline]] inline void restore_shared_state(const Carrier& carrier,
-                                                        const Fiber& fiber) {
+[[gnu::always_inline]] inline void restore_shared_state(const Carrier& here, const Fiber& fiber) {
+  const Carrier& carrier = sharer(here, fiber);
   if (fiber.fs_base == carrier.cpu.own_fs) {
     *carrier.errno_address = fiber.saved_errno;
     if (carrier.exceptions_address != nullptr) {
