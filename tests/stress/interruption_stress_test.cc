@@ -153,12 +153,13 @@ TEST(Interruptions, GroupsEndWhateverHappensToTheirOwners) {
       }
     });
     std::thread canceller([&] { owner.cancel(); });
+    owner.join();
+    canceller.join();  // get() empties the handle, which only one thread may use then
     try {
       owner.get();
     } catch (int) {
     } catch (const cancelled&) {
     }
-    canceller.join();
     ASSERT_EQ(live_members, 0);
   }
 }
