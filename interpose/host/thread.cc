@@ -87,8 +87,8 @@ Thread* allocate_thread() {
     }
   }
   // Tickets of the block's previous thread must stay stale: its epochs go on.
+  new (thread) Thread(core::Recycled{});
   uint64_t epoch = core::Fiber::epoch_of(thread->own.state.load(std::memory_order_relaxed));
-  new (thread) Thread;
   thread->own.state.store(core::Fiber::pack(epoch + 1, core::Wake::unparked, core::Phase::idle),
                           std::memory_order_relaxed);
   thread->blocked = ~uint64_t{0};  // until start_thread() knows

@@ -16,6 +16,9 @@ struct robust_list_head;
 namespace ramie::host {
 
 struct Thread : base::ListLink {
+  Thread() = default;
+  explicit Thread(core::Recycled recycled) : own(recycled) {}
+
   core::Fiber* fiber = nullptr;  // `own` below, or for the first thread the carrier's
   int tid = 0;                   // virtual, but for the first thread, which keeps its own
   int* clear_child_tid = nullptr;

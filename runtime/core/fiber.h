@@ -27,6 +27,7 @@
 #include "base/deadline.h"
 #include "core/context.h"
 #include "core/sanitizer.h"
+#include "core/state_word.h"
 #include "core/ticket.h"
 #include "core/timer.h"
 
@@ -67,6 +68,9 @@ struct Stack {
 struct Fiber {
   using Entry = void (*)(Fiber&);
 
+  Fiber() = default;
+  explicit Fiber(Recycled recycled) : state(recycled) {}  // the state stays the previous fiber's
+
   static constexpr uint64_t pack(uint64_t epoch, Wake wake, Phase phase) {
     return epoch << 16 | static_cast<uint64_t>(wake) << 8 | static_cast<uint64_t>(phase);
   }
@@ -84,7 +88,7 @@ struct Fiber {
   int saved_errno = 0;             // of fibers that share a TCB, while they don't run
   void* saved_exceptions[2] = {};  // likewise the C++ runtime's __cxa_eh_globals
 
-  std::atomic<uint64_t> state = pack(1, Wake::unparked, Phase::idle);
+  StateWord state{pack(1, Wake::unparked, Phase::idle)};
   Fiber* queue_next = nullptr;  // owned by the queue that the fiber is on
 
   Timer timer;
