@@ -33,11 +33,16 @@ char* map_stack(size_t size) {
   return reinterpret_cast<char*>(memory);
 }
 
+Fiber& name_loop(Carrier& carrier) {
+  carrier.loop.kind = FiberKind::loop;
+  carrier.loop.carrier = &carrier;
+  carrier.loop.home.store(&carrier, std::memory_order_relaxed);
+  return carrier.loop;
+}
+
+// A loop with a stack of its own, for a carrier whose kernel thread has another.
 void make_loop(Carrier& carrier) {
-  Fiber& loop = carrier.loop;
-  loop.kind = FiberKind::loop;
-  loop.carrier = &carrier;
-  loop.home.store(&carrier, std::memory_order_relaxed);
+  Fiber& loop = name_loop(carrier);
   loop.stack = {map_stack(kLoopStack), kLoopStack};
   loop.entry = run_loop;
   loop.context = make_context(loop.stack.top(), loop.stack.size, fiber_main);
@@ -161,9 +166,7 @@ bool start_carrier() {
     return false;
   }
   auto* made = new (map_stack(sizeof(BareCarrier))) BareCarrier;
-  made->carrier.loop.kind = FiberKind::loop;
-  made->carrier.loop.carrier = &made->carrier;
-  made->carrier.loop.home.store(&made->carrier, std::memory_order_relaxed);
+  (void)name_loop(made->carrier);
   made->thread.stack_size = kLoopStack;
   made->thread.fs_base = fs;
   made->thread.run = run_bare_carrier;
@@ -172,7 +175,7 @@ bool start_carrier() {
     return true;
   }
   carrier_fell_asleep();
-  return false;  // what was mapped stays: a process without room for a thread makes few of them
+  return false;  // what was mapped stays; the crew tries again a second later at the earliest
 }
 
 Carrier* carriers() { return all_carriers.load(std::memory_order_acquire); }

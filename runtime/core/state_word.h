@@ -19,9 +19,7 @@ class StateWord {
 
   [[nodiscard]] uint64_t load(std::memory_order order) const { return word.load(order); }
   void store(uint64_t value, std::memory_order order) { word.store(value, order); }
-  uint64_t exchange(uint64_t value, std::memory_order order) {
-    return word.exchange(value, order);
-  }
+  uint64_t exchange(uint64_t value, std::memory_order order) { return word.exchange(value, order); }
   bool compare_exchange_strong(uint64_t& expected, uint64_t value, std::memory_order success,
                                std::memory_order failure) {
     return word.compare_exchange_strong(expected, value, success, failure);
