@@ -34,8 +34,6 @@ class RunQueue {
     return fiber;
   }
 
-  [[nodiscard]] Fiber* front() const { return head_; }
-
   void clear() { head_ = nullptr; }
 
  private:

@@ -44,15 +44,22 @@ class SharedQueue {
     size_.fetch_add(1, std::memory_order_seq_cst);
   }
 
-  // Moves up to `n` of the oldest to `to`, by its owner, as far as there is room.
+  // Moves up to `n` of the oldest to `to`, by its owner.  Where `to` is full, which it may be for
+  // ever if its fibers only yield, its own oldest makes room and queues up here: so none starves.
   void give_to(StealQueue& to, uint32_t n) {
     base::LockGuard guard(lock_);
-    while (n-- > 0 && size_.load(std::memory_order_relaxed) > 0) {
-      Fiber* fiber = queue_.front();
-      if (!to.push(fiber)) {
+    while (n-- > 0) {
+      Fiber* fiber = queue_.pop();
+      if (fiber == nullptr) {
         return;
       }
-      (void)queue_.pop();
+      while (!to.push(fiber)) {
+        if (Fiber* oldest = to.pop()) {
+          queue_.push(oldest);
+          size_.fetch_add(1, std::memory_order_seq_cst);
+        }
+      }
+      // Not before the fiber is in `to`: it is always to be seen in one of the two.
       size_.fetch_sub(1, std::memory_order_seq_cst);
     }
   }

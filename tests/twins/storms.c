@@ -1,5 +1,5 @@
-// Much at the same time: signals that meet locks and short lives, children of many threads, and
-// stacks that overflow where others have been before.
+// Much at the same time: signals that meet locks and short lives, children of many threads, crowds
+// that only yield, and stacks that overflow where others have been before.
 #include <spawn.h>
 
 #include "handlers.h"
@@ -186,6 +186,24 @@ static void overflow_of_used_stacks(void) {
   in_child(overflow_in_thread);
 }
 
+enum { kSpinners = 700 };
+
+static int spinners;
+
+static void* spin_until_all_are_there(void* argument) {
+  __atomic_add_fetch(&spinners, 1, __ATOMIC_SEQ_CST);
+  while (__atomic_load_n(&spinners, __ATOMIC_SEQ_CST) < kSpinners) sched_yield();
+  return argument;
+}
+
+// However many threads never do anything but yield, each of the others has its turn.
+static void many_that_only_yield(void) {
+  static pthread_t threads[kSpinners];
+  for (int i = 0; i < kSpinners; ++i) threads[i] = start(spin_until_all_are_there, NULL);
+  for (int i = 0; i < kSpinners; ++i) finish(threads[i]);
+  printf("all were there\n");
+}
+
 static const struct twin_case cases[] = {
     {"signals_and_locks", THREADS, signals_and_locks},
     {"signals_and_short_lives", THREADS, signals_and_short_lives},
@@ -193,6 +211,7 @@ static const struct twin_case cases[] = {
     {"spawns_and_vforks", THREADS, spawns_and_vforks},
     {"exec_after_the_first_thread", THREADS, exec_after_the_first_thread},
     {"overflow_of_used_stacks", THREADS, overflow_of_used_stacks},
+    {"many_that_only_yield", THREADS, many_that_only_yield},
 };
 
 TWIN_MAIN(cases)
