@@ -20,14 +20,14 @@ namespace ramie::core {
   asm volatile("movq %0, %%fs:(%1)" : : "r"(fiber), "r"(current_offset()) : "memory");
 }
 
-// Fibers that share the carrier's TCB share its errno and its exception globals, so these are kept
-// in the fiber while it doesn't run.
 // The carrier whose TCB the fiber may share: for a thread's own fiber, wherever it runs, the one
 // that it is part of.
 [[gnu::always_inline]] inline const Carrier& sharer(const Carrier& carrier, const Fiber& fiber) {
   return fiber.tcb_owner != nullptr ? *fiber.tcb_owner : carrier;
 }
 
+// Fibers that share the carrier's TCB share its errno and its exception globals, so these are kept
+// in the fiber while it doesn't run.
 [[gnu::always_inline]] inline void save_shared_state(const Carrier& here, Fiber& fiber) {
   const Carrier& carrier = sharer(here, fiber);
   if (fiber.fs_base == carrier.cpu.own_fs) {
