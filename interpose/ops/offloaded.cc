@@ -32,5 +32,13 @@ long fdatasync(const long* a) { return event::offload(SYS_fdatasync, a); }
 long sync(const long* a) { return event::offload(SYS_sync, a); }
 long syncfs(const long* a) { return event::offload(SYS_syncfs, a); }
 long msync(const long* a) { return event::offload(SYS_msync, a); }
+long sync_file_range(const long* a) { return event::offload(SYS_sync_file_range, a); }
+
+// man 2 syslog: the kernel's log, of which reading alone waits.
+long syslog(const long* a) {
+  constexpr long kRead = 2;  // SYSLOG_ACTION_READ
+  return a[0] == kRead ? event::offload_interruptibly(SYS_syslog, a)
+                       : sys::call(SYS_syslog, a[0], a[1], a[2]);
+}
 
 }  // namespace ramie::ops

@@ -1,10 +1,12 @@
-// open, openat: opening a FIFO waits for the other end (man 7 fifo), so a helper does it; other
-// files are opened in place.
+// open and its relatives: opening a FIFO waits for the other end (man 7 fifo), so a helper does it;
+// other files are opened in place.
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
 
 #include "base/sys.h"
 #include "interpose/ops/ops.h"
+#include "interpose/ops/user_memory.h"
 
 namespace ramie::ops {
 namespace {
@@ -21,6 +23,18 @@ bool is_fifo(long directory, long path, long flags) {
          S_ISFIFO(status.st_mode);
 }
 
+// Without opening it: a handle has no path to look at.
+bool is_fifo_by_handle(long mount, long handle) {
+  long fd = sys::call(SYS_open_by_handle_at, mount, handle, O_PATH | O_CLOEXEC);
+  if (fd < 0) {
+    return false;
+  }
+  struct stat status;
+  bool is = sys::call(SYS_fstat, fd, sys::arg(&status)) == 0 && S_ISFIFO(status.st_mode);
+  (void)sys::call(SYS_close, fd);
+  return is;
+}
+
 }  // namespace
 
 long openat(const long* a) {
@@ -32,6 +46,26 @@ long openat(const long* a) {
 long open(const long* a) {
   const long at_working_directory[6] = {AT_FDCWD, a[0], a[1], a[2], 0, 0};
   return openat(at_working_directory);
+}
+
+long creat(const long* a) {
+  const long at_working_directory[6] = {AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC, a[1], 0, 0};
+  return openat(at_working_directory);
+}
+
+long openat2(const long* a) {
+  open_how how{};
+  bool waits = a[3] >= static_cast<long>(sizeof how) && copy_in(how, a[2]) &&
+               may_wait(static_cast<long>(how.flags)) &&
+               is_fifo(a[0], a[1], static_cast<long>(how.flags));
+  return waits ? offload_and_restart(SYS_openat2, a)
+               : sys::call(SYS_openat2, a[0], a[1], a[2], a[3]);
+}
+
+long open_by_handle_at(const long* a) {
+  return may_wait(a[2]) && is_fifo_by_handle(a[0], a[1])
+             ? offload_and_restart(SYS_open_by_handle_at, a)
+             : sys::call(SYS_open_by_handle_at, a[0], a[1], a[2]);
 }
 
 }  // namespace ramie::ops

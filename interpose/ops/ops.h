@@ -59,15 +59,19 @@ long dup2(const long* a);
 long dup3(const long* a);
 long close_range(const long* a);
 
-// open.cc: man 2 open, openat
+// open.cc: man 2 open, openat, openat2, creat, open_by_handle_at
 long open(const long* a);
 long openat(const long* a);
+long openat2(const long* a);
+long creat(const long* a);
+long open_by_handle_at(const long* a);
 
 // offloaded.cc: a call made by a helper thread, which a signal interrupts and which may be
 // restarted.
 long offload_and_restart(long number, const long* a);
 
-// offloaded.cc: man 2 semop, msgop, mq_timedsend, mq_timedreceive, fsync, sync, msync
+// offloaded.cc: man 2 semop, msgop, mq_timedsend, mq_timedreceive, fsync, sync, msync,
+// sync_file_range, syslog
 long semop(const long* a);
 long semtimedop(const long* a);
 long msgsnd(const long* a);
@@ -79,6 +83,8 @@ long fdatasync(const long* a);
 long sync(const long* a);
 long syncfs(const long* a);
 long msync(const long* a);
+long sync_file_range(const long* a);
+long syslog(const long* a);
 
 // lock.cc: man 2 flock, fcntl
 long flock(const long* a);

@@ -2,6 +2,9 @@
 // and the main flow's, switch; so do threads that the program makes besides.
 #include <poll.h>
 #include <ramie/fiber.h>
+#include <sys/eventfd.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,6 +25,27 @@ void write_later(char what) {
 char read_one() {
   char what = '-';
   return read(ends[0], &what, 1) == 1 ? what : '?';
+}
+
+int set;
+int event;
+
+int change_semaphore(short by) {
+  sembuf change{0, by, 0};
+  return semop(set, &change, 1);
+}
+
+// What a helper thread waits for.
+void give_later() {
+  usleep(100'000);
+  change_semaphore(1);
+  usleep(100'000);
+  eventfd_write(event, 1);
+}
+
+char take_both() {
+  eventfd_t value = 0;
+  return change_semaphore(-1) == 0 && eventfd_read(event, &value) == 0 ? 'd' : '?';
 }
 
 }  // namespace
@@ -55,6 +79,14 @@ int main() {
   (void)poll(&watched, 1, -1);
   said("main, from a thread,", read_one());
   thread.join();
+
+  set = semget(IPC_PRIVATE, 1, 0600);
+  event = eventfd(0, 0);
+  auto giver = ramie::spawn(give_later);
+  auto taker = ramie::spawn(take_both);
+  what = taker.get();
+  said("a semaphore's waiter", what);
+  semctl(set, 0, IPC_RMID);
 
   stop = true;
   std::printf("errno %s\n", ticker.get() == EDOM ? "stayed" : "was lost");

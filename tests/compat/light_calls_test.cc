@@ -17,6 +17,7 @@ TEST(LightFibers, SwitchAtTheCallsThatTheyMakeByName) {
             "main got a while others ran\n"
             "a fiber got b while others ran\n"
             "main, from a thread, got c while others ran\n"
+            "a semaphore's waiter got d while others ran\n"
             "errno stayed\n");
 }
 

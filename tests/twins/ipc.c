@@ -1,5 +1,5 @@
-// Waiting for other processes, or by their means: semaphores, message queues, FIFOs, locks in
-// shared memory. A thread that waits there must not hold up the others.
+// Waiting for other processes, or by their means: semaphores, message queues, locks in shared
+// memory. A thread that waits there must not hold up the others.
 #include <fcntl.h>
 #include <mqueue.h>
 #include <semaphore.h>
@@ -139,25 +139,6 @@ static void posix_messages(void) {
   CHECK(mq_close(queue) == 0);
 }
 
-static void* read_fifo(void* path) {
-  char text[8] = "";
-  const int fd = open(path, O_RDONLY);
-  CHECK(fd >= 0);
-  printf("read %zd", read(fd, text, sizeof text - 1));
-  printf(" %s, then %zd\n", text, read(fd, text, sizeof text));
-  close(fd);
-  return NULL;
-}
-
-static void* write_fifo(void* path) {
-  const int fd = open(path, O_WRONLY);
-  CHECK(fd >= 0);
-  CHECK(write(fd, "hey", 3) == 3);
-  nap(5);
-  close(fd);
-  return NULL;
-}
-
 static char scratch[32];
 
 static const char* in_scratch(const char* name) {
@@ -168,28 +149,13 @@ static const char* in_scratch(const char* name) {
   return path;
 }
 
-// To open either end means to wait for the other one.
-static void fifo(void) {
-  char* const path = (char*)in_scratch("fifo");
-  MUST(mkfifo(path, 0600) == 0);
-  for (int reader_first = 0; reader_first < 2; ++reader_first) {
-    pthread_t one = start(reader_first ? read_fifo : write_fifo, path);
-    finish(start(nap_a_little, NULL));
-    pthread_t other = start(reader_first ? write_fifo : read_fifo, path);
-    finish(one);
-    finish(other);
-  }
-  printf("no reader: %s\n", said(open(path, O_WRONLY | O_NONBLOCK)));
-  unlink(path);
-  rmdir(scratch);
-}
-
 static void* write_and_sync(void* argument) {
   const int fd = *(int*)argument;
   for (int i = 0; i < 5; ++i) {
     CHECK(pwrite(fd, "text", 4, i * 4096) == 4);
     CHECK(fsync(fd) == 0);
     CHECK(fdatasync(fd) == 0);
+    CHECK(sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE) == 0);
   }
   return NULL;
 }
@@ -363,7 +329,6 @@ static const struct twin_case cases[] = {
     {"sysv_semaphore", THREADS, sysv_semaphore},
     {"sysv_messages", THREADS, sysv_messages},
     {"posix_messages", THREADS, posix_messages},
-    {"fifo", THREADS, fifo},
     {"synced_files", THREADS, synced_files},
     {"priority_inheritance", THREADS, priority_inheritance},
     {"named_semaphore", THREADS, named_semaphore},

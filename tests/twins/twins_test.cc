@@ -40,6 +40,7 @@ constexpr const char* kPrograms[] = {
     "signals",         "signal_corners",
     "signal_waits",    "ipc",
     "storms",          "signal_helpers",
+    "fifos",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync"};
