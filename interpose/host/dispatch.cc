@@ -35,10 +35,6 @@ constexpr Table make_table() {
 
 constinit const Table table = make_table();
 
-long kernel(long number, const long* a) {
-  return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-
 const Row& row_of(long number) {
   static constexpr Row kUnknown;
   return number >= 0 && number < kTableSize ? table.rows[number] : kUnknown;

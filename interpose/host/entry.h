@@ -16,6 +16,11 @@ struct Frame {
 // fiber, inside a RuntimeSection; never touches errno.
 using Handler = long (*)(const long* arguments);
 
+// The call as the program has made it, by the kernel.
+inline long kernel(long number, const long* a) {
+  return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
 // True while a fiber runs that is no thread of the program: a light one, or the flow that spawned
 // them on a kernel thread which isn't hosted.
 [[nodiscard]] bool on_light_fiber();

@@ -7,6 +7,7 @@
 #include "core/carrier.h"
 #include "core/fault.h"
 #include "core/scheduler.h"
+#include "interpose/host/entry.h"
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/hosting.h"
@@ -19,10 +20,6 @@
 
 namespace ramie::host {
 namespace {
-
-long kernel(long number, const long* a) {
-  return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
 
 // The child has one thread, the calling one, as POSIX says; so it starts inert.  Its text stays
 // patched, with the way into the table closed; the next pthread_create opens it again.

@@ -9,16 +9,13 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "core/carrier.h"
+#include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
 
 namespace ramie::host {
 namespace {
-
-long kernel(long number, const long* a) {
-  return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
 
 // A call about the thread whose id is argument `which`: for a hosted thread the kernel is asked
 // about the carrier (id 0, the caller).  What would change the carrier for all of its fibers is not

@@ -10,6 +10,7 @@
 #include "core/park.h"
 #include "event/own_descriptors.h"
 #include "event/reactor.h"
+#include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
@@ -21,10 +22,6 @@ using core::signal_bit;
 using core::SignalAction;
 
 constexpr long kSetSize = sizeof(uint64_t);
-
-long kernel(long number, const long* a) {
-  return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
 
 template <class T>
 T* pointer(long value) {

@@ -8,6 +8,7 @@
 #include "base/lock.h"
 #include "base/sys.h"
 #include "core/slab.h"
+#include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
 
 namespace ramie::host {
@@ -31,10 +32,6 @@ constinit base::Lock lock;
 constinit Stacks all_stacks[kSizes];
 constinit std::atomic<size_t> sizes_used = 0;
 constinit std::atomic<size_t> tcb_size = 0;  // from the end of a stack to the end of its slot
-
-long kernel(long number, const long* a) {
-  return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
 
 Slab* slab_for(size_t size) {
   base::LockGuard guard(lock);
