@@ -86,11 +86,7 @@ Thread* allocate_thread() {
       return nullptr;
     }
   }
-  // Tickets of the block's previous thread must stay stale: its epochs go on.
   new (thread) Thread(core::Recycled{});
-  uint64_t epoch = core::Fiber::epoch_of(thread->own.state.load(std::memory_order_relaxed));
-  thread->own.state.store(core::Fiber::pack(epoch + 1, core::Wake::unparked, core::Phase::idle),
-                          std::memory_order_relaxed);
   thread->blocked = ~uint64_t{0};  // until start_thread() knows
   thread->fiber = &thread->own;
   thread->own.host = thread;

@@ -69,7 +69,11 @@ struct Fiber {
   using Entry = void (*)(Fiber&);
 
   Fiber() = default;
-  explicit Fiber(Recycled recycled) : state(recycled) {}  // the state stays the previous fiber's
+  // Where another fiber has been.  Its tickets must stay stale, so its epochs go on.
+  explicit Fiber(Recycled recycled) : state(recycled) {
+    uint64_t last = epoch_of(state.load(std::memory_order_relaxed));
+    state.store(pack(last + 1, Wake::unparked, Phase::idle), std::memory_order_relaxed);
+  }
 
   static constexpr uint64_t pack(uint64_t epoch, Wake wake, Phase phase) {
     return epoch << 16 | static_cast<uint64_t>(wake) << 8 | static_cast<uint64_t>(phase);

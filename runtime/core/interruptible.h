@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/carrier.h"
+#include "core/switch.h"
 
 namespace ramie::core {
 
@@ -26,7 +27,7 @@ class Interruptible {
   // Whether an exception is on its way up the stack: a second one, thrown by a destructor that
   // waits, would end the program.
   static bool is_unwinding(const Fiber& fiber) {
-    const Carrier& carrier = *fiber.carrier;
+    const Carrier& carrier = sharer(*fiber.carrier, fiber);
     if (fiber.fs_base != carrier.cpu.own_fs || carrier.exceptions_address == nullptr) {
       return false;
     }

@@ -53,15 +53,11 @@ Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
     return nullptr;
   }
   Fiber* fiber = fiber_at(slot, slab->stride());
-  // Tickets of the previous fiber on this slot must stay stale: its epochs go on.
   if (recycled) {
     new (fiber) Fiber(Recycled{});
   } else {
     new (fiber) Fiber;
   }
-  uint64_t epoch = Fiber::epoch_of(fiber->state.load(std::memory_order_relaxed));
-  fiber->state.store(Fiber::pack(epoch + 1, Wake::unparked, Phase::idle),
-                     std::memory_order_relaxed);
   fiber->id = next_id.fetch_add(1, std::memory_order_relaxed);
   fiber->references.store(1, std::memory_order_relaxed);
   fiber->slab = slab;
