@@ -26,11 +26,22 @@ constexpr size_t kLoopStack = 64UL * 1024;
 
 constinit std::atomic<Carrier*> all_carriers = nullptr;
 
-char* map_stack(size_t size) {
+// Null when memory is exhausted.
+char* map(size_t size) {
   long memory = sys::call(SYS_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  RAMIE_CHECK(!sys::failed(memory));
-  return reinterpret_cast<char*>(memory);
+  return sys::failed(memory) ? nullptr : reinterpret_cast<char*>(memory);
+}
+
+void unmap(void* memory, size_t size) {
+  (void)sys::call(SYS_munmap, sys::arg(memory), static_cast<long>(size));
+}
+
+// For a thread that attaches itself: it can't go on without.
+char* map_surely(size_t size) {
+  char* memory = map(size);
+  RAMIE_CHECK(memory != nullptr);
+  return memory;
 }
 
 Fiber& name_loop(Carrier& carrier) {
@@ -43,7 +54,7 @@ Fiber& name_loop(Carrier& carrier) {
 // A loop with a stack of its own, for a carrier whose kernel thread has another.
 void make_loop(Carrier& carrier) {
   Fiber& loop = name_loop(carrier);
-  loop.stack = {map_stack(kLoopStack), kLoopStack};
+  loop.stack = {map_surely(kLoopStack), kLoopStack};
   loop.entry = run_loop;
   loop.context = make_context(loop.stack.top(), loop.stack.size, fiber_main);
   loop.sanitizer.create(loop.stack.base, loop.stack.size);
@@ -127,7 +138,7 @@ Carrier& attach() {
   Carrier* carrier = reuse_carrier();
   bool is_new = carrier == nullptr;
   if (is_new) {
-    carrier = new (map_stack(sizeof(Carrier))) Carrier;
+    carrier = new (map_surely(sizeof(Carrier))) Carrier;
     make_loop(*carrier);
   }
   take_thread(*carrier);
@@ -162,20 +173,27 @@ void retire() {
 
 bool start_carrier() {
   uintptr_t fs = make_bare_tcb();
-  if (fs == 0) {
-    return false;
+  char* memory = fs != 0 ? map(sizeof(BareCarrier)) : nullptr;
+  if (memory != nullptr) {
+    auto* made = new (memory) BareCarrier;
+    (void)name_loop(made->carrier);
+    made->thread.stack_size = kLoopStack;
+    made->thread.fs_base = fs;
+    made->thread.run = run_bare_carrier;
+    carrier_woke_up();
+    if (start_kernel_thread(made->thread) == 0) {
+      return true;
+    }
+    carrier_fell_asleep();
+    if (made->thread.stack != nullptr) {
+      unmap(made->thread.stack, made->thread.stack_size);
+    }
+    unmap(memory, sizeof(BareCarrier));
   }
-  auto* made = new (map_stack(sizeof(BareCarrier))) BareCarrier;
-  (void)name_loop(made->carrier);
-  made->thread.stack_size = kLoopStack;
-  made->thread.fs_base = fs;
-  made->thread.run = run_bare_carrier;
-  carrier_woke_up();
-  if (start_kernel_thread(made->thread) == 0) {
-    return true;
+  if (fs != 0) {
+    free_bare_tcb(fs);
   }
-  carrier_fell_asleep();
-  return false;  // what was mapped stays; the crew tries again a second later at the earliest
+  return false;
 }
 
 Carrier* carriers() { return all_carriers.load(std::memory_order_acquire); }

@@ -34,4 +34,8 @@ uintptr_t make_bare_tcb() {
   return fs;
 }
 
+void free_bare_tcb(uintptr_t fs) {
+  (void)sys::call(SYS_munmap, static_cast<long>(fs - kBelow), kBelow + kAbove);
+}
+
 }  // namespace ramie::core

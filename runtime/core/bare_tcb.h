@@ -7,8 +7,11 @@
 
 namespace ramie::core {
 
-// The FS base of a new one, never freed; 0 when memory is exhausted.  core::current() answers null
+// The FS base of a new one; 0 when memory is exhausted.  core::current() answers null
 // on it until become_current() is called there.
 [[nodiscard]] uintptr_t make_bare_tcb();
+
+// One that no thread has begun to use.
+void free_bare_tcb(uintptr_t fs);
 
 }  // namespace ramie::core

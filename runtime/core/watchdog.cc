@@ -157,7 +157,9 @@ bool start_watchdog() {
   if (state.load(std::memory_order_relaxed) != kNone) {
     return true;
   }
-  thread.fs_base = make_bare_tcb();
+  if (thread.fs_base == 0) {  // else it is that of an attempt that failed, or the parent's
+    thread.fs_base = make_bare_tcb();
+  }
   thread.run = run;
   state.store(kTicks, std::memory_order_relaxed);
   if (thread.fs_base != 0 && start_kernel_thread(thread) == 0) {
