@@ -30,6 +30,7 @@ void run_thread(core::Fiber& fiber) {
   auto* thread = static_cast<Thread*>(fiber.host);
   thread->start(thread->argument);
   const long status[6] = {};
+  core::RuntimeSection section(fiber);  // as around any other operation
   exit_thread(status);
 }
 
