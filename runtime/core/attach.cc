@@ -79,6 +79,7 @@ void take_thread(Carrier& carrier) {
   carrier.thread.runtime_depth.store(0, std::memory_order_relaxed);
   carrier.thread.sanitizer.adopt_thread();
   carrier.loop.fs_base = carrier.cpu.own_fs;
+                     std::memory_order_release);  // its thread's id is there, see watchdog.cc
 }
 
 Carrier* reuse_carrier() {
@@ -163,9 +164,20 @@ bool free_thread_fiber(Carrier& carrier) {
 
 void retire() {
   Carrier& carrier = *current()->carrier;
+  bool has_ready = !carrier.ready.empty();
+  {
+    RuntimeSection section(*current());
+    crew.shared.push_all(carrier.ready);
+  }
   carrier_fell_asleep();
   crew.active.fetch_sub(1, std::memory_order_relaxed);
   become_current(nullptr);
+  if (has_ready) {
+    call_help();
+  }
+  if (!is_event_watched()) {
+    hand_over_polling(carrier);
+  }
   if (carrier.light_fibers.load(std::memory_order_relaxed) == 0) {
     carrier.retired.store(true, std::memory_order_release);  // pairs with reuse_carrier()
   }

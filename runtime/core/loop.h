@@ -17,6 +17,10 @@ void carrier_woke_up();
 // Ends the wait in the poller.
 void wake_poller();
 
+// A carrier that has been in the poller may be long before it is there again: one that sleeps
+// elsewhere takes its place.
+void hand_over_polling(const Carrier& self);
+
 // Whether some carrier is in the poller, or there is none yet.
 [[nodiscard]] bool is_event_watched();
 

@@ -25,14 +25,12 @@ bool is_standstill(const Poller* events) {
          (events == nullptr || !events->has_waiters());
 }
 
-// The carrier that polled has found work, and it may be long before it polls again.  Where the
-// watchdog sees to that, this is not done for each event.
-void hand_over_polling(const Carrier& self) {
-  for (Carrier* other = carriers(); other != nullptr; other = other->next_carrier) {
-    if (other != &self && other->sleeping.load(std::memory_order_relaxed) == kInFutex) {
-      wake(*other);
-      return;
-    }
+// Where the watchdog sees to the next one, this is not done for each event.
+void end_polling(const Carrier& self) {
+  // Sequentially consistent: who goes to sleep now sees this, or is seen by hand_over_polling().
+  polling.store(false, std::memory_order_seq_cst);
+  if (!is_watchdog_there()) {
+    hand_over_polling(self);
   }
 }
 
@@ -64,10 +62,7 @@ void sleep(Carrier& carrier) {
   crew.idle.fetch_sub(1, std::memory_order_seq_cst);
   carrier.searching = carrier.sleeping.exchange(kAwake, std::memory_order_acq_rel) == kSummoned;
   if (polls) {
-    polling.store(false, std::memory_order_seq_cst);
-    if (!is_watchdog_there()) {
-      hand_over_polling(carrier);
-    }
+    end_polling(carrier);
   }
 }
 
@@ -77,7 +72,7 @@ void look_at_events(Carrier& carrier) {
       !polling.exchange(true, std::memory_order_acquire)) {
     carrier.last_poll = carrier.now;
     events->wait(base::Deadline::at(0), carrier.cpu);
-    polling.store(false, std::memory_order_release);
+    end_polling(carrier);
   }
 }
 
@@ -155,6 +150,15 @@ void wake_poller() { poller.load(std::memory_order_acquire)->wake(); }
 bool is_event_watched() {
   return poller.load(std::memory_order_acquire) == nullptr ||
          polling.load(std::memory_order_seq_cst);
+}
+
+void hand_over_polling(const Carrier& self) {
+  for (Carrier* other = carriers(); other != nullptr; other = other->next_carrier) {
+    if (other != &self && other->sleeping.load(std::memory_order_seq_cst) == kInFutex) {
+      wake(*other);
+      return;
+    }
+  }
 }
 
 void carrier_fell_asleep() { awake_carriers.fetch_sub(1, std::memory_order_seq_cst); }

@@ -1,0 +1,100 @@
+// Carriers without a watchdog, and a poller that this test makes up: somebody is always in it.
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <semaphore>
+#include <string>
+#include <thread>
+
+#include "core/crew.h"
+#include "core/park.h"
+#include "core/poller.h"
+#include "core/scheduler.h"
+
+namespace ramie::core {
+namespace {
+
+std::atomic<int> other_tid = 0;
+std::atomic<Carrier*> other = nullptr;
+std::atomic<bool> first_is_in_poller = false;
+std::atomic<bool> other_is_in_poller = false;
+std::binary_semaphore ended{0};
+
+// The limit only keeps a broken test from hanging.
+template <class Condition>
+bool comes_true(Condition condition) {
+  auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > limit) {
+      return false;
+    }
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+// Whether the kernel has put the thread to sleep.
+bool sleeps(int tid) {
+  std::ifstream file("/proc/self/task/" + std::to_string(tid) + "/stat");
+  std::string stat;
+  std::getline(file, stat);
+  size_t name_end = stat.rfind(')');
+  return name_end != std::string::npos && stat.compare(name_end + 2, 1, "S") == 0;
+}
+
+void wait_in_poller(base::Deadline deadline, tls::Cpu&) {
+  if (gettid() == other_tid) {
+    other_is_in_poller = true;
+    if (deadline.is_never()) {
+      ended.acquire();
+    }
+  } else {
+    first_is_in_poller = true;
+    EXPECT_TRUE(comes_true([] {
+      Carrier* carrier = other;
+      return carrier != nullptr && carrier->sleeping == kInFutex && sleeps(other_tid);
+    }));
+  }
+}
+
+constexpr Poller kPoller{wait_in_poller, [] { ended.release(); }, [] { return true; }};
+
+TEST(Polling, IsHandedOverByACarrierThatOnlyLooksAtEvents) {
+  attach();
+  set_poller(&kPoller);
+  Ticket ticket;
+  std::thread thread([&] {
+    EXPECT_TRUE(comes_true([] { return first_is_in_poller.load(); }));
+    other_tid = gettid();
+    other = &attach();
+    ticket = prepare_park();
+    (void)park({WaitKind::none, 0});
+  });
+  yield();
+  // From here on this carrier runs nothing but this fiber, which never switches.
+  EXPECT_TRUE(comes_true([] { return other_is_in_poller.load(); }));
+  EXPECT_TRUE(unpark(ticket));
+  thread.join();
+}
+
+TEST(Retire, HandsOnWhatWasReady) {
+  crew.limit = 0;  // nobody is called
+  std::thread thread([] {
+    Carrier& carrier = attach();
+    static Fiber fiber;
+    enqueue(carrier, fiber);
+    retire();
+    EXPECT_TRUE(carrier.ready.empty());
+    EXPECT_TRUE(carrier.retired);
+    EXPECT_FALSE(crew.shared.empty());
+  });
+  thread.join();
+  crew.shared.reset();
+}
+
+}  // namespace
+}  // namespace ramie::core
