@@ -51,7 +51,7 @@ void note_credentials() RAMIE_REQUIRES(noting) {
 
 bool has_followed(const core::Carrier& carrier, uint64_t to) {
   return carrier.credentials.load(std::memory_order_acquire) >= to ||
-         carrier.retired.load(std::memory_order_relaxed);
+         carrier.gone.load(std::memory_order_relaxed);
 }
 
 // Until all have followed.  A carrier that begins meanwhile is in the list before it looks at

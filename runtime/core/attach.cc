@@ -79,6 +79,7 @@ void take_thread(Carrier& carrier) {
   carrier.thread.runtime_depth.store(0, std::memory_order_relaxed);
   carrier.thread.sanitizer.adopt_thread();
   carrier.loop.fs_base = carrier.cpu.own_fs;
+  carrier.gone.store(false,
                      std::memory_order_release);  // its thread's id is there, see watchdog.cc
 }
 
@@ -178,6 +179,7 @@ void retire() {
   if (!is_event_watched()) {
     hand_over_polling(carrier);
   }
+  carrier.gone.store(true, std::memory_order_release);
   if (carrier.light_fibers.load(std::memory_order_relaxed) == 0) {
     carrier.retired.store(true, std::memory_order_release);  // pairs with reuse_carrier()
   }

@@ -64,7 +64,8 @@ struct Carrier {
   std::atomic<uint32_t> sleeping = 0;      // see crew.h, Sleep
   std::atomic<uint32_t> light_fibers = 0;  // that belong here and have not ended
   Watched watched;
-  std::atomic<bool> retired = false;  // its kernel thread has ended; free for another
+  std::atomic<bool> gone = false;     // its kernel thread has ended
+  std::atomic<bool> retired = false;  // the same, and no fiber is bound to it: free for another
   Carrier* next_carrier = nullptr;    // list of all; written once
 
   [[nodiscard]] bool has_ready() const { return !pinned.empty() || !ready.empty(); }

@@ -81,7 +81,7 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
   uint32_t how = carrier.sleeping.load(std::memory_order_relaxed);
   bool runs = how == kAwake || how == kSummoned;
   uint64_t switches = carrier.switches.load(std::memory_order_relaxed);
-  if (!runs || switches != notes.switches || carrier.retired.load(std::memory_order_relaxed)) {
+  if (!runs || switches != notes.switches || carrier.gone.load(std::memory_order_acquire)) {
     notes.switches = switches;
     notes.since = now;
     notes.cpu_since = 0;

@@ -89,11 +89,25 @@ TEST(Retire, HandsOnWhatWasReady) {
     enqueue(carrier, fiber);
     retire();
     EXPECT_TRUE(carrier.ready.empty());
+    EXPECT_TRUE(carrier.gone);
     EXPECT_TRUE(carrier.retired);
     EXPECT_FALSE(crew.shared.empty());
   });
   thread.join();
   crew.shared.reset();
+}
+
+TEST(Retire, ACarrierWithFibersOfItsOwnIsGoneAndStaysSo) {
+  crew.limit = 0;
+  Carrier* carrier = nullptr;
+  std::thread([&] {
+    carrier = &attach();
+    carrier->light_fibers.fetch_add(1);
+    retire();
+  }).join();
+  EXPECT_TRUE(carrier->gone);
+  EXPECT_FALSE(carrier->retired);
+  std::thread([&] { EXPECT_NE(carrier, &attach()); }).join();
 }
 
 }  // namespace
