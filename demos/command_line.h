@@ -14,12 +14,15 @@
 #include <ramie/signal.h>
 #include <signal.h>
 
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 namespace demo {
 
@@ -28,6 +31,20 @@ namespace demo {
 inline ramie::endpoint address(int argc, char** argv, int default_port, int place = 1) {
   return ramie::endpoint("127.0.0.1:" +
                          (argc > place ? argv[place] : std::to_string(default_port)));
+}
+
+// The argument number `place`, a whole number that is not negative, or else the default.
+inline int number(int argc, char** argv, int place, int otherwise) {
+  if (argc <= place) {
+    return otherwise;
+  }
+  std::string_view text = argv[place];
+  int value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) {
+    throw std::invalid_argument("not a number: " + std::string(text));
+  }
+  return value;
 }
 
 // Says where the program can be reached now.  Whatever it prints from here on comes line by line,
