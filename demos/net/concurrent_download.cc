@@ -15,9 +15,10 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
-#include <ranges>
+#include <numeric>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "demos/command_line.h"
 
@@ -100,7 +101,9 @@ int main(int argc, char** argv) try {
   const Clock::time_point begin = Clock::now();
   std::size_t bytes = 0;
   ramie::pool pool(static_cast<std::size_t>(at_once));
-  for (Transfer& one : ramie::imap_unordered(pool, fetch, std::views::iota(0, transfers))) {
+  std::vector<int> numbers(static_cast<std::size_t>(transfers));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  for (Transfer& one : ramie::imap_unordered(pool, fetch, numbers)) {
     std::printf("%d: %zu bytes: %s\n", one.number, one.body.size(),
                 one.body.substr(0, one.body.find('\n')).c_str());
     if (is_own && one.body != page(std::to_string(one.number))) {

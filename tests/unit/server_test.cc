@@ -298,6 +298,44 @@ TEST(DatagramServer, AnswersEachDatagramInAFiberOfItsOwn) {
   EXPECT_TRUE(server.stop(10s));
 }
 
+TEST(Stream, ReadUntilKeepsWhatCameBeyondTheEnd) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+  stream reader(ends[0]);
+  stream writer(ends[1]);
+  std::vector<std::string> lines;
+  auto reading = spawn([&] {
+    std::string data;
+    while (std::size_t size = reader.read_until(data, "\r\n")) {
+      lines.push_back(data.substr(0, size));
+      data.erase(0, size);
+    }
+    lines.push_back("left: " + data);
+  });
+  writer.write_all("one\r\ntwo\r\nthree\r");  // the last end comes in two parts
+  yield();
+  writer.write_all("\n\nfour");
+  writer.shutdown_write();
+  reading.join();
+  EXPECT_EQ(lines, (std::vector<std::string>{"one\r\n", "two\r\n", "three\r\n", "left: \nfour"}));
+}
+
+TEST(Stream, ReadUntilTakesNoEndlessLine) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+  stream reader(ends[0]);
+  stream writer(ends[1]);
+  writer.write_all(std::string(1000, 'x'));
+  std::string data;
+  try {
+    (void)reader.read_until(data, "\n", 1000);
+    FAIL() << "must throw";
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), std::errc::message_size);
+  }
+  EXPECT_EQ(data.size(), 1000U);
+}
+
 TEST(Stream, ATimeoutOrACloseEndsARead) {
   stream_server server(kAnyPort, echo);
   server.start();

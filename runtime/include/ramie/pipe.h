@@ -54,6 +54,10 @@ class pipe_reader {
     return static_cast<std::size_t>(detail::when_ready(
         fd(), io::readable, "read", [&] { return ::read(fd(), into.data(), into.size()); }));
   }
+  // As stream::read_until().
+  std::size_t read_until(std::string& data, std::string_view end, std::size_t most = 64UL * 1024) {
+    return detail::read_until(*this, data, end, most);
+  }
   // Everything up to the end.
   std::string read_all() {
     std::string all;

@@ -81,6 +81,27 @@ auto when_ready(int fd, io::events what, const char* name, Attempt attempt) {
   }
 }
 
+// read_until() of what has a read_some().
+template <class Reader>
+std::size_t read_until(Reader& from, std::string& data, std::string_view end, std::size_t most) {
+  char buffer[4096];
+  std::size_t searched = 0;
+  for (;;) {
+    if (std::size_t found = data.find(end, searched); found != data.npos) {
+      return found + end.size();
+    }
+    if (data.size() >= most) {
+      throw_errno(EMSGSIZE, "read_until");
+    }
+    searched = data.size() < end.size() ? 0 : data.size() - end.size() + 1;
+    std::size_t size = from.read_some(buffer);
+    if (size == 0) {
+      return 0;
+    }
+    data.append(buffer, size);
+  }
+}
+
 inline owned_descriptor open_socket(int family, int type) {
   int fd = ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) {
@@ -160,6 +181,17 @@ class stream {
       done += size;
     }
     return done;
+  }
+
+  // Reads until `data`, which may hold something already, contains `end`; returns how long it is up
+  // to there, `end` included, or 0 if the stream ends before.  What has come beyond that stays in
+  // `data` for the next call; what is done with is the caller's to erase:
+  //
+  //     for (std::string data; std::size_t size = peer.read_until(data, "\n"); data.erase(0, size))
+  //
+  // Throws message_size once there are `most` bytes without it.  Switches fibers as read_some().
+  std::size_t read_until(std::string& data, std::string_view end, std::size_t most = 64UL * 1024) {
+    return detail::read_until(*this, data, end, most);
   }
 
   // Writes everything.  Switches fibers while the peer doesn't read.  Raises no SIGPIPE.
