@@ -99,7 +99,10 @@ uint64_t ramie_self() {
   return running == nullptr ? 0 : ramie::detail::id_of(running);
 }
 
-void ramie_yield() { ramie::detail::yield(); }
+void ramie_yield() {
+  Uninterrupted section;
+  (void)ramie::detail::yield();
+}
 
 void ramie_sleep(int64_t nanoseconds) {
   Uninterrupted section;

@@ -183,12 +183,16 @@ bool sleep_until(std::int64_t deadline) noexcept {
 
 const control* running() noexcept { return reinterpret_cast<const control*>(core::current()); }
 
-void yield() noexcept {
-  if (core::current() == nullptr) {
+bool yield() noexcept {
+  const core::Fiber* self = core::current();
+  if (self == nullptr) {
     (void)sys::call(SYS_sched_yield);
-  } else {
-    core::yield();
+    return true;
   }
+  if (Interruptible::may_be_asked_to_end(*self) && is_interrupted()) [[unlikely]] {
+    return false;
+  }
+  return core::yield();
 }
 
 }  // namespace ramie::detail

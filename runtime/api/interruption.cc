@@ -43,9 +43,9 @@ bool take_cancel(control* control) noexcept {
 
 bool is_interrupted() noexcept {
   const core::Fiber* self = core::current();
-  return self != nullptr &&
+  return self != nullptr && Interruptible::may_be_asked_to_end(*self) &&
          (self->cancel_requested.load(std::memory_order_relaxed) ||
-          (!self->scopes_end.is_never() && self->scopes_end.passed(base::now()))) &&
+          self->scopes_end.passed(base::now())) &&
          may_be_interrupted(*self);
 }
 

@@ -64,16 +64,16 @@ void make_loop(Carrier& carrier) {
 void take_thread(Carrier& carrier) {
   carrier.cpu.own_fs = tls::self();
   carrier.cpu.current_fs = carrier.cpu.own_fs;
-  carrier.errno_address = &errno;
-  carrier.exceptions_address = exception_globals_of_thread != nullptr
-                                   ? static_cast<void**>(exception_globals_of_thread())
-                                   : nullptr;
+  carrier.shared.errno_address = &errno;
+  carrier.shared.exceptions = exception_globals_of_thread != nullptr
+                                  ? static_cast<void**>(exception_globals_of_thread())
+                                  : carrier.no_exceptions;
   carrier.kernel_tid = sys::gettid();
   carrier.now = base::now();
   carrier.current.store(&carrier.thread, std::memory_order_relaxed);
   carrier.thread.kind = FiberKind::thread;
   carrier.thread.carrier = &carrier;
-  carrier.thread.tcb_owner = &carrier;
+  carrier.thread.shared = &carrier.shared;
   carrier.thread.home.store(&carrier, std::memory_order_relaxed);
   carrier.thread.fs_base = carrier.cpu.own_fs;
   carrier.thread.runtime_depth.store(0, std::memory_order_relaxed);
@@ -106,7 +106,6 @@ void publish(Carrier& carrier) {
 struct BareCarrier {
   KernelThread thread;
   Carrier carrier;
-  int unused_errno = 0;
 };
 
 void run_bare_carrier(KernelThread& thread) {
@@ -117,7 +116,6 @@ void run_bare_carrier(KernelThread& thread) {
   RAMIE_CHECK(tls::start_thread(carrier.cpu) == 0);
   carrier.is_bare = true;
   carrier.searching = true;
-  carrier.errno_address = &bare.unused_errno;
   carrier.kernel_tid = sys::gettid();
   carrier.kernel_mask = fault::blockable(~uint64_t{0});
   carrier.now = base::now();

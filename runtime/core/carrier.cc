@@ -43,9 +43,9 @@ void set_signal_hooks(const SignalHooks* wanted) {
 
 const SignalHooks& signal_hooks() { return *hooks.load(std::memory_order_acquire); }
 
-void RuntimeSection::leave_properly() {
+void RuntimeSection::leave_properly(Fiber& fiber) {
   if (signal_hooks().leave != nullptr) {
-    signal_hooks().leave(fiber_);
+    signal_hooks().leave(fiber);
   }
 }
 

@@ -37,16 +37,16 @@ struct Carrier {
   fault::Thread fault;
   Fiber* previous = nullptr;  // whose stack was left by the switch under way
   After after = nullptr;
-  Commit commit;  // for `after`; see park()
-  uint32_t switches_left = kSwitchesPerTurn;
-  RunQueue pinned;         // ready fibers whose home this is
-  bool is_bare = false;    // its kernel thread is Ramie's own: no fiber's home
-  bool searching = false;  // was woken to look for work, and has found none yet
-  int64_t now = 0;         // the clock at the loop's last turn
+  Commit commit;                          // for `after`; see park()
+  uint64_t turn_ends = kSwitchesPerTurn;  // when so many switches were made, the loop has its turn
+  RunQueue pinned;                        // ready fibers whose home this is
+  bool is_bare = false;                   // its kernel thread is Ramie's own: no fiber's home
+  bool searching = false;                 // was woken to look for work, and has found none yet
+  int64_t now = 0;                        // the clock at the loop's last turn
   int64_t last_poll = 0;
-  int* errno_address = nullptr;         // of the TCB that light fibers share
-  void** exceptions_address = nullptr;  // its __cxa_eh_globals; null in programs without C++
-  Fiber thread;                         // the kernel thread's own stack, as a fiber
+  SharedTcb shared;             // of its kernel thread: the thread's own and its light fibers
+  void* no_exceptions[2] = {};  // for programs without C++
+  Fiber thread;                 // the kernel thread's own stack, as a fiber
   Fiber loop;
   int kernel_tid = 0;
 
@@ -68,6 +68,9 @@ struct Carrier {
   std::atomic<bool> retired = false;  // the same, and no fiber is bound to it: free for another
   Carrier* next_carrier = nullptr;    // list of all; written once
 
+  // The carrier itself: the loop has run, and does so again a good while later.
+  void begin_turn() { turn_ends = switches.load(std::memory_order_relaxed) + kSwitchesPerTurn; }
+
   [[nodiscard]] bool has_ready() const { return !pinned.empty() || !ready.empty(); }
 
   // The next fiber of its own queues, from both in turn; null when they are empty.
@@ -75,7 +78,7 @@ struct Carrier {
     if (pinned.empty()) {
       return ready.pop();
     }
-    if ((switches_left & 1) != 0 && !ready.empty()) {
+    if ((switches.load(std::memory_order_relaxed) & 1) != 0 && !ready.empty()) {
       if (Fiber* fiber = ready.pop()) {
         return fiber;
       }
@@ -112,7 +115,7 @@ class RuntimeSection {
     uint32_t rest = depth() - 1;
     set(rest);
     if (rest == 0 && must_leave_properly()) [[unlikely]] {
-      leave_properly();
+      leave_properly(fiber_);
     }
   }
   RuntimeSection(const RuntimeSection&) = delete;
@@ -130,14 +133,15 @@ class RuntimeSection {
     return fiber_.carrier->kernel_mask.load(std::memory_order_relaxed) != fiber_.signal_mask ||
            fiber_.signal_pending.load(std::memory_order_relaxed);
   }
-  [[gnu::cold]] void leave_properly();
+  // Static, so that a compiler which sees that nobody has the section's address keeps it nowhere.
+  [[gnu::cold]] static void leave_properly(Fiber& fiber);
 
   Fiber& fiber_;
 };
 
 // The fiber that runs next: a ready one, or the loop when there is none or its turn has come.
 [[nodiscard]] inline Fiber& next_to_run(Carrier& carrier) {
-  if (--carrier.switches_left == 0) {
+  if (carrier.switches.load(std::memory_order_relaxed) >= carrier.turn_ends) {
     return carrier.loop;
   }
   Fiber* next = carrier.take_ready();

@@ -6,12 +6,12 @@
 // `state` holds (epoch, wake, phase) in one word; every transition of a park is one
 // compare-exchange:
 //
-// | phase    | who runs it                     | prepare_park | unpark(ticket of this epoch) |
-// |----------|---------------------------------|--------------|-------------------------------------|
-// | idle     | running, ready or not started   | -> prepared, epoch + 1 | loses | | prepared |
-// running, and about to park      | -            | -> notified, wins                   | | notified
-// | as prepared, but already woken  | -            | loses                               | | parked
-// | nobody: its stack is left       | -            | -> idle, wins, into the run queue   |
+// | phase    | who runs it                    | prepare_park()    | unpark(ticket of this epoch)  |
+// |----------|--------------------------------|-------------------|-------------------------------|
+// | idle     | running, ready, not started    | prepared, epoch+1 | loses                         |
+// | prepared | running, and about to park     | -                 | notified, wins                |
+// | notified | as prepared, but already woken | -                 | loses                         |
+// | parked   | nobody: its stack is left      | -                 | idle, wins, makes it ready    |
 //
 // prepared -> parked happens on the next fiber's stack, after `commit` (finish_park); where it
 // fails because of a notification, that same code makes the fiber ready.
@@ -65,6 +65,13 @@ struct Stack {
   [[nodiscard]] char* top() const { return base + size; }
 };
 
+// What the fibers on one TCB share, and each has to find as it left it: kept in the fiber while it
+// doesn't run.
+struct SharedTcb {
+  int* errno_address = nullptr;
+  void** exceptions = nullptr;  // the C++ runtime's __cxa_eh_globals, two words
+};
+
 struct Fiber {
   using Entry = void (*)(Fiber&);
 
@@ -82,18 +89,34 @@ struct Fiber {
   static constexpr Wake wake_of(uint64_t state) { return static_cast<Wake>(state >> 8 & 0xff); }
   static constexpr Phase phase_of(uint64_t state) { return static_cast<Phase>(state & 0xff); }
 
-  // Written by the carrier that runs the fiber, or that last did; handed on with the fiber.
+  // What a switch needs fills the first cache line.  Unless told otherwise, it is written by the
+  // carrier that runs the fiber, or that last did, and handed on with the fiber.
   Context context = nullptr;
   Carrier* carrier = nullptr;            // rewritten at each resume
   std::atomic<Carrier*> home = nullptr;  // the only carrier that may run it; null: any
-  const Carrier* tcb_owner = nullptr;    // of a thread's own fiber: the carrier that it is part of
+  Fiber* queue_next = nullptr;           // owned by the queue that the fiber is on
   uintptr_t fs_base = 0;
+  const SharedTcb* shared = nullptr;  // null: the TCB is its own, or it uses nothing of it
+  uint64_t signal_mask = 0;           // what the kernel must block while this fiber runs
+  // More than zero while the fiber is inside the runtime: a signal handler of the program must not
+  // run then (it might call back into a lock that its own stack holds).  Written by the fiber
+  // alone, read by the signal handler on the same kernel thread.  A new fiber starts in the
+  // runtime.
+  std::atomic<uint32_t> runtime_depth = 1;
+  std::atomic<bool> signal_pending = false;       // a signal was put off because of that
+  std::atomic<bool> interrupt_requested = false;  // interrupt() found it in no park
+  std::atomic<bool> cancel_requested = false;     // of a light fiber; see cancel() in park.cc
   FiberKind kind = FiberKind::light;
-  int saved_errno = 0;             // of fibers that share a TCB, while they don't run
-  void* saved_exceptions[2] = {};  // likewise the C++ runtime's __cxa_eh_globals
 
   StateWord state{pack(1, Wake::unparked, Phase::idle)};
-  Fiber* queue_next = nullptr;  // owned by the queue that the fiber is on
+  int saved_errno = 0;             // see SharedTcb
+  void* saved_exceptions[2] = {};  // likewise
+
+  // Interruptions, see interruptible.h: the fiber's own.
+  bool interruptible = false;      // the parks that come may end by an interruption
+  uint32_t interruptions_off = 0;  // how many scopes forbid that
+  void* scopes = nullptr;          // the time-out scopes that it is in, innermost first
+  base::Deadline scopes_end{};     // the earliest end of them
 
   Timer timer;
   WaitReason reason;
@@ -109,22 +132,7 @@ struct Fiber {
   uint64_t parent = 0;  // of a light fiber: the id of its spawner
   char name[16] = {};
 
-  // Interruptions, see interruptible.h.  The fiber's own, but for cancel_requested.
-  std::atomic<bool> cancel_requested = false;  // of a light fiber; see cancel() in park.cc
-  bool interruptible = false;                  // the parks that come may end by an interruption
-  uint32_t interruptions_off = 0;              // how many scopes forbid that
-  void* scopes = nullptr;                      // the time-out scopes that it is in, innermost first
-  base::Deadline scopes_end{};                 // the earliest end of them
-
-  // More than zero while the fiber is inside the runtime: a signal handler of the program must not
-  // run then (it might call back into a lock that its own stack holds).  Written by the fiber
-  // alone, read by the signal handler on the same kernel thread.  A new fiber starts in the
-  // runtime.
-  std::atomic<uint32_t> runtime_depth = 1;
-  std::atomic<bool> signal_pending = false;       // a signal was put off because of that
-  std::atomic<bool> interrupt_requested = false;  // interrupt() found it in no park
-  uint64_t signal_mask = 0;  // what the kernel must block while this fiber runs
-  void* host = nullptr;      // what the shim knows of a hosted fiber
+  void* host = nullptr;  // what the shim knows of a hosted fiber
 
   SanitizerState sanitizer;
 };

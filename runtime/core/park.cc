@@ -126,7 +126,7 @@ void abandon_park() {
 }
 
 Wake park(WaitReason reason, base::Deadline deadline, Commit commit) {
-  return ramie_return_by_jump(park_here(reason, deadline, commit));
+  return return_by_jump(park_here(reason, deadline, commit));
 }
 
 bool unpark(Ticket ticket, Wake why) {
@@ -150,14 +150,21 @@ void cancel(Fiber& fiber) {
   }
 }
 
-Wake yield() {
+bool yield() {
   {
     Fiber& self = *current();
     RuntimeSection section(self);
     Carrier& carrier = *self.carrier;
-    switch_to(carrier, self, next_to_run(carrier), put_back);
+    Fiber& next = next_to_run(carrier);
+    Carrier::After after = put_back;
+    if (self.home.load(std::memory_order_relaxed) == &carrier) {
+      // Nobody else takes from this queue, so the fiber may be there before its stack is left.
+      carrier.pinned.push(&self);
+      after = nullptr;
+    }
+    switch_to(carrier, self, next, after);
   }
-  return ramie_return_by_jump(Wake::unparked);
+  return return_by_jump(true);
 }
 
 Wake sleep_until(base::Deadline deadline) {

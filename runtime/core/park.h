@@ -44,8 +44,8 @@ bool interrupt(Fiber& fiber);
 void cancel(Fiber& fiber);
 
 // Lets other ready fibers of this carrier run first.  Without one, looks for events and returns.
-// Always Wake::unparked.
-Wake yield();
+// Always true, for callers that return it as it is: a tail call costs them nothing.
+bool yield();
 
 // Sleeps until the deadline; returns early only with Wake::interrupted.
 Wake sleep_until(base::Deadline deadline);

@@ -81,7 +81,7 @@ void look_at_events(Carrier& carrier) {
 void run_loop(Fiber& loop) {
   for (;;) {
     Carrier& carrier = *loop.carrier;
-    carrier.switches_left = Carrier::kSwitchesPerTurn;
+    carrier.begin_turn();
     carrier.inbox.drain_into(carrier.pinned);
     carrier.now = base::now();
     fire_timers(carrier.timers, carrier.now);
@@ -209,7 +209,7 @@ void reset_after_fork() {
   carrier.searching = false;
   carrier.sleeping.store(kAwake, std::memory_order_relaxed);
   carrier.loop.signal_pending.store(false, std::memory_order_relaxed);
-  carrier.switches_left = Carrier::kSwitchesPerTurn;
+  carrier.begin_turn();
   carrier.kernel_tid = sys::gettid();
   reset_carriers_after_fork(&carrier);
   reset_crew_after_fork();

@@ -86,6 +86,7 @@ void start_light_fiber(Fiber& fiber, Fiber::Entry entry) {
   fiber.carrier = &carrier;
   fiber.home.store(&carrier, std::memory_order_relaxed);
   fiber.fs_base = carrier.cpu.own_fs;
+  fiber.shared = &carrier.shared;
   fiber.signal_mask = current()->signal_mask;
   fiber.sanitizer.create(fiber.stack.base, fiber.stack.size);
   carrier.light_fibers.fetch_add(1, std::memory_order_relaxed);

@@ -2,57 +2,43 @@
 //
 // A processor predicts returns by the calls that it has seen, and after a jump to another stack it
 // has seen the wrong ones: each return on the way back to the program is mispredicted.  So nothing
-// here is a function of its own, and whoever switches returns by ramie_return_by_jump().
+// here is a function of its own, and whoever switches returns by return_by_jump().
 #pragma once
 
 #include "core/carrier.h"
 #include "core/sanitizer.h"
 
+namespace ramie::core {
+
 // Returns its argument from the function that calls it last of all (a tail call, so the stack
 // pointer is at that function's return address): by an indirect jump, which is predicted by where
 // it went before.
-extern "C" [[gnu::visibility("hidden")]] ramie::core::Wake ramie_return_by_jump(
-    ramie::core::Wake value);
-
-namespace ramie::core {
+[[gnu::visibility("hidden")]] Wake return_by_jump(Wake value) asm("ramie_return_by_jump");
+[[gnu::visibility("hidden")]] bool return_by_jump(bool value) asm("ramie_return_by_jump");
 
 [[gnu::always_inline]] inline void set_current(Fiber* fiber) {
   asm volatile("movq %0, %%fs:(%1)" : : "r"(fiber), "r"(current_offset()) : "memory");
 }
 
-// The carrier whose TCB the fiber may share: for a thread's own fiber, wherever it runs, the one
-// that it is part of.
-[[gnu::always_inline]] inline const Carrier& sharer(const Carrier& carrier, const Fiber& fiber) {
-  return fiber.tcb_owner != nullptr ? *fiber.tcb_owner : carrier;
-}
-
-// Fibers that share the carrier's TCB share its errno and its exception globals, so these are kept
-// in the fiber while it doesn't run.
-[[gnu::always_inline]] inline void save_shared_state(const Carrier& here, Fiber& fiber) {
-  const Carrier& carrier = sharer(here, fiber);
-  if (fiber.fs_base == carrier.cpu.own_fs) {
-    fiber.saved_errno = *carrier.errno_address;
-    if (carrier.exceptions_address != nullptr) {
-      fiber.saved_exceptions[0] = carrier.exceptions_address[0];
-      fiber.saved_exceptions[1] = carrier.exceptions_address[1];
-    }
+[[gnu::always_inline]] inline void save_shared_state(Fiber& fiber) {
+  if (const SharedTcb* tcb = fiber.shared) {
+    fiber.saved_errno = *tcb->errno_address;
+    fiber.saved_exceptions[0] = tcb->exceptions[0];
+    fiber.saved_exceptions[1] = tcb->exceptions[1];
   }
 }
 
-[[gnu::always_inline]] inline void restore_shared_state(const Carrier& here, const Fiber& fiber) {
-  const Carrier& carrier = sharer(here, fiber);
-  if (fiber.fs_base == carrier.cpu.own_fs) {
-    *carrier.errno_address = fiber.saved_errno;
-    if (carrier.exceptions_address != nullptr) {
-      carrier.exceptions_address[0] = fiber.saved_exceptions[0];
-      carrier.exceptions_address[1] = fiber.saved_exceptions[1];
-    }
+[[gnu::always_inline]] inline void restore_shared_state(const Fiber& fiber) {
+  if (const SharedTcb* tcb = fiber.shared) {
+    *tcb->errno_address = fiber.saved_errno;
+    tcb->exceptions[0] = fiber.saved_exceptions[0];
+    tcb->exceptions[1] = fiber.saved_exceptions[1];
   }
 }
 
 [[gnu::always_inline]] inline Arrival leave(Carrier& carrier, Fiber& from, Fiber& to,
                                             Carrier::After after, bool for_ever) {
-  save_shared_state(carrier, from);
+  save_shared_state(from);
   // No read-modify-write: nobody else writes.
   carrier.switches.store(carrier.switches.load(std::memory_order_relaxed) + 1,
                          std::memory_order_relaxed);
@@ -75,7 +61,7 @@ namespace ramie::core {
   if (carrier.after != nullptr) {
     carrier.after(carrier, left);
   }
-  restore_shared_state(carrier, now);
+  restore_shared_state(now);
   if ((now.signal_mask & ~carrier.kernel_mask.load(std::memory_order_relaxed)) != 0) [[unlikely]] {
     signal_hooks().block(carrier, now);
   }

@@ -296,8 +296,9 @@ void kill_all(const Fibers& fibers) {
 
 // Lets the other ready fibers of this thread run first; sched_yield(2) on a thread without fibers.
 inline void yield() {
-  this_fiber::interruption_point();
-  detail::yield();
+  if (!detail::yield()) [[unlikely]] {
+    detail::throw_interruption(detail::never);
+  }
 }
 
 // Sleeps for a duration or until a point in time, and not less; signals don't shorten it.  Switches

@@ -59,8 +59,8 @@ RAMIE_API void release(control*) noexcept;
 [[nodiscard]] RAMIE_API const control* running() noexcept;
 // One line on descriptor 2: an exception that nobody will see otherwise.
 RAMIE_API void report_lost_exception(const control*, const char* what) noexcept;
-RAMIE_API void yield() noexcept;
-// False: see "Interruptions".
+// False: see "Interruptions".  Then yield() has not yielded.
+[[nodiscard]] RAMIE_API bool yield() noexcept;
 RAMIE_API bool sleep_until(std::int64_t deadline) noexcept;
 
 // Something outside of all carriers begins, or ends, that will wake somebody: it is no deadlock.
