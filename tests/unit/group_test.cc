@@ -213,6 +213,22 @@ TEST(Group, ArgumentsAreGoneBeforeTheScopeIsLeft) {
   EXPECT_TRUE(seen.expired());
 }
 
+TEST(Group, MembersHaveItsAttributes) {
+  // More than the default stack holds.
+  auto fill = [] {
+    volatile char much[500'000];
+    for (std::size_t i = 0; i < sizeof much; i += 1024) {
+      much[i] = 1;
+    }
+    return std::string(this_fiber::name());
+  };
+  const fiber_attributes large{.name = "large", .stack_size = 1 << 20};
+  group work(large);
+  EXPECT_EQ(work.apply(fill), "large");
+  pool two(2, large);
+  EXPECT_EQ(two.apply(fill), "large");
+}
+
 TEST(Pool, NeverRunsMoreThanItsPlaces) {
   int running = 0;
   int most = 0;

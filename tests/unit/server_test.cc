@@ -176,6 +176,19 @@ TEST(StreamServer, AcceptsNoMoreThanItsLimit) {
   EXPECT_TRUE(eventually([&] { return served == 4; }));
 }
 
+TEST(StreamServer, HandlersHaveTheAttributesOfTheOptions) {
+  std::string name;
+  stream_server server(kAnyPort,
+                       [&](stream peer) {
+                         name = this_fiber::name();
+                         echo(std::move(peer));
+                       },
+                       {.handlers = {.name = "of this server"}});
+  server.start();
+  EXPECT_EQ(ask(server.local(), "a"), "a");
+  EXPECT_EQ(name, "of this server");
+}
+
 TEST(StreamServer, AHandlersExceptionEndsItsConnectionAlone) {
   ::testing::internal::CaptureStderr();
   stream_server server(kAnyPort, [](stream peer) {

@@ -57,8 +57,9 @@ struct group_call {
 // Not for two threads at once, apart from spawn() and cancel(), which members may call as well.
 class group {
  public:
-  // No limit.
-  group() : group(std::optional<std::size_t>()) {}
+  // No limit.  Members are made with these attributes, as ramie::spawn() does.
+  group() : group(fiber_attributes{}) {}
+  explicit group(const fiber_attributes& members) : group(std::nullopt, members) {}
   group(const group&) = delete;
   group& operator=(const group&) = delete;
 
@@ -143,8 +144,8 @@ class group {
   [[nodiscard]] bool full() const noexcept { return size() >= limit(); }
 
  protected:
-  explicit group(std::optional<std::size_t> limit)
-      : limit_(limit), state_(std::make_shared<state>(limit.value_or(0))) {}
+  group(std::optional<std::size_t> limit, const fiber_attributes& members)
+      : limit_(limit), attributes_(members), state_(std::make_shared<state>(limit.value_or(0))) {}
 
  private:
   // Shared with the members: the last of them may still be unlocking when the group is gone.
@@ -171,7 +172,7 @@ class group {
       state_->free_places.acquire();
     }
     try {
-      return ramie::spawn(std::forward<F>(f), std::forward<Args>(args)...);
+      return ramie::spawn(attributes_, std::forward<F>(f), std::forward<Args>(args)...);
     } catch (...) {
       leave_place(*state_, limit_.has_value());
       throw;
@@ -255,6 +256,7 @@ class group {
   }
 
   std::optional<std::size_t> limit_;
+  fiber_attributes attributes_;
   std::shared_ptr<state> state_;
   int uncaught_before_ = std::uncaught_exceptions();
 };
@@ -262,7 +264,8 @@ class group {
 // A group with a limited number of places; spawn(), submit() and apply() wait for a free one.
 class pool : public group {
  public:
-  explicit pool(std::size_t places) : group(std::optional<std::size_t>(places)) {}
+  explicit pool(std::size_t places, const fiber_attributes& members = {})
+      : group(places, members) {}
 };
 
 }  // namespace ramie

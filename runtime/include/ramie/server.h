@@ -33,6 +33,7 @@ struct server_options {
   std::size_t most_at_once = 10'000;  // connections, or datagrams, that are served
   int backlog = SOMAXCONN;            // connections that wait to be accepted
   std::size_t largest_datagram = 64UL * 1024;
+  fiber_attributes handlers = {};  // of the fibers that serve
 };
 
 namespace detail {
@@ -88,7 +89,8 @@ class server_base {
   [[nodiscard]] std::size_t active() const noexcept { return handlers_.size(); }
 
  protected:
-  explicit server_base(std::size_t places) : places_(static_cast<std::ptrdiff_t>(places)) {}
+  explicit server_base(const server_options& options)
+      : places_(static_cast<std::ptrdiff_t>(options.most_at_once)), handlers_(options.handlers) {}
   ~server_base() = default;
 
   // By the destructor of the server itself: its handlers refer to it.
@@ -200,7 +202,7 @@ class stream_server final : public detail::server_base {
   // `handler` gets each connection, in a fiber of its own.
   stream_server(const endpoint& at, std::function<void(stream)> handler,
                 const server_options& options = {})
-      : server_base(options.most_at_once),
+      : server_base(options),
         listener_(at, options.backlog),
         local_(listener_.local()),
         handler_(std::move(handler)) {}
@@ -229,7 +231,7 @@ class datagram_server final : public detail::server_base {
   datagram_server(const endpoint& at,
                   std::function<void(datagram_server&, std::string, const endpoint&)> handler,
                   const server_options& options = {})
-      : server_base(options.most_at_once),
+      : server_base(options),
         socket_(at),
         local_(socket_.local()),
         handler_(std::move(handler)),
