@@ -118,6 +118,13 @@ TEST(StreamServer, ServeWaitsUntilClose) {
   EXPECT_THROW((void)stream::connect(server.local()), std::system_error);
 }
 
+TEST(StreamServer, ACloseBeforeTheServerBeginsEndsIt) {
+  stream_server server(kAnyPort, echo);
+  auto closer = spawn([&] { server.close(); });  // runs before the fiber that serve() makes
+  server.serve();
+  EXPECT_THROW((void)stream::connect(server.local()), std::system_error);
+}
+
 TEST(StreamServer, StopLetsHandlersFinish) {
   event may_end;
   stream_server server(kAnyPort, [&](stream peer) {

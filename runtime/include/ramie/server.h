@@ -48,6 +48,11 @@ class server_base {
   void start() {
     if (!taker_.joinable()) {
       taker_ = spawn({.name = "server"}, [this] { take_in(); });
+      // At its end in any case: one that close() has cancelled before it began never runs.
+      (void)taker_.link([this] {
+        close_socket();
+        ended_.set();
+      });
     }
   }
 
@@ -153,8 +158,6 @@ class server_base {
     } catch (...) {
       failure_ = std::current_exception();
     }
-    close_socket();
-    ended_.set();
   }
 
   static bool lacks_resources(int error) {
