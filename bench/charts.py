@@ -14,7 +14,7 @@ AXES = {
 }
 
 SCRIPT = """
-set terminal svg size {width},420 background rgb 'white' font 'sans,12'
+set terminal svg size {width},420 noenhanced background rgb 'white' font 'sans,12'
 set title '{title}'
 set ylabel '{axis}'
 set logscale y
@@ -76,7 +76,7 @@ def draw_group(folder, group, names, medians, place):
         plots.append(f"$data using {column}{labels} title columnheader({column}){colour}")
     heading = COMPARISONS[names[0]].columns[place].heading
     script = SCRIPT.format(
-        width=420 + 14 * len(kinds) * len(names), title=f"{group}: less is better",
+        width=420 + max(14 * len(kinds), 90) * len(names), title=f"{group}: less is better",
         axis=AXES.get(heading, heading), data="\n".join(lines), plots=", ".join(plots),
     )
     done = subprocess.run(["gnuplot"], input=script, capture_output=True, text=True, check=True)

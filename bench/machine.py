@@ -41,5 +41,6 @@ def describe(build, source):
         "ramie": first_match(r'"version": "([^"]+)"', build / "meson-info" / "intro-projectinfo.json"),
         "commit": output_of("git", "-C", str(source), "rev-parse", "--short=12", "HEAD"),
         "versions": versions(),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "load": os.getloadavg()[0],
     }
