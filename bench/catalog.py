@@ -17,8 +17,8 @@ class Catalog:
 
     def all(self):
         for group in (self.switches, self.spawns, self.bursts, self.wakes, self.parked, self.sleeps,
-                      self.skynets, self.scale, self.calls, self.starts, self.primitives,
-                      self.echoes):
+                      self.skynets, self.echoes, self.scale, self.calls, self.starts,
+                      self.primitives):
             yield from group()
 
     def count(self, full, quick):

@@ -2,6 +2,7 @@
 import collections
 import statistics
 import sys
+import time
 
 from programs import Failure
 
@@ -14,6 +15,7 @@ class Results:
         self.figures = collections.defaultdict(list)
         self.failures = collections.defaultdict(collections.Counter)
         self.notes = {}
+        self.left_out = []  # comparisons for which there was no time
 
     def medians(self):
         return {row: [statistics.median(column) for column in zip(*runs)]
@@ -23,15 +25,19 @@ class Results:
         return {**self.failures.get(row, {}), **self.notes.get(row, {})}
 
 
-def measure(programs, rounds):
-    """In each round every program runs once, so that what the machine does meanwhile meets all. The
-    rounds are those of each group of rows, which stand side by side in the tables: one that takes
-    half an hour would have its first and its last program on two different machines."""
+def measure(programs, rounds, minutes):
+    """In each round every program of a group (switch, spawn, ...) runs once, so that what the machine
+    does meanwhile meets all. A round of all groups would take so long that its first and its last
+    program had two different machines. After so many minutes, no more group is begun."""
     results = Results()
     groups = collections.defaultdict(list)
     for program in programs:
-        groups[next(iter(program.names.values()))].append(program)
+        groups[next(iter(program.names.values())).partition("/")[0]].append(program)
+    end = time.monotonic() + minutes * 60
     for name, group in groups.items():
+        if time.monotonic() > end:
+            results.left_out.append(name)
+            continue
         for number in range(rounds):
             for program in group:
                 progress(f"{name}: round {number + 1} of {rounds}: {program.kind}")

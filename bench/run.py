@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benchmarks side by side and prints what each costs, and the ratios.
 
-    run.py BUILD_DIR [NAME...] [--quick]
+    run.py BUILD_DIR [NAME...] [--quick] [--rounds N] [--minutes N]
 
 A NAME is the beginning of the name of a comparison (switch, spawn, burst, switch/2) or of one of
 its rows (spawn/hosted). All that is compared is run in turns, each a process of its own, and the
@@ -65,6 +65,7 @@ def main():
     parser.add_argument("names", nargs="*", help="what to run, as switch, spawn/hosted, burst-20k")
     parser.add_argument("--quick", action="store_true", help="once, with tiny counts")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each runs")
+    parser.add_argument("--minutes", type=float, default=120, help="begin nothing more after these")
     options = parser.parse_intermixed_args()
     build = options.build.resolve()
 
@@ -72,7 +73,7 @@ def main():
     print("\n".join(describe(machine)))
     modes = list(modes_here(build))
     chosen = choose(list(Catalog(build, SOURCE, modes, options.quick).all()), options.names)
-    results = measure(chosen, 1 if options.quick else options.rounds)
+    results = measure(chosen, 1 if options.quick else options.rounds, options.minutes)
     medians = results.medians()
     machine["load_after"] = os.getloadavg()[0]
     if options.quick:
@@ -83,6 +84,8 @@ def main():
         # What is in the repository is a run of everything.
         folder = build.parent / "bench" if options.names else SOURCE / "docs" / "bench"
         publish(folder, machine, results, medians, modes[0])
+    if results.left_out:
+        print(f"left out for want of time: {', '.join(results.left_out)}", file=sys.stderr)
     for row, reasons in results.failures.items():
         for reason, count in reasons.items():
             print(f"failed: {row}: {reason} ({count}x)", file=sys.stderr)
