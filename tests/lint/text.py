@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 MAX_LINES = 400
+MAX_IMAGE = 100_000  # bytes
 SOURCES = (".cc", ".c", ".h", ".S", ".py", ".sh")
 COMPILED = (".cc", ".c", ".S")
 # Spelt so that this file does not hold what it looks for.
@@ -64,6 +65,10 @@ def main():
     problems, building = [], builders(root)
     for file in files(root):
         path = file.relative_to(root)
+        if path.match("docs/images/*.png"):
+            if file.stat().st_size > MAX_IMAGE:
+                problems.append(f"{path}: more than {MAX_IMAGE} bytes")
+            continue
         try:
             text = file.read_text(encoding="utf-8")
         except UnicodeDecodeError:
