@@ -20,10 +20,13 @@ Carrier& first_carrier() {
   RAMIE_CHECK(false);
 }
 
-// Once this holds with the fiber's home set, it holds for good: the fiber runs at home, or it is
-// nowhere else and will be made ready for its home.
+// Once this holds with the fiber's home set, it holds for good: the fiber runs at home, or waits
+// for its turn there (which only its carrier can see, and must if the two take turns with us), or
+// it is nowhere and will be made ready for its home.
 bool is_at_home(const Carrier& home, const Fiber& fiber) {
-  return home.current.load(std::memory_order_acquire) == &fiber ||
+  RuntimeSection section(*current());
+  return (current()->carrier == &home && home.pinned.holds(fiber)) ||
+         home.current.load(std::memory_order_acquire) == &fiber ||
          Fiber::phase_of(fiber.state.load(std::memory_order_acquire)) == Phase::parked;
 }
 

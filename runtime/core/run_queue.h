@@ -36,6 +36,14 @@ class RunQueue {
 
   void clear() { head_ = nullptr; }
 
+  [[nodiscard]] bool holds(const Fiber& wanted) const {
+    const Fiber* fiber = head_;
+    while (fiber != nullptr && fiber != &wanted) {
+      fiber = fiber == tail_ ? nullptr : fiber->queue_next;
+    }
+    return fiber != nullptr;
+  }
+
  private:
   Fiber* head_ = nullptr;
   Fiber* tail_ = nullptr;  // meaningful only while head_ is not null
