@@ -67,16 +67,19 @@ TEST(Map, TakesFunctionsThatReturnNothing) {
   EXPECT_EQ(sum, 55);
 }
 
+// Counts one down when its scope is left.
+struct Departure {
+  int& count;
+  ~Departure() { --count; }
+};
+
 TEST(Map, ThrowsTheFirstFailureAfterTheOthersHaveEnded) {
   ::testing::internal::CaptureStderr();
   group any;
   int live = 0;
   auto work = [&](int x) {
     ++live;
-    struct Guard {
-      int& count;
-      ~Guard() { --count; }
-    } guard{live};
+    Departure departure{live};
     if (x == 2) {
       throw std::runtime_error("two");
     }
@@ -144,10 +147,7 @@ TEST(Imap, LeavingEarlyCancelsTheRest) {
   int live = 0;
   auto work = [&](int x) {
     ++live;
-    struct Guard {
-      int& count;
-      ~Guard() { --count; }
-    } guard{live};
+    Departure departure{live};
     sleep_for(x == 0 ? 1ms : 1h);
     return x;
   };

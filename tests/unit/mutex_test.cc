@@ -1,3 +1,4 @@
+// What can be said of a mutex by looking at who is parked.  The rest: conformance/lock_types_test.
 #include "sync/mutex.h"
 
 #include <ramie/sync.h>
@@ -27,12 +28,6 @@ class Inner {
 };
 using Public = ramie::mutex;
 
-template <class CrewType, class LockType>
-struct With {
-  using Crew = CrewType;
-  using Lock = LockType;
-};
-
 template <class Parameters>
 class Mutex : public ::testing::Test {
  protected:
@@ -47,7 +42,7 @@ class Mutex : public ::testing::Test {
     ASSERT_TRUE(eventually([&] { return waiting() == already + 1; }));
   }
 
-  typename Parameters::Lock lock;
+  typename Parameters::Subject lock;
   std::atomic<int> started = 0;
   std::vector<int> order;  // guarded by lock
   typename Parameters::Crew crew;
@@ -56,41 +51,6 @@ using Combinations =
     ::testing::Types<With<Fibers, Inner>, With<Threads, Inner>, With<Mixed, Inner>,
                      With<Fibers, Public>, With<Threads, Public>, With<Mixed, Public>>;
 TYPED_TEST_SUITE(Mutex, Combinations);
-
-TYPED_TEST(Mutex, ExcludesOthers) {
-  constexpr int kWorkers = 8;
-  constexpr int kTurns = 200;
-  int inside = 0;
-  int turns = 0;
-  for (int i = 0; i < kWorkers; ++i) {
-    this->crew.start([&] {
-      for (int turn = 0; turn < kTurns; ++turn) {
-        std::lock_guard guard(this->lock);
-        EXPECT_EQ(++inside, 1);
-        if (turn % 8 == 0) {
-          yield();  // the others run into the lock
-        }
-        --inside;
-        ++turns;
-      }
-    });
-  }
-  this->crew.join();
-  EXPECT_EQ(turns, kWorkers * kTurns);
-}
-
-TYPED_TEST(Mutex, TryLockFailsWhileItIsHeld) {
-  ASSERT_TRUE(this->lock.try_lock());
-  std::atomic<bool> tried = false;
-  this->crew.start([&] {
-    EXPECT_FALSE(this->lock.try_lock());
-    tried = true;
-  });
-  EXPECT_TRUE(eventually([&] { return tried.load(); }));
-  this->lock.unlock();
-  EXPECT_TRUE(this->lock.try_lock());
-  this->lock.unlock();
-}
 
 TYPED_TEST(Mutex, AWaiterGetsItOnceItIsFree) {
   this->lock.lock();
@@ -136,34 +96,6 @@ TYPED_TEST(Mutex, TheLastWaiterLeavesItAsGoodAsNew) {
     ASSERT_TRUE(this->lock.try_lock());
     this->lock.unlock();
   }
-}
-
-// A holder that never waits without the lock: unless it is handed over, the waiter starves.
-TYPED_TEST(Mutex, AGreedyHolderStarvesNobody) {
-  std::atomic<bool> got_it = false;
-  this->lock.lock();
-  this->crew.start([&] {
-    std::lock_guard guard(this->lock);
-    got_it = true;
-  });
-  EXPECT_TRUE(eventually([&] {
-    this->lock.unlock();
-    this->lock.lock();
-    return got_it.load();
-  }));
-  this->lock.unlock();
-}
-
-TEST(PublicMutex, WorksWithTheStandardsLocks) {
-  ramie::mutex a;
-  ramie::mutex b;
-  {
-    std::scoped_lock both(a, b);
-    EXPECT_FALSE(a.try_lock());
-    EXPECT_FALSE(b.try_lock());
-  }
-  std::unique_lock lock(a, std::chrono::steady_clock::now() + milliseconds(1));
-  EXPECT_TRUE(lock.owns_lock());
 }
 
 TEST(PublicMutex, MayBeDestroyedByWhoeverLocksItLast) {

@@ -7,31 +7,26 @@
 #include <set>
 #include <vector>
 
-#include "crew.h"
+#include "support/crew.h"
 
 namespace ramie::test {
 namespace {
 
 using namespace std::chrono_literals;
 
-template <class CrewType, std::size_t Capacity>
-struct With {
-  using Crew = CrewType;
-  static constexpr std::size_t kCapacity = Capacity;
-};
-
 template <class Parameters>
 class Channel : public ::testing::Test {
  protected:
-  static constexpr std::size_t kCapacity = Parameters::kCapacity;
+  static constexpr std::size_t kCapacity = Parameters::kNumber;
 
   channel<int> numbers{kCapacity};
   typename Parameters::Crew crew;
 };
 
 using Combinations =
-    ::testing::Types<With<Fibers, 0>, With<Fibers, 1>, With<Fibers, 16>, With<Threads, 0>,
-                     With<Threads, 1>, With<Mixed, 0>, With<Mixed, 1>, With<Mixed, 16>>;
+    ::testing::Types<WithNumber<Fibers, 0>, WithNumber<Threads, 0>, WithNumber<Mixed, 0>,
+                     WithNumber<Fibers, 1>, WithNumber<Threads, 1>, WithNumber<Mixed, 1>,
+                     WithNumber<Fibers, 16>, WithNumber<Threads, 16>, WithNumber<Mixed, 16>>;
 TYPED_TEST_SUITE(Channel, Combinations);
 
 TYPED_TEST(Channel, DeliversEachElementOnce) {

@@ -8,29 +8,24 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "crew.h"
+#include "support/crew.h"
 
 namespace ramie::test {
 namespace {
 
 using namespace std::chrono_literals;
 
-template <class CrewType, std::size_t Capacity>
-struct With {
-  using Crew = CrewType;
-  static constexpr std::size_t kCapacity = Capacity;
-};
-
 template <class Parameters>
 class Select : public ::testing::Test {
  protected:
-  channel<int> numbers{Parameters::kCapacity};
-  channel<int> others{Parameters::kCapacity};
+  channel<int> numbers{Parameters::kNumber};
+  channel<int> others{Parameters::kNumber};
   typename Parameters::Crew crew;
 };
 
-using Combinations = ::testing::Types<With<Fibers, 0>, With<Fibers, 2>, With<Threads, 0>,
-                                      With<Mixed, 0>, With<Mixed, 2>>;
+using Combinations =
+    ::testing::Types<WithNumber<Fibers, 0>, WithNumber<Threads, 0>, WithNumber<Mixed, 0>,
+                     WithNumber<Fibers, 2>, WithNumber<Threads, 2>, WithNumber<Mixed, 2>>;
 TYPED_TEST_SUITE(Select, Combinations);
 
 TYPED_TEST(Select, TakesTheDefaultWhereNothingElseIsPossible) {

@@ -9,23 +9,17 @@
 #include <shared_mutex>
 #include <type_traits>
 
-#include "crew.h"
+#include "support/crew.h"
 
 namespace ramie::test {
 namespace {
 
 using namespace std::chrono_literals;
 
-template <class CrewType, class LockType>
-struct With {
-  using Crew = CrewType;
-  using Lock = LockType;
-};
-
 template <class Parameters>
 class LockType : public ::testing::Test {
  protected:
-  typename Parameters::Lock lock;
+  typename Parameters::Subject lock;
   typename Parameters::Crew crew;
 };
 

@@ -7,34 +7,27 @@
 #include <set>
 #include <vector>
 
-#include "crew.h"
+#include "support/crew.h"
 
 namespace ramie::test {
 namespace {
 
 using namespace std::chrono_literals;
 
-template <class CrewType, template <class> class QueueType>
-struct With {
-  using Crew = CrewType;
-  using Queue = QueueType<int>;
-};
-
-template <class T>
-using any_priority = priority_queue<T>;
-
 // What every queue does, whatever its order.
 template <class Parameters>
 class QueueType : public ::testing::Test {
  protected:
-  using Queue = typename Parameters::Queue;
+  using Queue = typename Parameters::Subject;
 
   typename Parameters::Crew crew;
 };
 
-using Combinations = ::testing::Types<With<Fibers, queue>, With<Threads, queue>, With<Mixed, queue>,
-                                      With<Fibers, lifo_queue>, With<Mixed, lifo_queue>,
-                                      With<Fibers, any_priority>, With<Mixed, any_priority>>;
+using Combinations =
+    ::testing::Types<With<Fibers, queue<int>>, With<Threads, queue<int>>, With<Mixed, queue<int>>,
+                     With<Fibers, lifo_queue<int>>, With<Threads, lifo_queue<int>>,
+                     With<Mixed, lifo_queue<int>>, With<Fibers, priority_queue<int>>,
+                     With<Threads, priority_queue<int>>, With<Mixed, priority_queue<int>>>;
 TYPED_TEST_SUITE(QueueType, Combinations);
 
 TYPED_TEST(QueueType, DeliversEachElementOnce) {
