@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "api/interruptible.h"
+#include "api/rest.h"
 #include "base/config.h"
 #include "base/deadline.h"
 #include "base/format.h"
@@ -40,8 +41,13 @@ const core::Fiber& fiber_of(const control* control) {
 void run_task(core::Fiber& self) {
   auto* task = static_cast<task_base*>(self.argument);
   task->run(task, reinterpret_cast<control*>(&self));
-  core::exit_current(
-      {[](void* fiber) { core::release(*static_cast<core::Fiber*>(fiber)); }, &self});
+  core::exit_current({[](void* ended) {
+                        auto& fiber = *static_cast<core::Fiber*>(ended);
+                        core::Carrier& carrier = *fiber.carrier;
+                        core::release(fiber);
+                        tell_of_rest(carrier);
+                      },
+                      &self});
 }
 
 }  // namespace
@@ -182,6 +188,11 @@ bool sleep_until(std::int64_t deadline) noexcept {
 }
 
 const control* running() noexcept { return reinterpret_cast<const control*>(core::current()); }
+
+std::uint64_t switches() noexcept {
+  const core::Fiber* self = core::current();
+  return self == nullptr ? 0 : self->carrier->switches.load(std::memory_order_relaxed);
+}
 
 bool yield() noexcept {
   const core::Fiber* self = core::current();

@@ -7,6 +7,7 @@
 #include "base/deadline.h"
 #include "sync/event.h"
 #include "sync/parking_lot.h"
+#include "sync/semaphore.h"
 
 namespace ramie::detail {
 namespace {
@@ -26,6 +27,17 @@ wait_key key_of_event(const word& event) noexcept {
             return sync::Event::must_wait(*static_cast<word*>(const_cast<void*>(object)));
           },
           &event};
+}
+
+wait_key key_of_semaphore(const word& semaphore) noexcept {
+  return {&semaphore,
+          [](const void* object) noexcept {
+            return sync::Semaphore::must_wait(*static_cast<word*>(const_cast<void*>(object)));
+          },
+          &semaphore,
+          [](const void* object) noexcept {
+            sync::Semaphore::wake_next(*static_cast<word*>(const_cast<void*>(object)));
+          }};
 }
 
 void open_watches(watch_set* set) noexcept { new (set) sync::WatchSet; }

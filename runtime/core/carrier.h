@@ -9,6 +9,7 @@
 
 #include "core/fault.h"
 #include "core/fiber.h"
+#include "core/idle.h"
 #include "core/park.h"
 #include "core/run_queue.h"
 #include "core/steal_queue.h"
@@ -40,9 +41,10 @@ struct Carrier {
   Commit commit;                          // for `after`; see park()
   uint64_t turn_ends = kSwitchesPerTurn;  // when so many switches were made, the loop has its turn
   RunQueue pinned;                        // ready fibers whose home this is
-  bool is_bare = false;                   // its kernel thread is Ramie's own: no fiber's home
-  bool searching = false;                 // was woken to look for work, and has found none yet
-  int64_t now = 0;                        // the clock at the loop's last turn
+  base::IntrusiveList<Idler> idlers;
+  bool is_bare = false;    // its kernel thread is Ramie's own: no fiber's home
+  bool searching = false;  // was woken to look for work, and has found none yet
+  int64_t now = 0;         // the clock at the loop's last turn
   int64_t last_poll = 0;
   SharedTcb shared;             // of its kernel thread: the thread's own and its light fibers
   void* no_exceptions[2] = {};  // for programs without C++
@@ -54,6 +56,8 @@ struct Carrier {
   std::atomic<Fiber*> current = nullptr;  // what runs now: a fiber, the thread's own, or the loop
   std::atomic<uint64_t> switches = 0;
   std::atomic<uint64_t> parks = 0;
+  std::atomic<uint64_t> background_parks = 0;   // of these, sleeps in the background
+  std::atomic<uint32_t> background_timers = 0;  // and those under way
   std::atomic<uint64_t> kernel_mask = 0;  // the signal mask that the kernel has for this thread
   std::atomic<uint64_t> credentials = 0;  // the shim's: which change of them it has made
 
@@ -63,6 +67,10 @@ struct Carrier {
   TimerHeap timers;
   std::atomic<uint32_t> sleeping = 0;      // see crew.h, Sleep
   std::atomic<uint32_t> light_fibers = 0;  // that belong here and have not ended
+  // Of light_fibers, those that do not keep others waiting for the rest (api/background.cc), and
+  // whether somebody waits for it.
+  std::atomic<uint32_t> aside = 0;
+  std::atomic<bool> rest_awaited = false;
   Watched watched;
   std::atomic<bool> gone = false;     // its kernel thread has ended
   std::atomic<bool> retired = false;  // the same, and no fiber is bound to it: free for another

@@ -14,6 +14,9 @@ void carrier_fell_asleep();
 void carrier_woke_up();
 [[nodiscard]] bool is_carrier_awake();
 
+// Takes the events that are there, without waiting, unless another carrier is about to.
+void look_for_events(Carrier& carrier);
+
 // Ends the wait in the poller.
 void wake_poller();
 

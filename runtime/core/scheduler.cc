@@ -19,10 +19,20 @@ constinit std::atomic<uint32_t> outside_work = 0;
 constinit std::atomic<uint32_t> awake_carriers = 0;
 constinit DeadlockHook deadlock_hook = nullptr;
 
+// Whether nobody on any carrier waits for a time, but for sleepers in the background.
+bool is_nothing_timed() {
+  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+    if (carrier->timers.size() > carrier->background_timers.load(std::memory_order_relaxed)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool is_standstill(const Poller* events) {
   return awake_carriers.load(std::memory_order_relaxed) == 0 &&
          outside_work.load(std::memory_order_relaxed) == 0 &&
-         (events == nullptr || !events->has_waiters());
+         (events == nullptr || !events->has_waiters()) && is_nothing_timed();
 }
 
 // Where the watchdog sees to the next one, this is not done for each event.
@@ -48,7 +58,7 @@ void sleep(Carrier& carrier) {
   if (carrier.inbox.empty() && !is_work_somewhere() && (polls || is_event_watched()) &&
       !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {
     base::Deadline until = carrier.timers.next();
-    if (until.is_never() && is_standstill(events) && deadlock_hook != nullptr) [[unlikely]] {
+    if (deadlock_hook != nullptr && is_standstill(events)) [[unlikely]] {
       deadlock_hook();
     }
     if (polls) {
@@ -68,15 +78,21 @@ void sleep(Carrier& carrier) {
 
 void look_at_events(Carrier& carrier) {
   const Poller* events = poller.load(std::memory_order_acquire);
-  if (events != nullptr && carrier.now - carrier.last_poll >= kPollInterval &&
-      !polling.exchange(true, std::memory_order_acquire)) {
+  if (events != nullptr && carrier.now - carrier.last_poll >= kPollInterval) {
+    look_for_events(carrier);
+  }
+}
+
+}  // namespace
+
+void look_for_events(Carrier& carrier) {
+  const Poller* events = poller.load(std::memory_order_acquire);
+  if (events != nullptr && !polling.exchange(true, std::memory_order_acquire)) {
     carrier.last_poll = carrier.now;
     events->wait(base::Deadline::at(0), carrier.cpu);
     end_polling(carrier);
   }
 }
-
-}  // namespace
 
 void run_loop(Fiber& loop) {
   for (;;) {
@@ -93,7 +109,7 @@ void run_loop(Fiber& loop) {
     } else if (carrier.has_ready()) {
       look_at_events(carrier);
       take_shared(carrier);
-    } else if (!find_work(carrier)) {
+    } else if (!find_work(carrier) && !serve_idler(carrier)) {
       sleep(carrier);
     }
     if (Fiber* next = carrier.take_ready()) {
@@ -205,6 +221,11 @@ void reset_after_fork() {
   carrier.pinned.clear();
   carrier.ready.clear();
   carrier.inbox.clear();
+  while (carrier.idlers.pop_front() != nullptr) {
+  }
+  carrier.light_fibers.store(self.kind == FiberKind::light ? 1 : 0, std::memory_order_relaxed);
+  carrier.aside.store(0, std::memory_order_relaxed);
+  carrier.background_timers.store(0, std::memory_order_relaxed);
   carrier.timers.reset();
   carrier.searching = false;
   carrier.sleeping.store(kAwake, std::memory_order_relaxed);

@@ -45,6 +45,11 @@ base::Deadline TimerHeap::next() {
   return size_ == 0 ? base::Deadline::never() : base::Deadline::at(entries_[0].at);
 }
 
+uint32_t TimerHeap::size() {
+  base::LockGuard guard(lock_);
+  return size_;
+}
+
 bool TimerHeap::take_due(int64_t now, Ticket& ticket) {
   base::LockGuard guard(lock_);
   if (size_ == 0 || entries_[0].at > now) {

@@ -39,6 +39,8 @@ class TimerHeap {
   // The earliest deadline, never() without a timer.
   [[nodiscard]] base::Deadline next();
 
+  [[nodiscard]] uint32_t size();
+
   // Takes one timer that is due out of the heap; false when there is none.
   [[nodiscard]] bool take_due(int64_t now, Ticket& ticket);
 

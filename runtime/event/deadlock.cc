@@ -51,7 +51,9 @@ void describe(Line& line, const core::WaitReason& reason) {
 
 void report(Fiber& fiber, void* count) {
   uint64_t state = fiber.state.load(std::memory_order_relaxed);
-  if (Fiber::phase_of(state) != core::Phase::parked) {
+  bool sleeps_in_background =
+      fiber.timer.index != core::Timer::kNowhere;  // all others wait for ever
+  if (Fiber::phase_of(state) != core::Phase::parked || sleeps_in_background) {
     return;
   }
   ++*static_cast<uint64_t*>(count);
@@ -79,7 +81,8 @@ uint64_t count_parks() {
   uint64_t parks = 0;
   for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
        carrier = carrier->next_carrier) {
-    parks += carrier->parks.load(std::memory_order_relaxed);
+    parks += carrier->parks.load(std::memory_order_relaxed) -
+             carrier->background_parks.load(std::memory_order_relaxed);
   }
   return parks;
 }

@@ -37,8 +37,9 @@ RAMIE_API int ramie_join_for(ramie_fiber* fiber, int64_t nanoseconds);
 /* Lets the fiber run on by itself. */
 RAMIE_API void ramie_detach(ramie_fiber* fiber);
 
-/* A number that is never used twice; ramie_self is that of the running fiber, or 0. */
+/* A number that is never used twice. */
 RAMIE_API uint64_t ramie_id(const ramie_fiber* fiber);
+/* That of the running fiber, or 0. */
 RAMIE_API uint64_t ramie_self(void);
 
 /* Lets the other ready fibers of this thread run first. */
@@ -46,6 +47,7 @@ RAMIE_API void ramie_yield(void);
 /* Sleeps, and not less.  Switches fibers. */
 RAMIE_API void ramie_sleep(int64_t nanoseconds);
 
+/* What to wait for: a read, or a write, would not block. */
 enum { RAMIE_READABLE = 1, RAMIE_WRITABLE = 2 };
 
 /* Waits until the descriptor is ready for one of `events`: those for which it is; 0 at the limit;
@@ -57,6 +59,7 @@ RAMIE_API void ramie_notify_close(int fd);
 /* "major.minor.patch" of the library in use. */
 RAMIE_API const char* ramie_version(void);
 
+/* Any function; to be cast to its own type. */
 typedef void (*ramie_function)(void); /* NOLINT(modernize-redundant-void-arg): this is C */
 
 /* libc's own function of that name (or whoever's stands behind the shim): what it would be without

@@ -9,6 +9,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <tuple>
+
+#include "base/config.h"
+#include "cli/config.h"
 
 namespace {
 
@@ -53,7 +57,8 @@ class Command : public testing::Test {
     if (getenv("RAMIE_CLI") == nullptr) {
       GTEST_SKIP() << "RAMIE_CLI does not name the command";
     }
-    for (const char* name : {"RAMIE_FS", "RAMIE_CARRIERS", "RAMIE_LOG", "LD_PRELOAD"}) {
+    for (const char* name :
+         {"RAMIE_FS", "RAMIE_CARRIERS", "RAMIE_LOG", "RAMIE_DEADLOCK", "LD_PRELOAD"}) {
       unsetenv(name);
     }
     setenv("RAMIE_PRELOAD_PATH", harmless_library().c_str(), 1);
@@ -119,6 +124,63 @@ TEST_F(Command, SaysWhyAProgramCannotRun) {
 TEST_F(Command, SaysWhereItSeeksTheLibrary) {
   setenv("RAMIE_PRELOAD_PATH", "/no/such/library.so", 1);
   EXPECT_LINE("run -- true", 125, "/no/such/library.so");
+}
+
+// The line of one variable, with single spaces.
+string config_line(const string& output, const string& name) {
+  size_t start = output.find(name + " ");
+  if (start == string::npos) {
+    return "";
+  }
+  string line = output.substr(start, output.find('\n', start) - start);
+  line.erase(
+      std::unique(line.begin(), line.end(), [](char a, char b) { return a == ' ' && b == ' '; }),
+      line.end());
+  return line;
+}
+
+TEST_F(Command, ConfigTellsValuesAndTheirSources) {
+  setenv("RAMIE_DEADLOCK", "report", 1);
+  setenv("RAMIE_LOG", "info", 1);
+  setenv("RAMIE_COLOUR", "green", 1);
+  Outcome outcome = ramie("config --carriers 3 --log warn");
+  EXPECT_EQ(outcome.status, 0) << outcome.output;
+  EXPECT_EQ(config_line(outcome.output, "RAMIE_CARRIERS"), "RAMIE_CARRIERS 3 option");
+  EXPECT_EQ(config_line(outcome.output, "RAMIE_LOG"), "RAMIE_LOG warn option");
+  EXPECT_EQ(config_line(outcome.output, "RAMIE_DEADLOCK"), "RAMIE_DEADLOCK report environment");
+  EXPECT_EQ(config_line(outcome.output, "RAMIE_SLICE"), "RAMIE_SLICE 10 default");
+  EXPECT_EQ(config_line(outcome.output, "RAMIE_STATS"), "RAMIE_STATS - default");
+  EXPECT_EQ(config_line(outcome.output, "RAMIE_COLOUR"), "RAMIE_COLOUR green environment, ignored");
+  unsetenv("RAMIE_DEADLOCK");
+  unsetenv("RAMIE_COLOUR");
+}
+
+TEST_F(Command, ConfigRefusesWhatIsNotUnderstood) {
+  Outcome refused = ramie("config --fs quick");
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_EQ(config_line(refused.output, "RAMIE_FS"), "RAMIE_FS quick option");
+  EXPECT_NE(refused.output.find("use auto, fsgsbase, trap or prctl"), string::npos);
+  EXPECT_LINE("config --bogus", 2, "--bogus");
+}
+
+// What `ramie config` calls a default is what the runtime does without the variable.
+TEST(Settings, DefaultsAreTheRuntimes) {
+  ramie::base::Config untouched;
+  for (const ramie::cli::Setting& setting : ramie::cli::settings()) {
+    if (setting.fallback[0] == '\0') {
+      continue;
+    }
+    string variable = string(setting.name) + "=" + setting.fallback;
+    const char* environment[] = {variable.c_str(), nullptr};
+    ramie::base::Config parsed;
+    char error[256] = "";
+    EXPECT_TRUE(ramie::base::parse_config(environment, parsed, error, sizeof error)) << error;
+    auto all = [](const ramie::base::Config& config) {
+      return std::tuple(config.carriers, config.slice, config.fs, config.stack_size, config.guards,
+                        config.deadlock, config.log, config.hosting, config.stats);
+    };
+    EXPECT_EQ(all(parsed), all(untouched)) << variable;
+  }
 }
 
 TEST_F(Command, CheckFailsWithoutTheShim) {

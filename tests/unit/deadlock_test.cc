@@ -1,9 +1,12 @@
 #include "event/deadlock.h"
 
 #include <gtest/gtest.h>
+#include <ramie/background.h>
+#include <ramie/fiber.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -121,6 +124,24 @@ TEST(Deadlock, WhatWaitsForADescriptorOrTheTimeIsNone) {
   });
   EXPECT_EQ(outcome.status, 0);
   EXPECT_EQ(outcome.text, "");
+}
+
+// A sleeper in the background does not hide it, and its turns don't make it another one.
+TEST(Deadlock, SleepersInTheBackgroundDontCount) {
+  Outcome outcome = run("report", [] {
+    signal(SIGALRM, [](int) { _exit(3); });
+    ramie::spawn([] {
+      for (int i = 0; i < 5; ++i) {
+        ramie::sleep_in_background(std::chrono::milliseconds(2));
+      }
+      kill(getpid(), SIGALRM);
+    }).detach();
+    stand_still();
+  });
+  EXPECT_EQ(WEXITSTATUS(outcome.status), 3);
+  EXPECT_EQ(count(outcome.text, "ramie: deadlock: 3 fibers are parked and nothing can wake them\n"),
+            1U)
+      << outcome.text;
 }
 
 TEST(Deadlock, OffIsSilent) {

@@ -242,6 +242,46 @@ TEST(KillAll, EndsAllAndWaitsForThem) {
   EXPECT_EQ(ended, 5);
 }
 
+TEST(KillAllFor, TellsWhetherAllHaveEnded) {
+  event may_end;
+  std::vector<fiber<void>> workers;
+  workers.push_back(spawn([&] { may_end.wait(); }));
+  workers.push_back(spawn([&] {
+    this_fiber::cancellation_disabled insists;
+    may_end.wait();
+  }));
+  yield();
+  EXPECT_FALSE(kill_all_for(2ms, workers));
+  EXPECT_TRUE(workers[0].ready());
+  EXPECT_FALSE(workers[1].ready());
+  may_end.set();
+  EXPECT_TRUE(kill_all_for(1min, workers));
+}
+
+spawn_site last_site;
+
+TEST(SpawnSite, IsToldByTheHandleTheFiberAndTheHooks) {
+  set_spawn_hook([](const fiber_info& fiber) noexcept { last_site = fiber.site; });
+  set_exit_hook([](const fiber_info& fiber) noexcept { last_site.line += fiber.site.line; });
+  const unsigned line = __LINE__ + 1;
+  fiber<unsigned> one = spawn({.name = "sited", .site = spawn_site::here()}, [] {
+    EXPECT_EQ(std::string_view(this_fiber::site().file), __FILE__);
+    return this_fiber::site().line;
+  });
+  EXPECT_EQ(last_site.line, line);
+  EXPECT_EQ(std::string_view(last_site.function), "TestBody");
+  EXPECT_EQ(one.site().line, line);
+  EXPECT_EQ(one.get(), line);
+  EXPECT_EQ(last_site.line, 2 * line);
+  set_spawn_hook(nullptr);
+  set_exit_hook(nullptr);
+  fiber<void> other = spawn([] { EXPECT_EQ(this_fiber::site().line, 0U); });
+  EXPECT_EQ(other.site().line, 0U);
+  other.get();
+  EXPECT_EQ(fiber<void>().site().line, 0U);
+  EXPECT_EQ(this_fiber::site().line, 0U);
+}
+
 std::atomic<int> born = 0;
 std::atomic<int> gone = 0;
 std::atomic<std::uint64_t> last_parent = 0;

@@ -36,6 +36,7 @@ class barrier {
     std::uint32_t phase_;
   };
 
+  // The most participants there can be.
   [[nodiscard]] static constexpr std::ptrdiff_t max() noexcept {
     return std::numeric_limits<std::int32_t>::max();
   }
@@ -73,6 +74,7 @@ class barrier {
     }
   }
 
+  // Arrives, and waits until the phase is over.  Switches fibers unless the caller is the last.
   void arrive_and_wait() { wait(arrive()); }
 
   // Arrives, and leaves: the later phases have one participant less.

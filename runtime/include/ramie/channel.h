@@ -15,12 +15,12 @@
 
 #include <ramie/detail/channel_wait.h>
 #include <ramie/detail/deadline.h>
+#include <ramie/detail/drain_iterator.h>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <memory>
 #include <mutex>  // std::unique_lock
 #include <optional>
 #include <stdexcept>
@@ -53,6 +53,7 @@ class channel {
  public:
   using value_type = T;
 
+  // `capacity` elements may be under way; with 0, sender and receiver meet.
   explicit channel(std::size_t capacity = 0) : ring_(capacity) {}
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
@@ -114,45 +115,20 @@ class channel {
   [[nodiscard]] std::size_t capacity() const noexcept { return ring_.size(); }
 
   // Receives element after element, until the channel is closed and empty.
-  class iterator {
-   public:
-    using iterator_category = std::input_iterator_tag;
-    using value_type = T;
-    using difference_type = std::ptrdiff_t;
-    using pointer = T*;
-    using reference = T&;
+  using iterator = detail::drain_iterator<channel>;
 
-    iterator() = default;
-    T& operator*() const { return **current_; }
-    T* operator->() const { return &**current_; }
-    iterator& operator++() {
-      current_->reset();
-      if (std::optional<T> next = from_->receive()) {
-        current_->emplace(*std::move(next));
-      }
-      return *this;
-    }
-    void operator++(int) { ++*this; }
-    friend bool operator==(const iterator& it, std::default_sentinel_t) {
-      return it.current_ == nullptr || !it.current_->has_value();
-    }
-
-   private:
-    friend class channel;
-    explicit iterator(channel& from)
-        : from_(&from), current_(std::make_shared<std::optional<T>>(from.receive())) {}
-    channel* from_ = nullptr;
-    std::shared_ptr<std::optional<T>> current_;  // shared, since iterators are copied
-  };
-
+  // For a range-for loop, each step of which receives; waits for the first element.
   [[nodiscard]] iterator begin() { return iterator(*this); }
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
+  friend iterator;
   template <class U, class F>
   friend class detail::receive_case;
   template <class U, class F>
   friend class detail::send_case;
+
+  std::optional<T> take_next() { return receive(); }
 
   // With the lock held.  False: nobody is there to take it, or the channel is closed.
   bool send_now(T& value) {

@@ -129,6 +129,7 @@ class [[nodiscard]] task {
  public:
   using promise_type = detail::task_promise<T>;
 
+  // Moves, doesn't copy.
   task(task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   task& operator=(task&& other) noexcept {
     std::swap(handle_, other.handle_);
@@ -154,6 +155,7 @@ class [[nodiscard]] task {
     return handle_.promise().state.take();
   }
 
+  // Within another task: begins this one, whose result, or exception, the expression has.
   auto operator co_await() noexcept {
     struct awaiter {
       std::coroutine_handle<promise_type> handle;

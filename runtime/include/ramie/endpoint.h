@@ -21,10 +21,12 @@
 
 namespace ramie {
 
+// An address of one of these kinds, as system calls take it.  Copies; nothing here switches.
 class endpoint {
  public:
   // No address: for receiving one.
   endpoint() noexcept = default;
+  // What a system call has given.
   endpoint(const ::sockaddr* address, ::socklen_t size) noexcept
       : size_(size < sizeof address_ ? size : sizeof address_) {
     std::memcpy(&address_, address, size_);
@@ -46,6 +48,7 @@ class endpoint {
     }
   }
 
+  // AF_INET, AF_INET6 or AF_UNIX; AF_UNSPEC without an address.
   [[nodiscard]] int family() const noexcept { return address_.ss_family; }
 
   // 0 where there is none.

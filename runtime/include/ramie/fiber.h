@@ -16,6 +16,7 @@
 #include <ramie/detail/task.h>
 #include <ramie/hooks.h>
 #include <ramie/link.h>
+#include <ramie/spawn_site.h>
 
 #include <cerrno>
 #include <chrono>
@@ -37,6 +38,7 @@ struct fiber_attributes {
   // Bytes, rounded up to a power of two; guard page, control block and closure are a part of it.
   // 0 means RAMIE_STACK_SIZE, 64 kB by default.
   std::size_t stack_size = 0;
+  spawn_site site = {};  // see spawn_site.h
 };
 
 template <class R>
@@ -186,6 +188,11 @@ class [[nodiscard]] fiber {
     return control_ == nullptr ? 0 : detail::parent_of(control_);
   }
 
+  // Where it was spawned, if that was said.
+  [[nodiscard]] spawn_site site() const noexcept {
+    return control_ == nullptr ? spawn_site() : more().site();
+  }
+
  private:
   template <class Delay, class F, class... Args>
   friend auto detail::spawn_at(Delay delay, const fiber_attributes& attributes, F&& f,
@@ -240,10 +247,11 @@ auto spawn_at(Delay delay, const fiber_attributes& attributes, F&& f, Args&&... 
     throw std::system_error(EAGAIN, std::generic_category(), "ramie::spawn");
   }
   try {
-    task_base* made =
-        on_heap ? new task(true, delay, std::forward<F>(f), std::forward<Args>(args)...)
-                : new (memory) task(false, delay, std::forward<F>(f), std::forward<Args>(args)...);
-    call_hook(spawn_hook, control);
+    task_base* made = on_heap ? new task(true, attributes.site, delay, std::forward<F>(f),
+                                         std::forward<Args>(args)...)
+                              : new (memory) task(false, attributes.site, delay, std::forward<F>(f),
+                                                  std::forward<Args>(args)...);
+    call_hook(spawn_hook, control, attributes.site);
     start(control, made);
   } catch (...) {
     release(control);
@@ -265,6 +273,7 @@ auto spawn(const fiber_attributes& attributes, F&& f, Args&&... args) {
                           std::forward<Args>(args)...);
 }
 
+// The same with the attributes that fiber_attributes has by default.
 template <class F, class... Args>
 requires detail::spawnable<std::decay_t<F>, std::decay_t<Args>...>
 auto spawn(F&& f, Args&&... args) {
@@ -292,6 +301,21 @@ void kill_all(const Fibers& fibers) {
       one.join();
     }
   }
+}
+
+// The same, but waits no longer than a limit; false if some had not ended by then.
+template <class Rep, class Period, class Fibers>
+[[nodiscard]] bool kill_all_for(const std::chrono::duration<Rep, Period>& duration,
+                                const Fibers& fibers) {
+  auto limit = std::chrono::steady_clock::now() + duration;
+  for (const auto& one : fibers) {
+    one.cancel();
+  }
+  bool ended = true;
+  for (const auto& one : fibers) {
+    ended = (!one.joinable() || one.join_until(limit)) && ended;
+  }
+  return ended;
 }
 
 // Lets the other ready fibers of this thread run first; sched_yield(2) on a thread without fibers.
@@ -329,6 +353,11 @@ namespace this_fiber {
 [[nodiscard]] inline std::uint64_t parent() noexcept {
   const detail::control* self = detail::running();
   return self == nullptr ? 0 : detail::parent_of(self);
+}
+// Where it was spawned, if that was said.
+[[nodiscard]] inline spawn_site site() noexcept {
+  const detail::task_base* task = detail::current_task();
+  return task == nullptr || task->extras == nullptr ? spawn_site() : task->extras->site();
 }
 }  // namespace this_fiber
 

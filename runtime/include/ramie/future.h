@@ -140,6 +140,7 @@ class promise {
     }
   }
 
+  // Each gets what the other was.
   void swap(promise& other) noexcept { state_.swap(other.state_); }
 
   // Once; else std::future_error (future_already_retrieved).
@@ -175,16 +176,20 @@ class promise {
 template <class Signature>
 class packaged_task;
 
+// Moves, doesn't copy.  Its functions throw std::future_error as the standard's do.
 template <class R, class... Args>
 class packaged_task<R(Args...)> {
  public:
   packaged_task() noexcept = default;
+  // With a function, which is copied or moved.
   template <class F>
   requires(!std::is_same_v<std::remove_cvref_t<F>, packaged_task>) explicit packaged_task(F&& f)
       : call_(std::make_unique<callable<std::decay_t<F>>>(std::forward<F>(f))), promise_() {}
 
+  // Whether there is a function.
   [[nodiscard]] bool valid() const noexcept { return call_ != nullptr; }
 
+  // Once; else std::future_error (future_already_retrieved).
   future<R> get_future() {
     check();
     return promise_.get_future();

@@ -131,6 +131,8 @@ class [[nodiscard]] generator {
     yielder(const yielder&) = delete;
     yielder& operator=(const yielder&) = delete;
 
+    // Hands out a value, and returns when the next one is asked for.  Throws if the generator is
+    // dropped meanwhile: let that pass.
     void operator()(T yielded) {
       flow_.current = std::addressof(yielded);
       flow_.suspend();

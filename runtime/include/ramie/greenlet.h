@@ -70,6 +70,7 @@ class greenlet {
   // circle.
   void set_parent(const greenlet& parent) const { checked().adopt(parent.state_); }
 
+  // Whether its function has begun.
   [[nodiscard]] bool started() const noexcept {
     return state_ != nullptr && state_->status != detail::greenlet_status::fresh;
   }
@@ -77,8 +78,10 @@ class greenlet {
   [[nodiscard]] bool dead() const noexcept {
     return state_ != nullptr && state_->status == detail::greenlet_status::dead;
   }
+  // Whether this is a handle of one.
   [[nodiscard]] bool valid() const noexcept { return state_ != nullptr; }
 
+  // Two handles of the same one are equal.
   friend bool operator==(const greenlet& a, const greenlet& b) noexcept {
     return a.state_ == b.state_;
   }

@@ -4,8 +4,7 @@
 //       ramie::group work;
 //       work.spawn(fetch, "a");
 //       work.spawn(fetch, "b");
-//     }   // waits for both; if one throws, the other is cancelled and the exception goes on from
-//     here
+//     }   // waits for both; if one throws, the other is cancelled, and the exception goes on
 //
 // A pool is a group of limited size: spawn() waits for a free place.  map.h runs a function over a
 // range with either.

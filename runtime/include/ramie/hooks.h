@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ramie/detail/abi.h>
+#include <ramie/spawn_site.h>
 
 #include <atomic>
 #include <cstdint>
@@ -10,10 +11,12 @@
 
 namespace ramie {
 
+// What hooks are told of a fiber.
 struct fiber_info {
   std::uint64_t id;
   std::uint64_t parent;   // the fiber that spawned it, 0 if that was none
   std::string_view name;  // valid during the call
+  spawn_site site;        // where it was spawned, if fiber_attributes::site says so
 };
 
 // Must not throw, nor wait.
@@ -24,9 +27,10 @@ namespace detail {
 inline std::atomic<fiber_hook> spawn_hook = nullptr;
 inline std::atomic<fiber_hook> exit_hook = nullptr;
 
-inline void call_hook(const std::atomic<fiber_hook>& hook, const control* fiber) noexcept {
+inline void call_hook(const std::atomic<fiber_hook>& hook, const control* fiber,
+                      const spawn_site& site) noexcept {
   if (fiber_hook function = hook.load(std::memory_order_acquire)) {
-    function({id_of(fiber), parent_of(fiber), name_of(fiber)});
+    function({id_of(fiber), parent_of(fiber), name_of(fiber), site});
   }
 }
 

@@ -21,6 +21,7 @@ enum events : short {
   writable = detail::io_writable,
 };
 
+// Combine them, and pick some out.
 constexpr events operator|(events a, events b) {
   return static_cast<events>(static_cast<short>(a) | static_cast<short>(b));
 }

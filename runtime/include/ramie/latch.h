@@ -54,6 +54,7 @@ class latch {
     return try_wait() || wait_until_deadline(detail::deadline_at(time));
   }
 
+  // count_down() and wait().  Switches fibers unless that makes it zero.
   void arrive_and_wait(std::ptrdiff_t update = 1) {
     count_down(update);
     wait();

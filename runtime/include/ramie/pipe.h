@@ -43,6 +43,8 @@ inline ::ssize_t write_quietly(int fd, const char* data, std::size_t size) {
 
 }  // namespace detail
 
+// The end of a pipe from which one reads.  Moves, doesn't copy, and closes itself.  Throws
+// std::system_error.
 class pipe_reader {
  public:
   pipe_reader() noexcept = default;
@@ -68,6 +70,7 @@ class pipe_reader {
     return all;
   }
 
+  // Closing wakes who waits for this end.  Never switches.
   void close() noexcept { end_.close(); }
   [[nodiscard]] bool is_open() const noexcept { return fd() >= 0; }
   [[nodiscard]] int fd() const noexcept { return end_.get(); }
@@ -76,6 +79,7 @@ class pipe_reader {
   detail::owned_descriptor end_;
 };
 
+// The end into which one writes, likewise.
 class pipe_writer {
  public:
   pipe_writer() noexcept = default;
@@ -93,6 +97,7 @@ class pipe_writer {
     }
   }
 
+  // Closing wakes who waits for this end.  Never switches.
   void close() noexcept { end_.close(); }
   [[nodiscard]] bool is_open() const noexcept { return fd() >= 0; }
   [[nodiscard]] int fd() const noexcept { return end_.get(); }

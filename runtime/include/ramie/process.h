@@ -39,6 +39,7 @@ namespace ramie {
 // other end is the process object's, to /dev/null, or (err alone) where its standard output does.
 enum class process_io { inherit, pipe, null, to_out };
 
+// How a child is started.
 struct process_options {
   process_io in = process_io::inherit;
   process_io out = process_io::inherit;
@@ -173,6 +174,7 @@ class process {
   }
   ~process() { leave(); }
 
+  // The kernel's number for it.
   [[nodiscard]] ::pid_t pid() const noexcept { return child_->pid; }
 
   // The other ends of the pipes that were asked for.
@@ -213,6 +215,7 @@ class process {
     }).detach();
   }
 
+  // What communicate() and run() return.
   struct output {
     exit_status status;
     std::string out;

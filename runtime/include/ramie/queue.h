@@ -18,6 +18,7 @@
 #pragma once
 
 #include <ramie/detail/deadline.h>
+#include <ramie/detail/drain_iterator.h>
 #include <ramie/detail/inner_mutex.h>
 #include <ramie/detail/queue_order.h>
 
@@ -27,7 +28,6 @@
 #include <functional>
 #include <iterator>
 #include <limits>
-#include <memory>
 #include <mutex>  // std::unique_lock
 #include <optional>
 #include <stdexcept>
@@ -141,6 +141,7 @@ class basic_queue {
     dropped.emplace(std::move(order_));
   }
 
+  // Whether close() or close_now() was called.
   [[nodiscard]] bool is_closed() const {
     std::unique_lock guard(lock_);
     return closed_;
@@ -161,41 +162,18 @@ class basic_queue {
   }
 
   // Takes element after element, until the queue is closed and empty.
-  class iterator {
-   public:
-    using iterator_category = std::input_iterator_tag;
-    using value_type = T;
-    using difference_type = std::ptrdiff_t;
-    using pointer = T*;
-    using reference = T&;
+  using iterator = detail::drain_iterator<basic_queue>;
 
-    iterator() = default;
-    T& operator*() const { return **current_; }
-    T* operator->() const { return &**current_; }
-    iterator& operator++() {
-      *current_ = from_->next(detail::never, on_end::nothing);
-      return *this;
-    }
-    void operator++(int) { ++*this; }
-    friend bool operator==(const iterator& it, std::default_sentinel_t) {
-      return it.current_ == nullptr || !it.current_->has_value();
-    }
-
-   private:
-    friend class basic_queue;
-    explicit iterator(basic_queue& from)
-        : from_(&from),
-          current_(std::make_shared<std::optional<T>>(from.next(detail::never, on_end::nothing))) {}
-    basic_queue* from_ = nullptr;
-    std::shared_ptr<std::optional<T>> current_;  // shared, since iterators are copied
-  };
-
+  // For a range-for loop, each step of which takes the next element; waits for the first.
   [[nodiscard]] iterator begin() { return iterator(*this); }
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
+  friend iterator;
   static constexpr std::int64_t no_wait = std::numeric_limits<std::int64_t>::min();
   enum class on_end { fail, nothing };
+
+  std::optional<T> take_next() { return next(detail::never, on_end::nothing); }
 
   bool put_before(T& value, std::int64_t deadline) {
     std::unique_lock guard(lock_);

@@ -78,6 +78,7 @@ class recursive_mutex {
   std::uint32_t depth_ = 0;  // the holder's
 };
 
+// The standard's other name for it.
 using recursive_timed_mutex = recursive_mutex;
 
 }  // namespace ramie

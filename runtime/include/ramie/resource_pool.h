@@ -21,6 +21,7 @@
 
 namespace ramie {
 
+// How many a pool keeps, and for how long.
 struct resource_limits {
   std::size_t min = 0;  // so many are kept, even if they are idle for long
   std::size_t max = 10;
@@ -70,6 +71,7 @@ class resource_pool {
     }
     ~lease() { give_back(); }
 
+    // The thing; only where there is one, which the lease says as a bool.
     [[nodiscard]] T& operator*() const noexcept { return item_->value; }
     [[nodiscard]] T* operator->() const noexcept { return &item_->value; }
     explicit operator bool() const noexcept { return pool_ != nullptr; }

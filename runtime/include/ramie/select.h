@@ -52,10 +52,10 @@ class receive_case final : public select_case {
     if constexpr (std::is_same_v<F, std::optional<T>&>) {
       then_.reset();
       if (received_) {
-        then_.emplace(*std::move(received_));
+        then_.emplace(*std::exchange(received_, std::nullopt));
       }
     } else {
-      std::invoke(then_, std::move(received_));
+      std::invoke(then_, std::exchange(received_, std::nullopt));
     }
   }
 
@@ -84,7 +84,9 @@ class send_case final : public select_case {
     to_.senders_.push(waiter_);
   }
   void end() noexcept override { to_.senders_.remove(waiter_); }
+  bool is_spent() const noexcept override { return is_spent_; }
   void fire(bool ok) override {
+    is_spent_ = true;
     if (was_closed_ || !ok) {
       throw channel_closed();
     }
@@ -96,6 +98,7 @@ class send_case final : public select_case {
   T value_;
   F then_;
   bool was_closed_ = false;
+  bool is_spent_ = false;
   channel_waiter waiter_;
 };
 
@@ -105,10 +108,15 @@ class timer_case final : public select_case {
   timer_case(std::int64_t deadline, F then) : deadline_(deadline), then_(std::move(then)) {}
 
   std::int64_t deadline() const noexcept override { return deadline_; }
-  void fire(bool) override { std::invoke(then_); }
+  bool is_spent() const noexcept override { return is_spent_; }
+  void fire(bool) override {
+    is_spent_ = true;
+    std::invoke(then_);
+  }
 
  private:
   std::int64_t deadline_;
+  bool is_spent_ = false;
   F then_;
 };
 

@@ -29,6 +29,7 @@
 
 namespace ramie {
 
+// Limits of a server; each has a default that serves.
 struct server_options {
   std::size_t most_at_once = 10'000;  // connections, or datagrams, that are served
   int backlog = SOMAXCONN;            // connections that wait to be accepted
@@ -212,6 +213,7 @@ class stream_server final : public detail::server_base {
   // stop() without grace.
   ~stream_server() { end(); }
 
+  // Where it listens; with port 0, the one that the kernel chose.
   [[nodiscard]] const endpoint& local() const noexcept { return local_; }
   [[nodiscard]] std::uint16_t port() const noexcept { return local_.port(); }
 
@@ -244,6 +246,7 @@ class datagram_server final : public detail::server_base {
   // Sends a datagram from the server's address.  Switches fibers if the socket's buffer is full.
   void reply(std::string_view data, const endpoint& to) { socket_.send_to(data, to); }
 
+  // Where it listens; with port 0, the one that the kernel chose.
   [[nodiscard]] const endpoint& local() const noexcept { return local_; }
   [[nodiscard]] std::uint16_t port() const noexcept { return local_.port(); }
 

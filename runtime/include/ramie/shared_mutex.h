@@ -245,6 +245,7 @@ class shared_mutex {
   detail::word writer_turn_ = 0;
 };
 
+// The standard's other name for it.
 using shared_timed_mutex = shared_mutex;
 
 }  // namespace ramie

@@ -1,7 +1,8 @@
 // Signals as something to wait for:
 //
-//     ramie::signal_waiter stop({SIGINT, SIGTERM});   // early in main(), before threads are
-//     started ramie::spawn([&] { stop.wait(); server.close(); }).detach(); server.serve();
+//     ramie::signal_waiter stop({SIGINT, SIGTERM});   // early in main(), before any thread
+//     ramie::spawn([&] { stop.wait(); server.close(); }).detach();
+//     server.serve();
 #pragma once
 
 #include <fcntl.h>

@@ -54,6 +54,7 @@ class owned_descriptor {
 
   [[nodiscard]] int get() const noexcept { return fd_; }
   int release() noexcept { return std::exchange(fd_, -1); }
+  // Closing wakes who waits for it.  Never switches.
   void close() noexcept {
     if (int fd = std::exchange(fd_, -1); fd >= 0) {
       io::notify_close(fd);
@@ -212,13 +213,16 @@ class stream {
   }
 
   // Who waits for it in another fiber gets bad_file_descriptor.
+  // Closing wakes who waits for it.  Never switches.
   void close() noexcept { socket_.close(); }
 
+  // The descriptor, -1 after close() or a move.
   [[nodiscard]] bool is_open() const noexcept { return fd() >= 0; }
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }
   // Gives the descriptor away.
   [[nodiscard]] int release() noexcept { return socket_.release(); }
 
+  // The addresses of the two sides.
   [[nodiscard]] endpoint local() const { return detail::local_endpoint(fd()); }
   [[nodiscard]] endpoint peer() const {
     endpoint found;
@@ -269,6 +273,7 @@ class listener {
     }));
   }
 
+  // Closing wakes who waits for it.  Never switches.
   void close() noexcept {
     socket_.close();
     if (!path_.empty()) {
@@ -277,6 +282,7 @@ class listener {
     }
   }
 
+  // Where it is bound, and its descriptor.
   [[nodiscard]] endpoint local() const { return detail::local_endpoint(fd()); }
   [[nodiscard]] std::uint16_t port() const { return local().port(); }
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }
@@ -333,7 +339,9 @@ class datagram_socket {
     });
   }
 
+  // Closing wakes who waits for it.  Never switches.
   void close() noexcept { socket_.close(); }
+  // Where it is bound, and its descriptor.
   [[nodiscard]] endpoint local() const { return detail::local_endpoint(fd()); }
   [[nodiscard]] std::uint16_t port() const { return local().port(); }
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }

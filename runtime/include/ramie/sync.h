@@ -78,6 +78,7 @@ class mutex {
   [[maybe_unused]] std::uint32_t reserved_ = 0;  // room for later versions
 };
 
+// The standard's other name for it.
 using timed_mutex = mutex;
 
 // A condition variable, used with a std::unique_lock of a ramie::mutex, which the caller holds.
@@ -110,6 +111,8 @@ class condition_variable {
     }
   }
 
+  // The same with a limit.  Without a predicate: whether it passed first; with one: the predicate's
+  // last answer.
   template <class Rep, class Period>
   std::cv_status wait_for(std::unique_lock<mutex>& lock,
                           const std::chrono::duration<Rep, Period>& duration) {
@@ -121,6 +124,7 @@ class condition_variable {
     return wait_until_true(lock, detail::deadline_after(duration), predicate);
   }
 
+  // The same until a point in time.
   template <class Clock, class Duration>
   std::cv_status wait_until(std::unique_lock<mutex>& lock,
                             const std::chrono::time_point<Clock, Duration>& time) {
@@ -165,6 +169,7 @@ class counting_semaphore {
   counting_semaphore(const counting_semaphore&) = delete;
   counting_semaphore& operator=(const counting_semaphore&) = delete;
 
+  // The most units there can be.
   [[nodiscard]] static constexpr std::ptrdiff_t max() noexcept { return Most; }
 
   // Adds units and wakes as many waiters.  The sum must not exceed max().
@@ -191,6 +196,9 @@ class counting_semaphore {
     return false;
   }
 
+  // For wait_any() and its relatives (wait.h), which take no unit: there is one to be had, or was.
+  [[nodiscard]] detail::wait_key key() const noexcept { return detail::key_of_semaphore(word_); }
+
   // Like acquire(), with a limit; false if that passed first.
   template <class Rep, class Period>
   [[nodiscard]] bool try_acquire_for(const std::chrono::duration<Rep, Period>& duration) {
@@ -210,6 +218,7 @@ class counting_semaphore {
   [[maybe_unused]] std::uint32_t reserved_ = 0;  // room for later versions
 };
 
+// A semaphore of one unit.
 using binary_semaphore = counting_semaphore<1>;
 
 // A gate: wait() passes while the event is set, and waits while it isn't.  8 bytes.
@@ -219,6 +228,7 @@ class event {
   event(const event&) = delete;
   event& operator=(const event&) = delete;
 
+  // Whether wait() would pass.  Never switches.
   [[nodiscard]] bool is_set() const noexcept {
     return word_.load(std::memory_order_acquire) == detail::event_set;
   }

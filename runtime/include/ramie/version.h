@@ -3,6 +3,7 @@
 
 #include <ramie/export.h>
 
+// Of these headers.
 #define RAMIE_VERSION_MAJOR 0
 #define RAMIE_VERSION_MINOR 1
 #define RAMIE_VERSION_PATCH 0

@@ -6,7 +6,8 @@
 //
 // Each takes either the things themselves, or one range of them (of handles, or of pointers).  An
 // index is the place among the arguments or in the range.  Nothing is taken from the things: a
-// fiber that was waited for is still to be joined or asked for its result, and does so at once.
+// fiber that was waited for is still to be joined or asked for its result, and does so at once; a
+// semaphore that had a unit may have none any more.
 // _for and _until forms have a limit.  All switch fibers if they have to wait, and end by cancel()
 // and by time-out scopes.
 #pragma once
@@ -80,6 +81,9 @@ class waiting {
     for (slot& one : slots_) {
       if (one.is_watching) {
         end_watch(&one);
+        if (one.pass_on != nullptr) {
+          one.pass_on(one.object);
+        }
       }
     }
   }
@@ -121,10 +125,14 @@ class waiting {
   struct slot : watch {
     std::size_t index = 0;
     bool is_watching = false;
+    void (*pass_on)(const void* object) noexcept = nullptr;
+    const void* object = nullptr;
     std::shared_ptr<event> bridge;
   };
 
   void watch_key(slot& made, const wait_key& key) {
+    made.pass_on = key.pass_on;
+    made.object = key.object;
     made.is_watching = begin_watch(&made, &set_, key);
     if (!made.is_watching) {
       ready_.push_back(made.index);

@@ -57,11 +57,19 @@ RAMIE_API void release(control*) noexcept;
 [[nodiscard]] RAMIE_API const char* name_of(const control*) noexcept;
 // The running fiber, or null.
 [[nodiscard]] RAMIE_API const control* running() noexcept;
+// How often the calling kernel thread has switched fibers.
+[[nodiscard]] RAMIE_API std::uint64_t switches() noexcept;
 // One line on descriptor 2: an exception that nobody will see otherwise.
 RAMIE_API void report_lost_exception(const control*, const char* what) noexcept;
 // False: see "Interruptions".  Then yield() has not yielded.
 [[nodiscard]] RAMIE_API bool yield() noexcept;
 RAMIE_API bool sleep_until(std::int64_t deadline) noexcept;
+// The same for one who is not to be waited for.
+RAMIE_API bool sleep_in_background(std::int64_t deadline) noexcept;
+// Until all other fibers of this thread have ended, or sleep in the background.
+RAMIE_API bool wait_for_rest(std::int64_t deadline) noexcept;
+// Until nothing else is ready.
+RAMIE_API bool idle() noexcept;
 
 // Something outside of all carriers begins, or ends, that will wake somebody: it is no deadlock.
 RAMIE_API void outside_work(bool begins) noexcept;
@@ -152,6 +160,9 @@ struct wait_key {
   const void* address = nullptr;
   bool (*must_wait)(const void* object) noexcept = nullptr;
   const void* object = nullptr;
+  // Where the announcement goes to one alone, who takes something: it was heard by a watch, which
+  // takes nothing, and is passed on.  Null where everybody hears it.
+  void (*pass_on)(const void* object) noexcept = nullptr;
 };
 
 struct watch {
@@ -165,6 +176,7 @@ struct watch_set {
 
 [[nodiscard]] RAMIE_API wait_key key_of_end(const control*) noexcept;
 [[nodiscard]] RAMIE_API wait_key key_of_event(const word&) noexcept;
+[[nodiscard]] RAMIE_API wait_key key_of_semaphore(const word&) noexcept;
 RAMIE_API void open_watches(watch_set*) noexcept;
 // False if there is nothing to wait for.
 [[nodiscard]] RAMIE_API bool begin_watch(watch*, watch_set*, const wait_key&) noexcept;

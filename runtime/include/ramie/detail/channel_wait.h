@@ -140,6 +140,8 @@ class select_case {
   virtual void end() noexcept {}
   [[nodiscard]] virtual std::int64_t deadline() const noexcept { return never; }
   [[nodiscard]] virtual bool is_default() const noexcept { return false; }
+  // It has happened, and can't again.
+  [[nodiscard]] virtual bool is_spent() const noexcept { return false; }
   // Once everything is unlocked: calls what is to be called.
   virtual void fire(bool ok) = 0;
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ramie/detail/abi.h>
+#include <ramie/spawn_site.h>
 
 #include <atomic>
 #include <cstdint>
@@ -177,6 +178,7 @@ struct storage {
   local_values locals;
   context_node* context = nullptr;
   std::stop_source stop{std::nostopstate};
+  spawn_site site;
 };
 
 // Lies in a fiber's task, where every byte counts: stacks are far apart, so a burst of fibers
@@ -188,6 +190,10 @@ struct extras {
   // Somebody was told of the exception; it isn't lost then.
   std::atomic<bool> is_observed = false;
   bool is_on_heap = false;  // the task
+
+  [[nodiscard]] spawn_site site() const noexcept {
+    return stored == nullptr ? spawn_site() : stored->site;
+  }
 };
 
 // Where the running code finds its values: a fiber in its task, a kernel thread (its main flow, or

@@ -31,6 +31,7 @@ class select_descriptor : public select_case {
   select_descriptor(int fd, io::events what) : fd_(fd), what_(what) {}
 
   void look() override {
+    is_ready_ = false;
     short wanted = static_cast<short>(((what_ & io::readable) != 0 ? POLLIN : 0) |
                                       ((what_ & io::writable) != 0 ? POLLOUT : 0));
     pollfd one{fd_, wanted, 0};

@@ -117,7 +117,7 @@ struct task_delay<true> {
   if (more.stored != nullptr) {
     more.stored->locals.clear();
   }
-  call_hook(exit_hook, fiber);
+  call_hook(exit_hook, fiber, more.site());
 }
 [[gnu::noinline]] inline void fire_links(task_base& task, const control* fiber,
                                          link_node* first) noexcept {
@@ -132,7 +132,7 @@ struct task_delay<true> {
 template <class R, bool Delayed, class F, class... Args>
 struct task final : task_result<R>, task_delay<Delayed> {
   template <class... Values>
-  task(bool on_heap, task_delay<Delayed> delay, Values&&... values)
+  task(bool on_heap, const spawn_site& site, task_delay<Delayed> delay, Values&&... values)
       : task_delay<Delayed>(delay), closure(std::in_place, std::forward<Values>(values)...) {
     this->run = [](task_base* self, control* fiber) noexcept {
       static_cast<task*>(self)->call(fiber);
@@ -151,8 +151,9 @@ struct task final : task_result<R>, task_delay<Delayed> {
     this->extras = &this->more;
     this->more.is_on_heap = on_heap;
     context_node* context = current_context();
-    if (context != nullptr || takes_stop_token<F, Args...>) {
+    if (context != nullptr || takes_stop_token<F, Args...> || site.line != 0) {
       this->more.stored = std::make_unique<storage>();
+      this->more.stored->site = site;
       this->more.stored->context = context_node::retain(context);
       if constexpr (takes_stop_token<F, Args...>) {
         this->more.stored->stop = std::stop_source();
