@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/check.h"
+#include "cli/config.h"
 #include "cli/run.h"
 #include "cli/self_test.h"
 #include "cli/verdict.h"
@@ -32,9 +33,7 @@ void add_variable(CLI::App& app, RunOptions& options, const char* option, const 
       ->type_name(value_name);
 }
 
-void define_run(CLI::App& app, RunOptions& options) {
-  app.footer("ramie run [options] [--] program [arguments]");
-  app.prefix_command();
+void define_variables(CLI::App& app, RunOptions& options) {
   add_variable(app, options, "--carriers", "RAMIE_CARRIERS", "N",
                "kernel threads that run fibers: a number, or auto for one per processor");
   add_variable(app, options, "--slice", "RAMIE_SLICE", "MS",
@@ -47,6 +46,12 @@ void define_run(CLI::App& app, RunOptions& options) {
                "when nothing can run any more: off, report, abort");
   add_variable(app, options, "--log", "RAMIE_LOG", "LEVEL",
                "messages on standard error: off, warn, info, debug");
+}
+
+void define_run(CLI::App& app, RunOptions& options) {
+  app.footer("ramie run [options] [--] program [arguments]");
+  app.prefix_command();
+  define_variables(app, options);
 }
 
 // Takes a first "--" and what follows it off the command line.
@@ -73,6 +78,9 @@ int dispatch(int argc, char** argv) {
   RunOptions options;
   CLI::App* run = app.add_subcommand("run", "Runs a program, its threads as fibers");
   define_run(*run, options);
+  CLI::App* config =
+      app.add_subcommand("config", "Shows the RAMIE_* variables, and where each value comes from");
+  define_variables(*config, options);
   CLI::App* check = app.add_subcommand("check", "Shows what this host offers, and tests it");
   bool self_test = false;
   check->add_flag("--self-test", self_test)->group("");  // what check runs under the preload
@@ -90,6 +98,9 @@ int dispatch(int argc, char** argv) {
   }
   if (check->parsed()) {
     return self_test ? ramie::cli::self_test() : ramie::cli::check();
+  }
+  if (config->parsed()) {
+    return ramie::cli::config(options);
   }
   Words rest = run->remaining();
   if (!rest.empty() && rest.front().starts_with("-")) {
