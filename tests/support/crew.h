@@ -67,7 +67,7 @@ class Fibers {
 
   template <class F>
   void start(F work) {
-    std::size_t place = ++started_ % carriers();  // the first one elsewhere, if there is an elsewhere
+    std::size_t place = ++started_ % carriers();  // the first one elsewhere if that is possible
     if (place == 0) {
       here_.start(std::move(work));
       return;
