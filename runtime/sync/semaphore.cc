@@ -41,9 +41,7 @@ bool Semaphore::acquire_slowly(std::atomic<uint32_t>& word, base::Deadline deadl
 
 bool Semaphore::must_wait(std::atomic<uint32_t>& word) {
   uint32_t seen = 0;
-  return word.compare_exchange_strong(seen, kParked, std::memory_order_relaxed,
-                                      std::memory_order_acquire) ||
-         seen < kUnit;
+  return word.compare_exchange_strong(seen, kParked, std::memory_order_acquire) || seen < kUnit;
 }
 
 void Semaphore::wake_next(std::atomic<uint32_t>& word) {
