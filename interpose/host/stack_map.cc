@@ -100,7 +100,7 @@ long munmap(const long* a) {
   if (place.offset != 0 || static_cast<size_t>(a[1]) != place.slab->stride()) {
     return -EINVAL;  // a part of a stack; nobody but glibc has business here
   }
-  place.slab->free(place.slot);
+  place.slab->free(&place.slot, 1);
   return 0;
 }
 

@@ -3,14 +3,20 @@
 // | bit       | set by                          | means                                          |
 // |-----------|---------------------------------|------------------------------------------------|
 // | kEnded    | the fiber, once                 | the result is there                            |
-// | kAwaited  | a joiner, before it parks       | the end has to be announced in the parking lot |
+// | kTaken    | the first fiber that joins; ... | Fiber::joiner is that one's to write           |
+// | kJoined   | ... both unset when it gives up | the end wakes the park in Fiber::joiner        |
+// | kAwaited  | any other that waits for it     | the end has to be announced in the parking lot |
 // | kDetached | the handle, when it is dropped  | the fiber destroys its task itself             |
+//
+// Fiber::joiner is read by the fiber that ends, when it has found kJoined as it set kEnded, and
+// then nobody writes it any more.
 //
 // Of kEnded and kDetached, the one that comes second leaves the task to whoever set it.
 #include <ramie/detail/abi.h>
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "api/interruptible.h"
 #include "api/rest.h"
@@ -20,8 +26,10 @@
 #include "base/sys.h"
 #include "core/carrier.h"
 #include "core/park.h"
+#include "core/park_here.h"
 #include "core/scheduler.h"
 #include "core/stack.h"
+#include "event/section.h"
 #include "runtime.h"
 #include "sync/parking_lot.h"
 
@@ -31,6 +39,8 @@ namespace {
 constexpr uint32_t kEnded = 1;
 constexpr uint32_t kAwaited = 2;
 constexpr uint32_t kDetached = 4;
+constexpr uint32_t kTaken = 8;
+constexpr uint32_t kJoined = 16;
 
 core::Fiber& fiber_of(control* control) { return *reinterpret_cast<core::Fiber*>(control); }
 
@@ -50,13 +60,48 @@ void run_task(core::Fiber& self) {
                       &self});
 }
 
+bool has_ended(const core::Fiber& fiber) {
+  return (fiber.done.load(std::memory_order_acquire) & kEnded) != 0;  // pairs with finish()
+}
+
+// On the running fiber, once.  Null when the other has ended.
+[[gnu::always_inline]] inline std::optional<core::Wake> park_until_end(core::Fiber& fiber,
+                                                                       base::Deadline deadline) {
+  event::Section section;  // no handler waits between the ticket and the park
+  fiber.joiner = core::prepare_park();
+  if ((fiber.done.fetch_or(kJoined, std::memory_order_acq_rel) & kEnded) != 0) {
+    core::abandon_park();
+    return {};
+  }
+  core::Wake how = core::park_here({core::WaitKind::join, fiber.id}, deadline, {});
+  if (how == core::Wake::unparked ||
+      (fiber.done.fetch_and(~kJoined, std::memory_order_acq_rel) & kEnded) != 0) {
+    return {};
+  }
+  return how;
+}
+
+// On a kernel thread, or where another fiber was the first.
+int join_in_parking_lot(core::Fiber& fiber, base::Deadline deadline) {
+  Interruptible interruptible;
+  while (!has_ended(fiber)) {
+    fiber.done.fetch_or(kAwaited, std::memory_order_relaxed);
+    sync::ParkOptions options{.deadline = deadline, .reason = {core::WaitKind::join, fiber.id}};
+    sync::ParkResult result = sync::park(&fiber.done, options, [&] { return !has_ended(fiber); });
+    if (sync::gave_up(result.how)) {
+      return has_ended(fiber) ? 0 : ETIMEDOUT;
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 
 control* create(std::size_t stack_size, std::size_t extra, void** memory,
                 const char* name) noexcept {
   core::Fiber* fiber = core::create_light_fiber(stack_size, extra, memory);
   if (fiber != nullptr) {
-    if (name != nullptr) {
+    if (name != nullptr && name[0] != '\0') {
       std::strncpy(fiber->name, name, sizeof fiber->name - 1);
     }
     const core::Fiber* spawner = core::current();
@@ -95,11 +140,14 @@ void retain(control* control) noexcept { core::retain(fiber_of(control)); }
 void release(control* control) noexcept { core::release(fiber_of(control)); }
 
 bool finish(control* control) noexcept {
-  std::atomic<uint32_t>& done = fiber_of(control).done;
-  // Release pairs with join() and detach(); acquire with detach().
-  uint32_t before = done.fetch_or(kEnded, std::memory_order_acq_rel);
+  core::Fiber& fiber = fiber_of(control);
+  // Release pairs with join() and detach(); acquire with the same.
+  uint32_t before = fiber.done.fetch_or(kEnded, std::memory_order_acq_rel);
+  if ((before & kJoined) != 0) {
+    (void)core::unpark(fiber.joiner);
+  }
   if ((before & kAwaited) != 0) {
-    sync::unpark(&done, sync::kEverybody);
+    sync::unpark(&fiber.done, sync::kEverybody);
   }
   return (before & kDetached) != 0;
 }
@@ -109,18 +157,27 @@ int join(control* control, std::int64_t deadline) noexcept {
   if (core::current() == &fiber) {
     return EDEADLK;
   }
-  Interruptible section;
-  auto ended = [&] { return (fiber.done.load(std::memory_order_acquire) & kEnded) != 0; };
-  while (!ended()) {
-    fiber.done.fetch_or(kAwaited, std::memory_order_relaxed);
-    sync::ParkOptions options{.deadline = base::Deadline::at(deadline),
-                              .reason = {core::WaitKind::join, fiber.id}};
-    sync::ParkResult result = sync::park(&fiber.done, options, [&] { return !ended(); });
-    if (sync::gave_up(result.how)) {
-      return ended() ? 0 : ETIMEDOUT;
+  base::Deadline until = base::Deadline::at(deadline);
+  if (has_ended(fiber)) {
+    return 0;
+  }
+  // Acquire and release: who was there before and gave up has written the ticket.
+  if (core::current() == nullptr ||
+      (fiber.done.fetch_or(kTaken, std::memory_order_acq_rel) & kTaken) != 0) {
+    return join_in_parking_lot(fiber, until);
+  }
+  int error = 0;
+  {
+    Interruptible interruptible;
+    while (error == 0 && !has_ended(fiber)) {
+      std::optional<core::Wake> how = park_until_end(fiber, until);
+      if (how == core::Wake::timed_out || how == core::Wake::cancelled) {
+        error = ETIMEDOUT;
+        fiber.done.fetch_and(~kTaken, std::memory_order_acq_rel);
+      }
     }
   }
-  return 0;
+  return core::return_by_jump(error);
 }
 
 task_base* task_of(const control* control) noexcept {
@@ -134,10 +191,7 @@ task_base* current_task() noexcept {
              : static_cast<task_base*>(self->argument);
 }
 
-bool has_ended(const control* control) noexcept {
-  // Pairs with finish().
-  return (fiber_of(control).done.load(std::memory_order_acquire) & kEnded) != 0;
-}
+bool has_ended(const control* control) noexcept { return has_ended(fiber_of(control)); }
 
 wait_key key_of_end(const control* control) noexcept {
   auto& done = const_cast<std::atomic<uint32_t>&>(fiber_of(control).done);

@@ -163,6 +163,7 @@ bool free_thread_fiber(Carrier& carrier) {
 
 void retire() {
   Carrier& carrier = *current()->carrier;
+  carrier.stacks.give_all_back();
   bool has_ready = !carrier.ready.empty();
   {
     RuntimeSection section(*current());

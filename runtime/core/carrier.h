@@ -12,6 +12,7 @@
 #include "core/idle.h"
 #include "core/park.h"
 #include "core/run_queue.h"
+#include "core/stack_cache.h"
 #include "core/steal_queue.h"
 #include "core/timer.h"
 #include "core/tls.h"
@@ -27,6 +28,12 @@ struct Watched {
   bool stuck = false;
 };
 
+// Numbers for fibers, from which the carrier takes without asking the others.
+struct FiberIds {
+  uint64_t next = 0;
+  uint64_t end = 0;
+};
+
 struct Carrier {
   static constexpr uint32_t kSwitchesPerTurn = 128;
 
@@ -40,6 +47,8 @@ struct Carrier {
   After after = nullptr;
   Commit commit;                          // for `after`; see park()
   uint64_t turn_ends = kSwitchesPerTurn;  // when so many switches were made, the loop has its turn
+  StackCache stacks;                      // for light fibers
+  FiberIds ids;                           // likewise
   RunQueue pinned;                        // ready fibers whose home this is
   base::IntrusiveList<Idler> idlers;
   bool is_bare = false;    // its kernel thread is Ramie's own: no fiber's home

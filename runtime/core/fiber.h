@@ -128,6 +128,7 @@ struct Fiber {
   Slab* slab = nullptr;                  // of a light fiber: where its stack goes back to
   std::atomic<uint32_t> references = 0;  // of a light fiber: its run and its handle
   std::atomic<uint32_t> done = 0;        // of a light fiber: see api/fiber.cc
+  Ticket joiner;                         // likewise
   uint64_t id = 0;
   uint64_t parent = 0;  // of a light fiber: the id of its spawner
   char name[16] = {};

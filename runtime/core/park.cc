@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "core/carrier.h"
+#include "core/park_here.h"
 #include "core/scheduler.h"
 #include "core/switch.h"
 
@@ -29,6 +30,8 @@ bool wake(Fiber& fiber, uint64_t state, Wake why) {
   }
   return false;
 }
+
+}  // namespace
 
 // After a switch away from a fiber that parks.  From the compare-exchange on, the fiber may run
 // again, on any carrier: nothing of it is touched afterwards.
@@ -62,8 +65,6 @@ void finish_park(Carrier& carrier, Fiber& left) {
   put_back(carrier, left);
 }
 
-}  // namespace
-
 Ticket prepare_park() {
   Fiber& self = *current();
   uint64_t epoch = Fiber::epoch_of(self.state.load(std::memory_order_relaxed)) + 1;
@@ -79,50 +80,6 @@ void abandon_park() {
   uint64_t epoch = Fiber::epoch_of(self.state.load(std::memory_order_relaxed));
   // Acquire: if a waker was first, what it wrote is seen all the same.
   self.state.exchange(Fiber::pack(epoch, Wake::unparked, Phase::idle), std::memory_order_acquire);
-}
-
-[[gnu::always_inline]] inline Wake park_here(WaitReason reason, base::Deadline deadline,
-                                             Commit commit) {
-  Fiber& self = *current();
-  RuntimeSection section(self);
-  Carrier& carrier = *self.carrier;
-  uint64_t state = self.state.load(std::memory_order_acquire);
-  RAMIE_CHECK(Fiber::phase_of(state) != Phase::idle && self.kind != FiberKind::loop);
-  if (Fiber::phase_of(state) == Phase::notified) {
-    if (commit.function != nullptr) {
-      commit.function(commit.argument);
-    }
-  } else {
-    bool ends_with_scope = self.interruptible && self.scopes_end < deadline;
-    if (ends_with_scope) {
-      deadline = self.scopes_end;
-    }
-    self.reason = reason;
-    self.waiting_since = carrier.now;
-    carrier.parks.store(carrier.parks.load(std::memory_order_relaxed) + 1,
-                        std::memory_order_relaxed);
-    bool timed = !deadline.is_never();
-    if (timed) {
-      carrier.timers.set(self.timer, {&self, Fiber::epoch_of(state)}, deadline);
-    }
-    carrier.commit = commit;
-    switch_to(carrier, self, next_to_run(carrier), finish_park);
-    if (timed) {
-      TimerHeap::cancel(self.timer);
-    }
-    self.reason = {};
-    state = self.state.load(std::memory_order_acquire);
-    if (ends_with_scope && Fiber::wake_of(state) == Wake::timed_out) [[unlikely]] {
-      state = Fiber::pack(Fiber::epoch_of(state), Wake::cancelled, Phase::idle);
-    }
-  }
-  if (Fiber::wake_of(state) == Wake::interrupted) {
-    // Acquire: what its sender wrote before is seen when the section ends.
-    (void)self.interrupt_requested.exchange(false, std::memory_order_acq_rel);
-  }
-  self.state.store(Fiber::pack(Fiber::epoch_of(state), Wake::unparked, Phase::idle),
-                   std::memory_order_relaxed);
-  return Fiber::wake_of(state);
 }
 
 Wake park(WaitReason reason, base::Deadline deadline, Commit commit) {

@@ -192,7 +192,7 @@ void exit_current(Commit last) {
   self.reason = {WaitKind::exited, 0};
   Carrier& carrier = *self.carrier;
   if (self.kind == FiberKind::light) {
-    carrier.light_fibers.fetch_sub(1, std::memory_order_relaxed);
+    carrier.light_fibers.fetch_sub(1, std::memory_order_seq_cst);
   }
   carrier.commit = last;
   auto run_last = [](Carrier& left_by, Fiber&) {

@@ -100,9 +100,18 @@ char* Slab::allocate(bool& recycled) {
   return chunk.base + (chunk.slots - fresh_left_--) * stride();
 }
 
-void Slab::free(char* slot) {
+uint32_t Slab::allocate_recycled(char** slots, uint32_t count) {
   base::LockGuard lock(lock_);
-  free_[free_count_++] = slot;
+  count = static_cast<uint32_t>(std::min<size_t>(count, free_count_));
+  free_count_ -= count;
+  std::copy_n(free_ + free_count_, count, slots);
+  return count;
+}
+
+void Slab::free(char* const* slots, uint32_t count) {
+  base::LockGuard lock(lock_);
+  std::copy_n(slots, count, free_ + free_count_);
+  free_count_ += count;
 }
 
 bool Slab::grow() {

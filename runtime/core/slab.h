@@ -30,7 +30,9 @@ class Slab {
   // The low end of a slot (its guard included), or null when memory is exhausted.  `recycled` tells
   // whether it was used before: then it holds what its last user left.
   [[nodiscard]] char* allocate(bool& recycled);
-  void free(char* slot);
+  // Up to `count` slots that were used before; how many.
+  [[nodiscard]] uint32_t allocate_recycled(char** slots, uint32_t count);
+  void free(char* const* slots, uint32_t count);
 
   // The slot that contains the address, or null.
   [[nodiscard]] char* slot_of(uintptr_t address) const;

@@ -24,6 +24,7 @@ constexpr int kLargest = 31;   // 2 GB
 constinit Slab slabs[kLargest + 1];
 constinit base::Lock configuring;
 constinit std::atomic<uint64_t> next_id = 1;
+constexpr uint64_t kIdsAtOnce = 64;
 
 Slab* slab_for(size_t size) {
   int order = std::max(static_cast<int>(std::bit_width(size - 1)), kSmallest);
@@ -42,13 +43,44 @@ Slab* slab_for(size_t size) {
 
 Fiber* fiber_at(char* slot, size_t stride) { return reinterpret_cast<Fiber*>(slot + stride) - 1; }
 
+Carrier* this_carrier() {
+  Fiber* self = current();
+  return self == nullptr ? nullptr : self->carrier;
+}
+
+char* take_slot(Slab& slab, bool& recycled) {
+  Carrier* carrier = this_carrier();
+  return carrier == nullptr ? slab.allocate(recycled) : carrier->stacks.take(slab, recycled);
+}
+
+void give_slot(Slab& slab, char* slot) {
+  if (Carrier* carrier = this_carrier()) {
+    carrier->stacks.give(slab, slot);
+  } else {
+    slab.free(&slot, 1);
+  }
+}
+
+uint64_t take_id() {
+  Carrier* carrier = this_carrier();
+  if (carrier == nullptr) {
+    return next_id.fetch_add(1, std::memory_order_relaxed);
+  }
+  FiberIds& ids = carrier->ids;
+  if (ids.next == ids.end) {
+    ids.next = next_id.fetch_add(kIdsAtOnce, std::memory_order_relaxed);
+    ids.end = ids.next + kIdsAtOnce;
+  }
+  return ids.next++;
+}
+
 }  // namespace
 
 Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
   size_t size = stack_size == 0 ? base::config().stack_size : stack_size;
   Slab* slab = slab_for(size);
   bool recycled = false;
-  char* slot = slab == nullptr ? nullptr : slab->allocate(recycled);
+  char* slot = slab == nullptr ? nullptr : take_slot(*slab, recycled);
   if (slot == nullptr) {
     return nullptr;
   }
@@ -58,7 +90,7 @@ Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
   } else {
     new (fiber) Fiber;
   }
-  fiber->id = next_id.fetch_add(1, std::memory_order_relaxed);
+  fiber->id = take_id();
   fiber->references.store(1, std::memory_order_relaxed);
   fiber->slab = slab;
 
@@ -66,7 +98,7 @@ Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
   top = (top - extra_size) & ~(kAlign - 1);
   char* low = slot + Slab::kPage;
   if (top < reinterpret_cast<uintptr_t>(low) + Slab::kPage) {
-    slab->free(slot);
+    give_slot(*slab, slot);
     return nullptr;
   }
   // What the last user had below its own `extra` may be this one's.
@@ -90,17 +122,24 @@ void start_light_fiber(Fiber& fiber, Fiber::Entry entry) {
   fiber.signal_mask = current()->signal_mask;
   fiber.sanitizer.create(fiber.stack.base, fiber.stack.size);
   carrier.light_fibers.fetch_add(1, std::memory_order_relaxed);
-  retain(fiber);  // its run
+  // Its run.  Nobody else has the fiber yet.
+  fiber.references.store(fiber.references.load(std::memory_order_relaxed) + 1,
+                         std::memory_order_relaxed);
   make_ready(fiber);
 }
 
 void retain(Fiber& fiber) { fiber.references.fetch_add(1, std::memory_order_relaxed); }
 
 void release(Fiber& fiber) {
-  // Acquire and release: what either holder did comes before the reuse of the stack.
-  if (fiber.references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+  // Acquire and release: what either holder did comes before the reuse of the stack.  Only who
+  // holds a reference makes another, so the last holder needs no read-modify-write.
+  bool is_last = fiber.references.load(std::memory_order_acquire) == 1;
+  if (is_last) {
+    fiber.references.store(0, std::memory_order_relaxed);
+  }
+  if (is_last || fiber.references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     fiber.sanitizer.destroy();
-    fiber.slab->free(fiber.stack.base - Slab::kPage);
+    give_slot(*fiber.slab, fiber.stack.base - Slab::kPage);
   }
 }
 

@@ -15,6 +15,7 @@ namespace ramie::core {
 // it went before.
 [[gnu::visibility("hidden")]] Wake return_by_jump(Wake value) asm("ramie_return_by_jump");
 [[gnu::visibility("hidden")]] bool return_by_jump(bool value) asm("ramie_return_by_jump");
+[[gnu::visibility("hidden")]] int return_by_jump(int value) asm("ramie_return_by_jump");
 
 [[gnu::always_inline]] inline void set_current(Fiber* fiber) {
   asm volatile("movq %0, %%fs:(%1)" : : "r"(fiber), "r"(current_offset()) : "memory");
