@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <set>
 #include <string>
@@ -26,40 +27,45 @@ class chat_room {
     if (!publish_) publish_ = [this](const std::string& line) { deliver(line); };
   }
 
-  // Puts a line before the members who are here.  Who takes nothing for a hundred lines is out.
+  // Puts a line before the members who are here.  Who takes nothing for a hundred lines is thrown
+  // out.
   void deliver(const std::string& line) {
     std::printf("%s\n", line.c_str());
     lines_.push_back(line);
     if (lines_.size() > kRemembered) lines_.pop_front();
-    for (ramie::queue<std::string>* member : members_) {
-      if (!member->is_closed() && !member->try_put(line)) member->close_now();
+    for (member* one : members_) {
+      if (!one->unsent.try_put(line)) one->client.hang_up();
     }
+    // Many lines may have come by one packet: the senders have a turn between them.
+    ramie::yield();
   }
 
   // One member: the first message is the name, and each further one is said to all.
   void join(socket& client) {
     std::optional<std::string> name = client.receive();
     if (!name) return;
-    ramie::queue<std::string> unsent(100);
-    for (const std::string& line : lines_) unsent.put(line);
-    members_.insert(&unsent);
+    member self{client};
+    for (const std::string& line : lines_) self.unsent.put(line);
+    members_.insert(&self);
     // Who does not listen holds up this fiber, and nobody else.
     ramie::fiber<void> sender = ramie::spawn(kSender, [&] {
-      for (const std::string& line : unsent) client.send(line);
+      try {
+        for (const std::string& line : self.unsent) client.send(line);
+      } catch (const std::exception&) {  // The client has gone, which receive() says as well.
+      }
     });
-    // However this ends, by the next two lines or by an exception, the member leaves.
+    // However this ends, by the next lines or by an exception, the member leaves.
     struct Leaving {
       ~Leaving() {
         ramie::this_fiber::cancellation_disabled quiet;
-        room.members_.erase(&unsent);
+        room.members_.erase(&self);
         sender.cancel();
         sender.join();
-        (void)sender.exception();  // that of a client who has gone is no news
       }
       chat_room& room;
-      ramie::queue<std::string>& unsent;
+      member& self;
       ramie::fiber<void>& sender;
-    } leaving{*this, unsent, sender};
+    } leaving{*this, self, sender};
     publish_("* " + *name + " has come");
     while (std::optional<std::string> text = client.receive()) publish_(*name + ": " + *text);
     publish_("* " + *name + " has left");
@@ -75,11 +81,17 @@ class chat_room {
   }
 
  private:
+  struct member {
+    explicit member(socket& with) : client(with) {}
+    socket& client;
+    ramie::queue<std::string> unsent{100};
+  };
+
   static constexpr std::size_t kRemembered = 20;
   static constexpr ramie::fiber_attributes kSender{.name = "sender", .stack_size = 128UL * 1024};
 
   std::function<void(const std::string&)> publish_;
-  std::set<ramie::queue<std::string>*> members_;
+  std::set<member*> members_;
   std::deque<std::string> lines_;
 };
 

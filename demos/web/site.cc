@@ -84,6 +84,11 @@ class beast_socket final : public socket {
     stream_.write(asio::buffer(text));
   }
 
+  void hang_up() override {
+    boost::system::error_code ignored;
+    stream_.next_layer().next().shutdown(tcp::socket::shutdown_both, ignored);
+  }
+
  private:
   websocket::stream<whole_writes> stream_;
   ramie::mutex sending_;  // A message can be more than one frame.

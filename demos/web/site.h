@@ -31,6 +31,8 @@ class socket {
   virtual std::optional<std::string> receive() = 0;
   // Sends a text.  Waits while the client takes nothing; throws if it has gone.  Switches fibers.
   virtual void send(std::string_view text) = 0;
+  // Ends the connection without a word; receive() and send() notice.  Never switches.
+  virtual void hang_up() = 0;
 
  protected:
   ~socket() = default;

@@ -28,24 +28,31 @@ class WebSocket:
     def __exit__(self, *_):
         self.abort()
 
-    def _frame(self, kind, data, last=True):
+    @staticmethod
+    def _frame(kind, data):
         mask = os.urandom(4)
-        head = bytes([kind | (0x80 if last else 0)])
+        head = bytes([0x80 | kind])
         if len(data) < 126:
             head += bytes([0x80 | len(data)])
         else:
             head += bytes([0x80 | 126]) + struct.pack(">H", len(data))
-        self.socket.sendall(head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
+        pattern = (mask * (len(data) // 4 + 1))[:len(data)]
+        masked = int.from_bytes(data, "big") ^ int.from_bytes(pattern, "big")
+        return head + mask + masked.to_bytes(len(data), "big")
 
     def send(self, text):
-        self._frame(1, text.encode())
+        self.send_all([text])
+
+    def send_all(self, texts):
+        """By one call, so that they arrive together."""
+        self.socket.sendall(b"".join(self._frame(1, text.encode()) for text in texts))
 
     def ping(self, data):
-        self._frame(9, data)
+        self.socket.sendall(self._frame(9, data))
 
     def close(self):
         """Says that it goes; receive() then gives None."""
-        self._frame(8, struct.pack(">H", 1000))
+        self.socket.sendall(self._frame(8, struct.pack(">H", 1000)))
 
     def abort(self):
         self.reader.close()
