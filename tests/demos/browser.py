@@ -25,7 +25,7 @@ class Browser:
         self.folder = tempfile.TemporaryDirectory()
         port = services.free_port()
         self.driver = subprocess.Popen(
-            ["chromedriver", f"--port={port}"],
+            [*services.ENDS_WITH_US, "chromedriver", f"--port={port}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=os.environ | {"TMPDIR": self.folder.name, "HOME": self.folder.name},
         )

@@ -8,6 +8,8 @@ import tempfile
 import time
 
 PATIENCE = 60
+# In front of a command: it ends with the test, also with one that is killed.
+ENDS_WITH_US = ["setpriv", "--pdeathsig", "TERM"]
 
 
 @contextlib.contextmanager
@@ -17,8 +19,8 @@ def redis():
         for _ in range(10):
             port = free_port()
             server = subprocess.Popen(
-                ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
-                 "--dir", folder],
+                [*ENDS_WITH_US, "redis-server", "--port", str(port), "--bind", "127.0.0.1",
+                 "--save", "", "--dir", folder],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
