@@ -147,7 +147,7 @@ class Catalog:
 
     def scale(self):
         skynet = ("skynet", self.count(100_000, 100))
-        tasks = ("tasks", *self.count((10_000, 100), (20, 10)))
+        tasks = ("tasks", *self.count((10_000, 50_000), (20, 1000)))  # some 100 us each
         for what in (skynet, tasks):
             names = {what[0]: f"scale/{what[0]}"}
             for number in (1, 2):

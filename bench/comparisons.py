@@ -86,7 +86,7 @@ COMPARISONS = {
     "skynet/10k": whole("tree of 10,000 leaves, each node's children spawned, then joined"),
     "skynet/1M": whole("tree of 1,000,000 leaves, each node's children spawned, then joined"),
     "scale/skynet": whole("tree of 100,000 leaves", 0, bases=("kernel-1", "go-1")),
-    "scale/tasks": whole("10,000 tasks of 100 us, spawned by one", 0, bases=("kernel-1", "go-1")),
+    "scale/tasks": whole("10,000 tasks that compute, spawned by one", 0, bases=("kernel-1", "go-1")),
     "calls/getppid": time_of("getppid", bases=("native",)),
     "calls/mutex": time_of("an uncontended mutex, locked and unlocked", bases=("native",)),
     "calls/read": time_of("read of a socket that has data", bases=("native",)),

@@ -40,19 +40,22 @@ def random_below(seed, most):
 
 def measure_yield(count, turns):
     """Greenlets take turns by sleep(0), the main one among them."""
-    stop = False
+    stop, taken = False, 0
 
     def take_turns():
+        nonlocal taken
         while not stop:
+            taken += 1
             gevent.sleep(0)
 
     others = [gevent.spawn(take_turns) for _ in range(count - 1)]
     gevent.sleep(0)
-    passes = max(1, turns // count)
+    passes, before = max(1, turns // count), taken
     begin = now()
     for _ in range(passes):
         gevent.sleep(0)
     tell("switch", begin, passes * count)
+    assert abs(taken - before - passes * (count - 1)) <= count, "not everyone had each turn"
     stop = True
     gevent.joinall(others)
 

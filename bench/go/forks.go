@@ -3,8 +3,6 @@ package main
 import (
 	"sync"
 	"sync/atomic"
-	"syscall"
-	"time"
 )
 
 func addUp(result chan int, first, leaves int) {
@@ -35,9 +33,10 @@ func measureSkynet(n []int) {
 	}
 }
 
-func compute(rounds int) uint64 {
+// A chain of dependent steps, the same as in plain/forks.c.
+func compute(iterations int) uint64 {
 	x := uint64(88172645463325252)
-	for i := 0; i < rounds; i++ {
+	for i := 0; i < iterations; i++ {
 		x ^= x << 13
 		x ^= x >> 7
 		x ^= x << 17
@@ -45,23 +44,24 @@ func compute(rounds int) uint64 {
 	return x
 }
 
-// One goroutine starts N that compute for so many microseconds each, and waits for them.
+// One goroutine starts N that each compute so many steps, and waits for them.
 func measureTasks(n []int) {
-	const probe = 1000000
-	before := usage()
-	results := compute(probe)
-	after := usage()
-	each := float64(syscall.TimevalToNsec(after.Utime)-syscall.TimevalToNsec(before.Utime)) / probe
-	iterations := int(float64(time.Duration(n[1])*time.Microsecond)/each) + 1
+	var right int64
+	expected := compute(n[1])
 	var all sync.WaitGroup
 	begin := now()
 	all.Add(n[0])
 	for i := 0; i < n[0]; i++ {
 		go func() {
-			atomic.AddUint64(&results, compute(iterations))
+			if compute(n[1]) == expected {
+				atomic.AddInt64(&right, 1)
+			}
 			all.Done()
 		}()
 	}
 	all.Wait()
 	tellWhole("tasks", begin)
+	if right != int64(n[0]) {
+		fail("not every task has computed")
+	}
 }

@@ -1,7 +1,7 @@
 // Go, as the others are measured; a file for each kind of measurement. Sizes are numbers.
 //
 //	bench_go yield N TURNS | one_by_one N | burst N | handover PAIRS ROUNDS | memory N |
-//	         sleeps N MOST_US | skynet LEAVES | tasks N MICROSECONDS | primitives N | echo
+//	         sleeps N MOST_US | skynet LEAVES | tasks N ITERATIONS | primitives N | echo
 package main
 
 import (

@@ -1,7 +1,7 @@
 // Trees and heaps of threads that are there to be spread over the CPUs.
 //
-//   forks skynet LEAVES         a tree in which each thread creates ten and adds up their numbers
-//   forks tasks N MICROSECONDS  one thread creates N that compute for so long each, and joins them
+//   forks skynet LEAVES       a tree in which each thread creates ten and adds up their numbers
+//   forks tasks N ITERATIONS  one thread creates N that each compute so many steps, and joins them
 //
 // LEAVES is a power of ten.
 #include <pthread.h>
@@ -47,12 +47,14 @@ static void measure_skynet(char** arguments) {
   if (root.sum != leaves * (leaves - 1) / 2) fail("skynet", "the sum is wrong");
 }
 
+static unsigned long expected;
 static long iterations;
-static atomic_ulong results;
+static atomic_long right;
 
-static unsigned long compute(long rounds) {
+// A chain of dependent steps, some ns each, which no compiler shortens.
+static unsigned long compute(void) {
   unsigned long x = 88172645463325252u;
-  for (long i = 0; i < rounds; ++i) {
+  for (long i = 0; i < iterations; ++i) {
     x ^= x << 13;
     x ^= x >> 7;
     x ^= x << 17;
@@ -61,17 +63,14 @@ static unsigned long compute(long rounds) {
 }
 
 static void* task(void* argument) {
-  atomic_fetch_add_explicit(&results, compute(iterations), memory_order_relaxed);
+  if (compute() == expected) atomic_fetch_add_explicit(&right, 1, memory_order_relaxed);
   return argument;
 }
 
 static void measure_tasks(char** arguments) {
-  const long count = count_of(arguments[0]), microseconds = count_of(arguments[1]);
-  enum { kProbe = 1000000 };
-  const double start = read_clock(CLOCK_THREAD_CPUTIME_ID);
-  atomic_store(&results, compute(kProbe));
-  const double each = (read_clock(CLOCK_THREAD_CPUTIME_ID) - start) / kProbe;
-  iterations = (long)((double)microseconds * 1000 / each) + 1;
+  const long count = count_of(arguments[0]);
+  iterations = count_of(arguments[1]);
+  expected = compute();
   pthread_t* const threads = calloc((size_t)count, sizeof *threads);
   if (threads == NULL) fail("threads", "no memory");
   const Moment begin = now();
@@ -80,6 +79,7 @@ static void measure_tasks(char** arguments) {
   }
   for (long i = 0; i < count; ++i) must(pthread_join(threads[i], NULL), "pthread_join");
   tell_whole("tasks", begin);
+  if (atomic_load(&right) != count) fail("tasks", "not every task has computed");
   free(threads);
 }
 
