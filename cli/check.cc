@@ -119,6 +119,7 @@ int check() {
   print("preload", preload);
   print("sites", value("sites_found") + " found, " + value("sites_patched") + " patched, " +
                      value("sites_refused") + " refused");
+  print("entry", value("entry"));
   print("fs mode", value("fs_mode"));
   print("poller", value("poller"));
   print("guards", found.contains("guards") ? value("guards") : guard_probe());

@@ -40,6 +40,8 @@ void define_variables(CLI::App& app, RunOptions& options) {
                "how long a thread may hold up others that wait behind it");
   add_variable(app, options, "--fs", "RAMIE_FS", "MODE",
                "how thread-locals are switched: auto, fsgsbase, trap, prctl");
+  add_variable(app, options, "--entry", "RAMIE_ENTRY", "HOW",
+               "how system calls are redirected: auto, patch, sud, symbols");
   add_variable(app, options, "--stack-size", "RAMIE_STACK_SIZE", "SIZE",
                "stack of a light fiber: 65536, 64k, 1m");
   add_variable(app, options, "--deadlock", "RAMIE_DEADLOCK", "ACTION",

@@ -6,6 +6,7 @@ namespace ramie::host {
 // clone.cc, fork.cc
 long clone3(const long* a);
 long clone(const long* a);
+long fork(const long* a);
 long exit_thread(const long* a);
 long exit_process(const long* a);
 long execve(const long* a);

@@ -23,6 +23,7 @@
 #include "interpose/host/signal_state.h"
 #include "interpose/host/stack_map.h"
 #include "interpose/host/thread.h"
+#include "interpose/host/user_dispatch.h"
 #include "interpose/patch/patch.h"
 #include "runtime.h"
 
@@ -50,6 +51,13 @@ void refuse(std::string_view reason) {
   base::log_line(base::LogLevel::info, "threads are left to the kernel: ", reason);
 }
 
+// Somebody asked for it by name, so it is said whatever RAMIE_LOG says.
+void say_unavailable(const char* variable, std::string_view reason) {
+  base::Line<256> line;
+  line << "ramie: " << variable << ": " << reason << "; threads are left to the kernel";
+  line.write_to(2);
+}
+
 constexpr patch::NumberSet wanted_calls() {
   patch::NumberSet wanted;
 #define ROW(number, cls, handler) \
@@ -59,24 +67,59 @@ constexpr patch::NumberSet wanted_calls() {
   return wanted;
 }
 
-bool patch_libraries() {
-  if (sites.patched > 0) {
-    return true;  // this process is a fork's child: the text came with it
-  }
+// How system calls come to the table: by patched sites, or by Syscall User Dispatch.
+enum class Entry : uint8_t { none, patch, dispatch };
+constinit Entry entry = Entry::none;
+
+std::string_view name_of(Entry which) {
+  return which == Entry::patch ? "patch" : which == Entry::dispatch ? "sud" : "none";
+}
+
+bool patch_libraries(base::Line<160>& reason) {
   static constexpr const char* kObjects[] = {"libc.so.6", "libgomp.so.1"};
   patch::Options options;
   options.wanted = wanted_calls();
   options.required = patch::required_for_hosting();
   options.objects = kObjects;
   patch::Report report = patch::apply(options);
-  sites = {report.found, report.patched, report.refused, report.duration_ns};
+  sites = {report.found, report.ok ? report.patched : 0, report.refused, report.duration_ns};
   bool ok = report.ok;
-  if (!ok) {
-    sites.patched = 0;
-    refuse(report.reason.view());
-  }
+  reason << report.reason.view();
   patch::release(report);
   return ok;
+}
+
+// The best entry that this system has, or the one that is asked for.
+bool open_entry() {
+  using Choice = base::EntryChoice;
+  Choice wish = base::config().entry;
+  if (entry == Entry::patch) {
+    return true;  // this process is a fork's child: the text came with it
+  }
+  if (wish == Choice::symbols) {
+    refuse("RAMIE_ENTRY=symbols");
+    return false;
+  }
+  base::Line<160> reason;
+  if (wish != Choice::sud && patch_libraries(reason)) {
+    entry = Entry::patch;
+    return true;
+  }
+  if (wish != Choice::patch && has_user_dispatch()) {
+    base::log_line(base::LogLevel::info, "Syscall User Dispatch instead of patched sites: ",
+                   reason.view().empty() ? "RAMIE_ENTRY=sud" : reason.view());
+    choose_user_dispatch();
+    entry = Entry::dispatch;
+    return true;
+  }
+  if (wish == Choice::sud) {
+    reason << "the kernel has no Syscall User Dispatch";
+  }
+  if (wish != Choice::automatic) {
+    say_unavailable("RAMIE_ENTRY", reason.view());
+  }
+  refuse(reason.view());
+  return false;
 }
 
 bool describe_overflow(uintptr_t address, core::fault::Overflow& out) {
@@ -151,20 +194,18 @@ void start_hosting() {
     return;
   }
   if (const char* reason = core::tls::select(base::config().fs)) {
-    // Somebody asked for this mode by name, so it is said whatever RAMIE_LOG says.
-    base::Line<256> line;
-    line << "ramie: RAMIE_FS: " << reason << "; threads are left to the kernel";
-    line.write_to(2);
+    say_unavailable("RAMIE_FS", reason);
     refuse(reason);
     return;
   }
-  if (!patch_libraries()) {
+  if (!open_entry()) {
     return;
   }
   adopt();
   was_hosting = true;
   state.store(State::hosting, std::memory_order_relaxed);
   ramie_patch_active.store(1, std::memory_order_release);
+  RAMIE_CHECK(dispatch_this_thread());
   base::log_line(base::LogLevel::info, "threads are fibers from here on: ", sites.patched,
                  " sites patched in ", sites.duration / 1000, " us, FS base by ",
                  core::tls::name(core::tls::mode()));
@@ -198,12 +239,13 @@ bool is_hosting() { return state.load(std::memory_order_relaxed) == State::hosti
 
 int report(char* buffer, size_t size) {
   base::Line<1024> text;
-  text << "hosting " << (is_hosting() ? "on" : "off") << "\nsites_found " << sites.found
-       << "\nsites_patched " << sites.patched << "\nsites_refused " << sites.refused << "\nfs_mode "
-       << core::tls::name(core::tls::mode()) << "\npoller epoll\nguards " << core::guard_kind()
-       << "\nfibers " << threads_created() << "\nswitches " << count(&core::Carrier::switches)
-       << "\nparks " << count(&core::Carrier::parks) << "\ntraps " << count_traps() << "\nreason "
-       << why_not << '\n';
+  text << "hosting " << (is_hosting() ? "on" : "off") << "\nentry " << name_of(entry)
+       << "\nsites_found " << sites.found << "\nsites_patched " << sites.patched
+       << "\nsites_refused " << sites.refused << "\nfs_mode " << core::tls::name(core::tls::mode())
+       << "\npoller epoll\nguards " << core::guard_kind() << "\nfibers " << threads_created()
+       << "\nswitches " << count(&core::Carrier::switches) << "\nparks "
+       << count(&core::Carrier::parks) << "\ntraps " << count_traps() << "\nreason " << why_not
+       << '\n';
   size_t n = text.view().size();
   if (size > 0) {
     size_t copied = n < size - 1 ? n : size - 1;
@@ -226,7 +268,8 @@ void write_stats() {
   base::Line<256> line;
   line << "fibers=" << threads_created() << " switches=" << count(&core::Carrier::switches)
        << " parks=" << count(&core::Carrier::parks) << " sites=" << sites.patched
-       << " fs=" << core::tls::name(core::tls::mode()) << " traps=" << count_traps();
+       << " entry=" << name_of(entry) << " fs=" << core::tls::name(core::tls::mode())
+       << " traps=" << count_traps();
   line.write_to(static_cast<int>(fd));
   sys::call(SYS_close, fd);
 }

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "base/check.h"
 #include "base/sys.h"
 #include "core/crew.h"
 #include "core/park.h"
@@ -10,6 +11,7 @@
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
+#include "interpose/host/user_dispatch.h"
 
 namespace ramie::host {
 namespace {
@@ -140,7 +142,13 @@ void idle(core::Carrier& carrier, bool signal_put_off) {
   }
 }
 
-constinit const core::SignalHooks kHooks{block_more, leave_runtime, idle, take_on_credentials};
+// Of a bare carrier.
+void begin(core::Carrier& carrier) {
+  take_on_credentials(carrier);
+  RAMIE_CHECK(dispatch_this_thread());
+}
+
+constinit const core::SignalHooks kHooks{block_more, leave_runtime, idle, begin};
 
 // Whether the carrier lets in what nobody wants that runs there: it sleeps or is about to, or its
 // thread ends.

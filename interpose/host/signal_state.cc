@@ -12,6 +12,7 @@
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_masks.h"
 #include "interpose/host/thread.h"
+#include "interpose/host/user_dispatch.h"
 
 namespace ramie::host {
 namespace {
@@ -24,6 +25,9 @@ constinit SignalAction actions[kSignals + 1];
 constinit base::Lock actions_lock;
 
 long install(int signal, const SignalAction& action) {
+  if (is_dispatch_signal(signal)) {
+    return 0;
+  }
   if (!action.has_handler()) {
     return core::kernel_sigaction(signal, &action, nullptr);
   }
@@ -71,10 +75,11 @@ void reset_signals_after_fork() {
   reset_delivery_after_fork();
   reset_masks_after_fork();
   for (int signal = 1; signal <= kSignals; ++signal) {
-    if (actions[signal].has_handler()) {
+    if (actions[signal].has_handler() || is_dispatch_signal(signal)) {
       core::kernel_sigaction(signal, &actions[signal], nullptr);
     }
   }
+  reset_user_dispatch_after_fork();
 }
 
 long send_to_thread(Thread& thread, int signal) {
@@ -87,8 +92,13 @@ long send_to_thread(Thread& thread, int signal) {
   bool blocked = (thread.blocked.load() & signal_bit(signal)) != 0;
   SignalAction action = program_action(signal);
   if (!blocked && !action.has_handler()) {
-    // Ignored, or the default action, which is the whole process's: the kernel carries it out.
-    return action.handler == 1 ? 0 : sys::call(SYS_kill, sys::getpid(), signal);
+    // Ignored, or the default action, which is the whole process's: the kernel carries it out,
+    // before the call returns if the thread has sent it to itself.
+    if (action.handler == 1) {
+      return 0;
+    }
+    return &thread == current_thread() ? sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal)
+                                       : sys::call(SYS_kill, sys::getpid(), signal);
   }
   // First it is pending, then we look at what the thread lets in: it does it the other way round.
   thread.pending.fetch_or(signal_bit(signal), std::memory_order_seq_cst);
@@ -109,7 +119,7 @@ SignalAction program_action(int signal) {
 
 void reset_program_action(int signal) {
   actions[signal] = {};
-  core::kernel_sigaction(signal, &actions[signal], nullptr);
+  (void)install(signal, actions[signal]);
 }
 
 long set_program_action(int signal, const SignalAction& action) {

@@ -24,6 +24,9 @@
 // is the stack pointer at the site, and the return address is computed from the nopl behind R.  So
 // a C++ exception, a thread's cancellation and a debugger pass from here into libc's function, and
 // trampolines need no description of their own.
+//
+// Dispatched.  Where text isn't rewritten, a signal handler (interpose/host/user_dispatch.cc) does
+// what a trampoline does: it pushes the return address itself.
 
 #define PC_AFTER_SYSCALL                                                                  \
   .cfi_escape 0x16, 0x10, 16, /* rip is the value of: */                                  \
@@ -93,14 +96,18 @@
   mov %rdi, %rax
 .endm
 
-.macro define_entry name, any, wide
+.macro define_entry name, any, wide, dispatched=0
   .globl \name
   .hidden \name
   .type \name, @function
   .balign 64
   .cfi_startproc
   .cfi_def_cfa_offset 136
+.if \dispatched
+  .cfi_offset rip, -136
+.else
   PC_AFTER_SYSCALL
+.endif
 
 .if \any
   // Out of the entry's frame and on to the trampoline's own syscall instruction, where the stack
@@ -110,6 +117,18 @@
   lea 128(%rsp), %rsp
   lea RAW_FROM_R(%rcx), %rcx
   jmp *%rcx
+
+  // A clone that is no more than a fork: no stack of its own, nothing shared (CLONE_VM to
+  // CLONE_PARENT are the second byte of the flags).
+.Lclone_\@:
+  mov %rsi, %rcx
+  jrcxz 7f
+  jmp .Lon_own_stack_\@
+7:
+  mov %edi, %ecx
+  movzx %ch, %ecx
+  jrcxz .Lcommon_\@
+  jmp .Lon_own_stack_\@
 .endif
 
 .Lraw_\@:
@@ -122,8 +141,9 @@
 \name:
 .if \any
   jump_if_number SYSCALL_RT_SIGRETURN, .Lon_own_stack_\@
-  jump_if_number SYSCALL_CLONE, .Lon_own_stack_\@
+  jump_if_number SYSCALL_CLONE, .Lclone_\@
   jump_if_number SYSCALL_VFORK, .Lon_own_stack_\@
+.Lcommon_\@:
 .endif
   movzbl ramie_patch_active(%rip), %ecx
   jrcxz .Lraw_\@
@@ -175,5 +195,19 @@
   define_entry ramie_patch_entry_wide, 0, 1
   define_entry ramie_patch_entry_any, 1, 0
   define_entry ramie_patch_entry_any_wide, 1, 1
+  define_entry ramie_dispatched_entry, 0, 1, 1
+
+// For calls that must be made on the site's own stack: returns to r9, which none of them uses.
+  .globl ramie_call_in_place
+  .hidden ramie_call_in_place
+  .type ramie_call_in_place, @function
+ramie_call_in_place:
+  .cfi_startproc
+  .cfi_def_cfa rsp, 0
+  .cfi_register rip, r9
+  syscall
+  jmp *%r9
+  .cfi_endproc
+  .size ramie_call_in_place, . - ramie_call_in_place
 
   .section .note.GNU-stack, "", @progbits

@@ -28,6 +28,12 @@ extern "C" {
 [[gnu::visibility("hidden")]] void ramie_patch_entry_wide();
 [[gnu::visibility("hidden")]] void ramie_patch_entry_any();
 [[gnu::visibility("hidden")]] void ramie_patch_entry_any_wide();
+
+// For a `syscall` instruction that the kernel has refused to carry out (interpose/host/
+// user_dispatch.h).  The first wants, 136 bytes below the site's stack pointer, the address behind
+// the instruction to return to; the second makes the call as it is and goes on at r9.
+[[gnu::visibility("hidden")]] void ramie_dispatched_entry();
+[[gnu::visibility("hidden")]] void ramie_call_in_place();
 }
 
 namespace ramie::patch {

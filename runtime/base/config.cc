@@ -25,6 +25,10 @@ constexpr Choice kFs[] = {{"auto", static_cast<int>(FsChoice::automatic)},
                           {"fsgsbase", static_cast<int>(FsChoice::fsgsbase)},
                           {"trap", static_cast<int>(FsChoice::trap)},
                           {"prctl", static_cast<int>(FsChoice::prctl)}};
+constexpr Choice kEntry[] = {{"auto", static_cast<int>(EntryChoice::automatic)},
+                             {"patch", static_cast<int>(EntryChoice::patch)},
+                             {"sud", static_cast<int>(EntryChoice::sud)},
+                             {"symbols", static_cast<int>(EntryChoice::symbols)}};
 constexpr Choice kGuards[] = {{"auto", static_cast<int>(GuardChoice::automatic)},
                               {"madvise", static_cast<int>(GuardChoice::madvise)},
                               {"mprotect", static_cast<int>(GuardChoice::mprotect)}};
@@ -97,6 +101,12 @@ bool parse_one(string_view name, string_view value, Config& out, string_view& ex
     expected = "auto, fsgsbase, trap or prctl";
     bool good = pick(value, kFs, picked);
     out.fs = static_cast<FsChoice>(picked);
+    return good;
+  }
+  if (name == "RAMIE_ENTRY") {
+    expected = "auto, patch, sud or symbols";
+    bool good = pick(value, kEntry, picked);
+    out.entry = static_cast<EntryChoice>(picked);
     return good;
   }
   if (name == "RAMIE_GUARDS") {

@@ -8,6 +8,7 @@
 namespace ramie::base {
 
 enum class FsChoice : uint8_t { automatic, fsgsbase, trap, prctl };
+enum class EntryChoice : uint8_t { automatic, patch, sud, symbols };
 enum class GuardChoice : uint8_t { automatic, madvise, mprotect };
 enum class DeadlockAction : uint8_t { off, report, abort };
 enum class LogLevel : uint8_t { off, warn, info, debug };
@@ -16,6 +17,7 @@ struct Config {
   unsigned carriers = 0;                          // RAMIE_CARRIERS; 0: not said
   int64_t slice = 10'000'000;                     // RAMIE_SLICE, in ns
   FsChoice fs = FsChoice::automatic;              // RAMIE_FS
+  EntryChoice entry = EntryChoice::automatic;     // RAMIE_ENTRY
   size_t stack_size = 64UL * 1024;                // RAMIE_STACK_SIZE, of light fibers, in bytes
   GuardChoice guards = GuardChoice::automatic;    // RAMIE_GUARDS
   DeadlockAction deadlock = DeadlockAction::off;  // RAMIE_DEADLOCK

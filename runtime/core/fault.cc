@@ -20,6 +20,7 @@ constexpr size_t kMaxThreads = 1024;
 constinit std::atomic<const Hooks*> the_hooks = nullptr;
 constinit std::atomic<uintptr_t> stacks[kMaxThreads] = {};
 constinit std::atomic<bool> installed = false;
+constinit std::atomic<uint64_t> never_blocked = 0;
 
 // The program's action for SIGSEGV.  The handler reads it without a lock: version n is in
 // actions[n % 2], and the next one is written to the other place before `version` says so.
@@ -192,7 +193,12 @@ void set_application_action(int, const SignalAction& action) {
 }
 
 uint64_t blockable(uint64_t mask) {
+  mask &= ~never_blocked.load(std::memory_order_relaxed);
   return tls::mode() == tls::Mode::trap ? mask & ~signal_bit(SIGSEGV) : mask;
+}
+
+void never_block(int signal) {
+  never_blocked.fetch_or(signal_bit(signal), std::memory_order_relaxed);
 }
 
 int start_thread(Thread& thread) {

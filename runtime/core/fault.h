@@ -53,8 +53,9 @@ void uninstall();
 void set_application_action(int signal, const SignalAction& action);
 
 // The part of `mask` that may really be blocked in the kernel: in trap mode a blocked SIGSEGV would
-// kill the process at the next thread-local access.
+// kill the process at the next thread-local access.  never_block() adds a signal to those.
 [[nodiscard]] uint64_t blockable(uint64_t mask);
+void never_block(int signal);
 
 // A carrier's alternate stack.
 struct Thread {

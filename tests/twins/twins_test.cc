@@ -3,9 +3,11 @@
 // The programs in C, C++ and Rust list their own cases; each case becomes a test of its own. Set by
 // meson.build: TWIN_BIN_DIR, TWIN_SOURCE_DIR, RAMIE_PRELOAD, KNOWN_FAILURES, TWIN_PYTHON.
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <sstream>
 #include <string>
@@ -40,7 +42,7 @@ constexpr const char* kPrograms[] = {
     "signals",         "signal_corners",
     "signal_waits",    "ipc",
     "storms",          "signal_helpers",
-    "fifos",
+    "fifos",           "entries",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync"};
@@ -101,10 +103,21 @@ void register_script(const std::string& script, const std::string& interpreter,
   register_twin(name, "all", twin);
 }
 
+bool lacks_entry() {
+  constexpr int kSetUserDispatch = 59;
+  const char* entry = std::getenv("RAMIE_ENTRY");
+  return entry != nullptr && std::string(entry) == "sud" &&
+         prctl(kSetUserDispatch, 0, 0, 0, 0) != 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
+  if (lacks_entry()) {
+    register_absent("entry", "this kernel has no Syscall User Dispatch");
+    return RUN_ALL_TESTS();
+  }
   try {
     for (const char* name : kPrograms) register_program(name);
     for (const auto& [interpreter, ending] : interpreters()) {

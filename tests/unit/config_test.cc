@@ -40,7 +40,7 @@ TEST(Config, WithoutVariablesEverythingHasItsDefault) {
 TEST(Config, ReadsEachVariable) {
   Parsed parsed = parse({"RAMIE_CARRIERS=3", "RAMIE_SLICE=25", "RAMIE_FS=trap",
                          "RAMIE_STACK_SIZE=128k", "RAMIE_GUARDS=mprotect", "RAMIE_DEADLOCK=abort",
-                         "RAMIE_LOG=info", "RAMIE_HOSTING=off"});
+                         "RAMIE_LOG=info", "RAMIE_HOSTING=off", "RAMIE_ENTRY=sud"});
   EXPECT_EQ(parsed.error, "");
   EXPECT_EQ(parsed.config.carriers, 3U);
   EXPECT_EQ(parsed.config.slice, 25'000'000);
@@ -50,6 +50,7 @@ TEST(Config, ReadsEachVariable) {
   EXPECT_EQ(parsed.config.deadlock, DeadlockAction::abort);
   EXPECT_EQ(parsed.config.log, LogLevel::info);
   EXPECT_FALSE(parsed.config.hosting);
+  EXPECT_EQ(parsed.config.entry, EntryChoice::sud);
 }
 
 TEST(Config, SizesHaveSuffixes) {
@@ -61,6 +62,8 @@ TEST(Config, SizesHaveSuffixes) {
 TEST(Config, ABadValueIsOneLineThatSaysWhatIsAccepted) {
   EXPECT_EQ(parse({"RAMIE_FS=magic"}).error,
             "ramie: RAMIE_FS=magic is not understood; use auto, fsgsbase, trap or prctl");
+  EXPECT_EQ(parse({"RAMIE_ENTRY=ptrace"}).error,
+            "ramie: RAMIE_ENTRY=ptrace is not understood; use auto, patch, sud or symbols");
   for (const char* bad :
        {"RAMIE_CARRIERS=0", "RAMIE_CARRIERS=257", "RAMIE_CARRIERS=", "RAMIE_CARRIERS=two",
         "RAMIE_SLICE=0", "RAMIE_FS=", "RAMIE_FS=Trap", "RAMIE_FS=trap ", "RAMIE_STACK_SIZE=8k",
