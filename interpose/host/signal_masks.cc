@@ -139,6 +139,9 @@ void idle(core::Carrier& carrier, bool signal_put_off) {
       return;
     }
     set_kernel_mask(carrier, wanted);
+    if (carrier.kernel_mask != wanted) {
+      return;  // a signal came in and was put off: that goes first, and is blocked until then
+    }
   }
 }
 
