@@ -1,6 +1,8 @@
 // Workers of each kind, so that one test says the same about fibers and about kernel threads, and
 // waiting for a condition without relying on time.  Public headers alone.
 //
+// Work is a std::function, not a template's parameter: so each test compiles into little.
+//
 // With RAMIE_CARRIERS=N the fibers of a crew are spread over N kernel threads, this one among them.
 #pragma once
 
@@ -23,10 +25,7 @@ class LocalFibers {
  public:
   ~LocalFibers() { join(); }
 
-  template <class F>
-  void start(F work) {
-    workers_.push_back(spawn(std::move(work)));
-  }
+  void start(std::function<void()> work) { workers_.push_back(spawn(std::move(work))); }
   void join() {
     for (auto& worker : workers_) {
       worker.get();
@@ -65,8 +64,7 @@ class Fibers {
 
   ~Fibers() { join(); }
 
-  template <class F>
-  void start(F work) {
+  void start(std::function<void()> work) {
     std::size_t place = ++started_ % carriers();  // the first one elsewhere if that is possible
     if (place == 0) {
       here_.start(std::move(work));
@@ -104,10 +102,7 @@ class Threads {
 
   ~Threads() { join(); }
 
-  template <class F>
-  void start(F work) {
-    workers_.emplace_back(std::move(work));
-  }
+  void start(std::function<void()> work) { workers_.emplace_back(std::move(work)); }
   void join() {
     for (auto& worker : workers_) {
       worker.join();
@@ -122,8 +117,7 @@ class Threads {
 // Half of each.
 class Mixed {
  public:
-  template <class F>
-  void start(F work) {
+  void start(std::function<void()> work) {
     if (next_is_fiber_) {
       fibers_.start(std::move(work));
     } else {
