@@ -42,7 +42,9 @@ struct SanitizerState {
   static void forget_frames(const void* start, size_t length) {
     __asan_unpoison_memory_region(start, length);
   }
-  void adopt_thread() {}  // bottom and size are learnt at the first switch away
+  // Bottom and size are learnt at the first switch away.  A carrier that is used again by another
+  // thread still has those of the last one.
+  void adopt_thread() { *this = {}; }
   void destroy() {}
 };
 
