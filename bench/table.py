@@ -69,7 +69,8 @@ def markdown(machine, results, medians, best_mode, charts):
     """The whole page."""
     yield "# Results of `./dev bench`\n"
     yield "Written by `bench/run.py`; what the figures mean is said in"
-    yield "[bench/README.md](../../bench/README.md). Ratios count, within this one run.\n"
+    yield "[bench/README.md](../../bench/README.md). Ratios count, within this one run. Where the time of the"
+    yield "echo servers goes: [profile](profile.md). Real servers: [servers](servers.md).\n"
     yield from (f"- {line}" for line in describe(machine))
     yield f"- Ramie {machine['ramie']} at {machine['commit'] or 'an unknown commit'}"
     yield "- " + ", ".join(f"{name} {version}" for name, version in machine["versions"].items())

@@ -99,7 +99,8 @@ def markdown(machine, runs, failures):
     yield "# Real servers\n"
     yield "Written by `./dev bench servers`: each server as Debian has it, natively and under `ramie run`,"
     yield "both CPUs for server and load tool together. The goal at 1,000 connections: 1.5 times the"
-    yield "requests or half of the memory; at 16: 0.9 of the requests.\n"
+    yield "requests or half of the memory; at 16: 0.9 of the requests."
+    yield f"Medians of {max(map(len, runs.values()), default=0)} rounds.\n"
     yield from (f"- {line}" for line in describe(machine))
     yield "\n| " + " | ".join(HEADINGS) + " |"
     yield "|---|" + "--:|" * (len(HEADINGS) - 2) + "---|"
