@@ -10,10 +10,19 @@ COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 3
 
 
+# python3.11's print() may lose lines which several threads print at once (CPython issue 118138).
+printing = threading.Lock()
+
+
+def say(line):
+    with printing:
+        print(line)
+
+
 def greet(number):
-    print(f"{number}: hello\n", end="")
+    say(f"{number}: hello")
     time.sleep(SECONDS)
-    print(f"{number}: goodbye\n", end="")
+    say(f"{number}: goodbye")
 
 
 threads = [threading.Thread(target=greet, args=(number,)) for number in range(COUNT)]
