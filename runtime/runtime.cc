@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "api/join.h"
 #include "base/check.h"
 #include "base/format.h"
 #include "base/sys.h"
@@ -48,12 +49,17 @@ bool describe_overflow(uintptr_t address, core::fault::Overflow& out) {
 
 constinit const core::fault::Hooks kFaultHooks{describe_overflow, nullptr, nullptr};
 
-// In a fork's child whose parent ran light fibers: the calling one goes on alone.
+// In a fork's child: the calling fiber goes on alone.
+void forget_others() {
+  core::reset_after_fork();
+  sync::reset_after_fork();
+  event::reset_after_fork();
+  detail::forget_joiners(*core::current());
+}
+
 void go_on_after_fork() {
   if (core::current() != nullptr) {
-    core::reset_after_fork();
-    sync::reset_after_fork();
-    event::reset_after_fork();
+    forget_others();
   }
 }
 
@@ -92,9 +98,7 @@ core::Carrier& start() {
 
 void reset_after_fork() {
   core::Carrier& carrier = *core::current()->carrier;
-  core::reset_after_fork();
-  sync::reset_after_fork();
-  event::reset_after_fork();
+  forget_others();
   core::fault::stop_thread(carrier.fault);
   core::fault::uninstall();
   core::detach_after_fork();

@@ -19,6 +19,7 @@
 #include <optional>
 
 #include "api/interruptible.h"
+#include "api/join.h"
 #include "api/rest.h"
 #include "base/config.h"
 #include "base/deadline.h"
@@ -144,12 +145,17 @@ bool finish(control* control) noexcept {
   // Release pairs with join() and detach(); acquire with the same.
   uint32_t before = fiber.done.fetch_or(kEnded, std::memory_order_acq_rel);
   if ((before & kJoined) != 0) {
+    core::RuntimeSection section(*core::current());
     (void)core::unpark(fiber.joiner);
   }
   if ((before & kAwaited) != 0) {
     sync::unpark(&fiber.done, sync::kEverybody);
   }
   return (before & kDetached) != 0;
+}
+
+void forget_joiners(core::Fiber& fiber) {
+  fiber.done.fetch_and(~(kAwaited | kTaken | kJoined), std::memory_order_relaxed);
 }
 
 int join(control* control, std::int64_t deadline) noexcept {

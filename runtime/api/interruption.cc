@@ -2,6 +2,7 @@
 
 #include "api/interruptible.h"
 #include "core/park.h"
+#include "event/section.h"
 #include "runtime.h"
 
 namespace ramie::detail {
@@ -35,7 +36,10 @@ bool may_be_interrupted(const core::Fiber& fiber) {
 
 }  // namespace
 
-void cancel(control* control) noexcept { core::cancel(fiber_of(control)); }
+void cancel(control* control) noexcept {
+  event::Section section;  // it may make the fiber ready
+  core::cancel(fiber_of(control));
+}
 
 bool take_cancel(control* control) noexcept {
   return fiber_of(control).cancel_requested.exchange(false, std::memory_order_acquire);

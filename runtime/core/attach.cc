@@ -163,10 +163,10 @@ bool free_thread_fiber(Carrier& carrier) {
 
 void retire() {
   Carrier& carrier = *current()->carrier;
-  carrier.stacks.give_all_back();
   bool has_ready = !carrier.ready.empty();
   {
     RuntimeSection section(*current());
+    carrier.stacks.give_all_back();
     crew.shared.push_all(carrier.ready);
   }
   carrier_fell_asleep();

@@ -72,7 +72,7 @@ struct SharedTcb {
   void** exceptions = nullptr;  // the C++ runtime's __cxa_eh_globals, two words
 };
 
-struct Fiber {
+struct alignas(64) Fiber {
   using Entry = void (*)(Fiber&);
 
   Fiber() = default;

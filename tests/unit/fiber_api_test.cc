@@ -2,6 +2,8 @@
 #include <ramie/fiber.h>
 #include <ramie/sync.h>
 #include <ramie/version.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -350,6 +352,27 @@ TEST(Fiber, FibersOfSeveralThreadsWorkTogether) {
   }
   EXPECT_EQ(sum, 150);
   EXPECT_EQ(guarded, 150);
+}
+
+// What was joining the fiber stays in the parent, and must not go on in the child as well.
+TEST(Fiber, OneThatForksGoesOnAlone) {
+  pid_t child = -1;
+  auto forks = spawn([&] {
+    child = fork();
+    if (child == 0) {
+      static auto last = spawn([] {
+        sleep_for(10ms);
+        _exit(0);
+      });
+    }
+  });
+  forks.join();
+  if (child == 0) {
+    _exit(1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 // More threads than there is room for at the same time: each leaves its place to the next.
