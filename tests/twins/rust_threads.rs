@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Barrier, Condvar, Mutex, Once, OnceLock, RwLock};
+use std::sync::{Arc, Barrier, Condvar, Mutex, Once, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ fn thread_locals() {
                     NAMES.with(|names| names.borrow_mut().push(format!("{i}-{round}")));
                     nap(1);
                 }
-                NAMES.with(|names| names.borrow().join(" ")) + &format!(": {}", NUMBER.get())
+                NAMES.with(|names| names.borrow().join(" ")) + &format!(": {}", NUMBER.with(Cell::get))
             })
         })
         .collect();
@@ -49,7 +49,7 @@ fn thread_locals() {
     println!(
         "drops {}, main's {}",
         drops.load(Ordering::SeqCst),
-        NUMBER.get()
+        NUMBER.with(Cell::get)
     );
 }
 
@@ -210,7 +210,7 @@ fn scoped_threads_and_once() {
     let mut numbers = vec![1, 2, 3, 4, 5, 6];
     let once = Once::new();
     let calls = AtomicUsize::new(0);
-    let lock: OnceLock<String> = OnceLock::new();
+    let lock: Mutex<Option<String>> = Mutex::new(None);
     thread::scope(|scope| {
         for number in &mut numbers {
             let (once, calls, lock) = (&once, &calls, &lock);
@@ -220,8 +220,9 @@ fn scoped_threads_and_once() {
                     calls.fetch_add(1, Ordering::SeqCst);
                 });
                 assert_eq!(calls.load(Ordering::SeqCst), 1);
+                let mut value = lock.lock().unwrap();
                 assert_eq!(
-                    lock.get_or_init(|| "initialised".to_string()),
+                    value.get_or_insert_with(|| "initialised".to_string()),
                     "initialised"
                 );
                 *number *= 10;
@@ -238,9 +239,10 @@ fn names_and_stacks() {
     let thread = builder.spawn(|| {
         let big = [1u8; 64 * 1024];
         nap(2);
-        let sum: usize = std::hint::black_box(big)
+        // Volatile, so that the array has to be on the stack.
+        let sum: usize = big
             .iter()
-            .map(|&byte| byte as usize)
+            .map(|byte| unsafe { std::ptr::read_volatile(byte) } as usize)
             .sum();
         format!("{:?} {}", thread::current().name(), sum)
     });
