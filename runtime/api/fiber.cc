@@ -100,6 +100,7 @@ int join_in_parking_lot(core::Fiber& fiber, base::Deadline deadline) {
 
 control* create(std::size_t stack_size, std::size_t extra, void** memory,
                 const char* name) noexcept {
+  event::Section section;
   core::Fiber* fiber = core::create_light_fiber(stack_size, extra, memory);
   if (fiber != nullptr) {
     if (name != nullptr && name[0] != '\0') {
@@ -119,6 +120,7 @@ void start(control* control, task_base* task) noexcept {
   core::Fiber& fiber = fiber_of(control);
   fiber.argument = task;
   runtime::start();
+  event::Section section;
   core::start_light_fiber(fiber, run_task);
 }
 
@@ -138,7 +140,10 @@ void outside_work(bool begins) noexcept {
 
 void retain(control* control) noexcept { core::retain(fiber_of(control)); }
 
-void release(control* control) noexcept { core::release(fiber_of(control)); }
+void release(control* control) noexcept {
+  event::Section section;
+  core::release(fiber_of(control));
+}
 
 bool finish(control* control) noexcept {
   core::Fiber& fiber = fiber_of(control);

@@ -15,6 +15,7 @@
 #include "core/context.h"
 #include "core/sanitizer.h"
 #include "core/stack.h"
+#include "event/section.h"
 
 namespace ramie::detail {
 namespace {
@@ -53,6 +54,7 @@ void flow_main(core::Arrival arrival) {
 
 control* create_flow(std::size_t stack_size, const char* name, flow_place& begin,
                      void (*entry)(void*) noexcept, void* argument) noexcept {
+  event::Section section;
   core::Fiber* fiber = core::create_light_fiber(stack_size, 0, nullptr);
   if (fiber == nullptr) {
     return nullptr;
@@ -68,6 +70,7 @@ control* create_flow(std::size_t stack_size, const char* name, flow_place& begin
 }
 
 void destroy_flow(control* stack, flow_place& begin) noexcept {
+  event::Section section;
   inside(begin).sanitizer.destroy();
   core::release(*reinterpret_cast<core::Fiber*>(stack));
 }

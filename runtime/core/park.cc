@@ -125,8 +125,13 @@ bool yield() {
 }
 
 Wake sleep_until(base::Deadline deadline) {
-  (void)prepare_park();
-  return park({WaitKind::sleep, 0}, deadline);
+  Wake how;
+  {
+    RuntimeSection section(*current());  // no handler waits between the ticket and the park
+    (void)prepare_park();
+    how = park_here({WaitKind::sleep, 0}, deadline, {});
+  }
+  return return_by_jump(how);
 }
 
 }  // namespace ramie::core

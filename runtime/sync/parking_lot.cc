@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cerrno>
 #include <new>
+#include <optional>
 #include <utility>
 
 #include "base/futex.h"
@@ -196,7 +197,14 @@ Outcome outcome_of(core::Wake wake) {
 
 ParkResult park(const void* address, const ParkOptions& options, FunctionRef<bool()> validate,
                 FunctionRef<void()> before_sleep) {
-  bool on_fiber = core::current() != nullptr;
+  core::Fiber* self = core::current();
+  bool on_fiber = self != nullptr;
+  // From the ticket to the end of the park: a handler of the program might wait itself meanwhile,
+  // and that would be another ticket.  (A kernel thread sleeps with its signals let in.)
+  std::optional<core::RuntimeSection> whole;
+  if (on_fiber) {
+    whole.emplace(*self);
+  }
   Waiter waiter;
   waiter.key.store(address, std::memory_order_relaxed);
   waiter.bits = options.bits;
@@ -206,7 +214,10 @@ ParkResult park(const void* address, const ParkOptions& options, FunctionRef<boo
   }
   {
     Bucket& bucket = bucket_of(address);
-    event::Section section;
+    std::optional<event::Section> section;
+    if (!on_fiber) {
+      section.emplace();
+    }
     base::LockGuard guard(bucket.lock);
     if (!validate()) {
       if (on_fiber) {
@@ -318,7 +329,12 @@ bool watch(Watch& watch, WatchSet& set, const void* address, FunctionRef<bool()>
 void unwatch(Watch& watch) { (void)withdraw(*reinterpret_cast<Waiter*>(&watch.place)); }
 
 Watch* wait_fired(WatchSet& set, base::Deadline deadline) {
-  bool on_fiber = core::current() != nullptr;
+  core::Fiber* self = core::current();
+  bool on_fiber = self != nullptr;
+  std::optional<core::RuntimeSection> whole;  // as in park()
+  if (on_fiber) {
+    whole.emplace(*self);
+  }
   for (;;) {
     {
       event::Section section;

@@ -33,6 +33,13 @@ TEST(LightFibers, LeaveTheirCallsWhenTheyAreCancelledOrTimedOut) {
   EXPECT_EQ(outcome.output, expected + "read: success x\n");
 }
 
+TEST(LightFibers, AreStartedAndAwaitedBySignalHandlersToo) {
+  Program program{{setting("LIGHT_SIGNALS")}, {"LD_PRELOAD=" + setting("RAMIE_PRELOAD")}, {}};
+  Outcome outcome = run_program(program);
+  EXPECT_TRUE(outcome.ended_well()) << outcome.ending() << outcome.errors;
+  EXPECT_EQ(outcome.output, "all fibers have run\n");
+}
+
 TEST(LightFibers, UseTheWholeLibraryWithAndWithoutThePreload) {
   for (const std::string& preload : {std::string(), "LD_PRELOAD=" + setting("RAMIE_PRELOAD")}) {
     Program program{{setting("LIGHT_LIBRARY")}, {}, {}};

@@ -277,6 +277,25 @@ TEST(ParkingLotInterrupted, AKernelThreadReturnsAfterASignal) {
   waiter.join();
 }
 
+TEST(ParkingLotSignals, AFiberIsInTheRuntimeFromItsTicketToItsSleep) {
+  int word = 0;
+  fiber<void> waiter = spawn([&] {
+    const std::atomic<uint32_t>& depth = core::current()->runtime_depth;
+    EXPECT_EQ(depth, 0U);
+    (void)park(
+        &word, {},
+        [&] {
+          EXPECT_GT(depth, 0U);
+          return true;
+        },
+        [&] { EXPECT_GT(depth, 0U); });
+    EXPECT_EQ(depth, 0U);
+  });
+  ASSERT_TRUE(eventually([&] { return parked_on(&word) == 1; }));
+  EXPECT_EQ(unpark(&word, 1), 1U);
+  waiter.get();
+}
+
 TEST(ParkingLotFork, TheChildStartsWithoutWaiters) {
   int word = 0;
   fiber<void> waiter = spawn([&] { (void)park(&word, {}, kAlways); });
