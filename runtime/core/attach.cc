@@ -169,6 +169,7 @@ void retire() {
     carrier.stacks.give_all_back();
     crew.shared.push_all(carrier.ready);
   }
+  carrier.gone.store(true, std::memory_order_release);  // before it is counted out
   carrier_fell_asleep();
   crew.active.fetch_sub(1, std::memory_order_relaxed);
   become_current(nullptr);
@@ -178,7 +179,6 @@ void retire() {
   if (!is_event_watched()) {
     hand_over_polling(carrier);
   }
-  carrier.gone.store(true, std::memory_order_release);
   if (carrier.light_fibers.load(std::memory_order_relaxed) == 0) {
     carrier.retired.store(true, std::memory_order_release);  // pairs with reuse_carrier()
   }

@@ -16,23 +16,35 @@ constexpr int64_t kPollInterval = 50'000;  // ns between two looks at the poller
 constinit std::atomic<const Poller*> poller = nullptr;
 constinit std::atomic<bool> polling = false;  // one carrier at a time is in the poller
 constinit std::atomic<uint32_t> outside_work = 0;
-constinit std::atomic<uint32_t> awake_carriers = 0;
+// How many are awake, and in the upper half how often one has woken up.
+constinit std::atomic<uint64_t> awake_carriers = 0;
+constexpr uint64_t kOneWakesUp = (uint64_t{1} << 32) + 1;
 constinit DeadlockHook deadlock_hook = nullptr;
 
-// Whether nobody on any carrier waits for a time, but for sleepers in the background.
-bool is_nothing_timed() {
+// Sleepers in the background don't count.
+bool is_at_rest(Carrier& carrier) {
+  if (carrier.gone.load(std::memory_order_relaxed)) {
+    return true;
+  }
+  uint32_t how = carrier.sleeping.load(std::memory_order_seq_cst);
+  return how != kAwake && how != kSummoned && carrier.inbox.empty() && carrier.ready.empty() &&
+         carrier.timers.size() <= carrier.background_timers.load(std::memory_order_relaxed);
+}
+
+// Each carrier looks after it has said that it sleeps, so the last one to say so sees all at rest.
+bool is_standstill(const Poller* events) {
+  uint64_t before = awake_carriers.load(std::memory_order_seq_cst);
+  if (static_cast<uint32_t>(before) != 0 || outside_work.load(std::memory_order_relaxed) != 0 ||
+      crew.searching.load(std::memory_order_seq_cst) != 0 || !crew.shared.empty() ||
+      (events != nullptr && events->has_waiters())) {
+    return false;
+  }
   for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
-    if (carrier->timers.size() > carrier->background_timers.load(std::memory_order_relaxed)) {
+    if (!is_at_rest(*carrier)) {
       return false;
     }
   }
-  return true;
-}
-
-bool is_standstill(const Poller* events) {
-  return awake_carriers.load(std::memory_order_relaxed) == 0 &&
-         outside_work.load(std::memory_order_relaxed) == 0 &&
-         (events == nullptr || !events->has_waiters()) && is_nothing_timed();
+  return awake_carriers.load(std::memory_order_seq_cst) == before;  // so all that was at one time
 }
 
 // Where the watchdog sees to the next one, this is not done for each event.
@@ -180,11 +192,13 @@ void hand_over_polling(const Carrier& self) {
 void carrier_fell_asleep() { awake_carriers.fetch_sub(1, std::memory_order_seq_cst); }
 
 void carrier_woke_up() {
-  awake_carriers.fetch_add(1, std::memory_order_seq_cst);
+  awake_carriers.fetch_add(kOneWakesUp, std::memory_order_seq_cst);
   notice_work();
 }
 
-bool is_carrier_awake() { return awake_carriers.load(std::memory_order_seq_cst) != 0; }
+bool is_carrier_awake() {
+  return static_cast<uint32_t>(awake_carriers.load(std::memory_order_seq_cst)) != 0;
+}
 
 void exit_current(Commit last) {
   Fiber& self = *current();

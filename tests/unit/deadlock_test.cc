@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -15,6 +16,8 @@
 #include <thread>
 
 #include "core/carrier.h"
+#include "core/crew.h"
+#include "core/park.h"
 #include "event/reactor.h"
 #include "support/fiber_group.h"
 
@@ -142,6 +145,26 @@ TEST(Deadlock, SleepersInTheBackgroundDontCount) {
   EXPECT_EQ(count(outcome.text, "ramie: deadlock: 3 fibers are parked and nothing can wake them\n"),
             1U)
       << outcome.text;
+}
+
+TEST(Deadlock, WhatTheTimerOfAnotherCarrierWillEndIsNone) {
+  Outcome outcome = run("abort", [] {
+    ramie::core::attach();
+    ramie::core::Ticket ticket = ramie::core::prepare_park();
+    std::atomic<ramie::core::Carrier*> other = nullptr;
+    std::thread sleeper([&] {
+      other = &ramie::core::attach();
+      (void)ramie::core::sleep_until(in_millis(200));
+      EXPECT_TRUE(ramie::core::unpark(ticket));
+    });
+    while (other == nullptr || other.load()->sleeping == ramie::core::kAwake) {
+      std::this_thread::yield();
+    }
+    (void)ramie::core::park({ramie::core::WaitKind::address, 0x1000});
+    sleeper.join();
+  });
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_EQ(outcome.text, "");
 }
 
 TEST(Deadlock, OffIsSilent) {
