@@ -7,6 +7,7 @@
 #include "core/carrier.h"
 #include "core/fault.h"
 #include "core/scheduler.h"
+#include "core/stack.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
@@ -23,9 +24,10 @@ namespace {
 
 // The child has one thread, the calling one, as POSIX says; so it starts inert.  Its text stays
 // patched, with the way into the table closed; the next pthread_create opens it again.
-void become_single_threaded(core::Fiber& fiber, const Thread& thread) {
+void become_single_threaded(core::Fiber& fiber, Thread& thread) {
   ramie_patch_active.store(0, std::memory_order_relaxed);
   core::tls::after_fork(fiber.carrier->cpu);
+  thread.pending.store(0, std::memory_order_relaxed);  // it was sent to the parent's thread
   reset_threads_after_fork();
   reset_signals_after_fork();
   reset_clones_after_fork();
@@ -54,7 +56,9 @@ long clone(const long* a) {
   // What the child goes on with must be whole in its copy, while other carriers run.
   lock_threads_for_fork();
   lock_stacks_for_fork();
+  core::lock_light_stacks_for_fork();
   long result = kernel(SYS_clone, a);
+  core::unlock_light_stacks_after_fork();
   unlock_stacks_after_fork();
   if (result == 0) {
     become_single_threaded(*fiber, *thread);

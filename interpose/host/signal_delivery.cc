@@ -247,6 +247,12 @@ void handle_signal(int signal, siginfo_t* info, void* raw_context) {
   }
 }
 
-void reset_delivery_after_fork() { infos_lock.reset(); }
+void reset_delivery_after_fork() {
+  infos_lock.reset();
+  for (int signal = 1; signal <= kSignals; ++signal) {
+    given_to[signal] = nullptr;
+    put_off_infos[signal].si_signo = 0;
+  }
+}
 
 }  // namespace ramie::host

@@ -185,6 +185,7 @@ void reset_crew_after_fork() {
   crew.searching.store(0, std::memory_order_relaxed);
   crew.eagerness.store(Crew::kEagerAtFirst, std::memory_order_relaxed);
   crew.shared.reset();
+  no_start_before.store(0, std::memory_order_relaxed);
 }
 
 void wake(Carrier& carrier) {

@@ -167,6 +167,9 @@ int install() {
 void uninstall() {
   if (installed.exchange(false, std::memory_order_acq_rel)) {
     writing.reset();  // in a fork's child its holder may be gone
+    for (std::atomic<uintptr_t>& stack : stacks) {
+      stack.store(0, std::memory_order_relaxed);  // of carriers that are the parent's
+    }
     SignalAction action = application_action(SIGSEGV);
     kernel_sigaction(SIGSEGV, &action, nullptr);
   }

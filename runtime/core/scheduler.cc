@@ -232,6 +232,9 @@ void put_off_signal(Carrier& carrier) {
 void reset_after_fork() {
   Fiber& self = *current();
   Carrier& carrier = *self.carrier;
+  // What was sent to the parent is none of the child's.
+  self.signal_pending.store(false, std::memory_order_relaxed);
+  self.interrupt_requested.store(false, std::memory_order_relaxed);
   carrier.pinned.clear();
   carrier.ready.clear();
   carrier.inbox.clear();

@@ -154,6 +154,20 @@ Fiber* fiber_of_guard(uintptr_t address) {
   return nullptr;
 }
 
+void lock_light_stacks_for_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  configuring.lock();
+  for (Slab& slab : slabs) {
+    slab.lock_for_fork();
+  }
+}
+
+void unlock_light_stacks_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  for (Slab& slab : slabs) {
+    slab.unlock_after_fork();
+  }
+  configuring.unlock();
+}
+
 void for_each_light_fiber(void (*visit)(Fiber&, void*), void* argument) {
   struct Request {
     void (*visit)(Fiber&, void*);

@@ -26,6 +26,10 @@ void release(Fiber& fiber);
 // The light fiber in whose guard page `address` lies, or null.
 [[nodiscard]] Fiber* fiber_of_guard(uintptr_t address);
 
+// Around fork, so that the child finds the stacks whole, whoever makes or frees one at that moment.
+void lock_light_stacks_for_fork();
+void unlock_light_stacks_after_fork();
+
 // Calls visit(fiber, argument) for each light fiber that has been started and has not ended.
 void for_each_light_fiber(void (*visit)(Fiber& fiber, void* argument), void* argument);
 

@@ -43,6 +43,7 @@ constexpr const char* kPrograms[] = {
     "signal_waits",    "ipc",
     "storms",          "signal_helpers",
     "fifos",           "entries",
+    "signal_races",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync"};
