@@ -1,12 +1,8 @@
 #include "core/watchdog.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
-#include <string_view>
 
 #include "base/config.h"
-#include "base/format.h"
 #include "base/futex.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -16,6 +12,7 @@
 #include "core/kernel_thread.h"
 #include "core/loop.h"
 #include "core/scheduler.h"
+#include "core/thread_state.h"
 
 namespace ramie::core {
 namespace {
@@ -47,23 +44,6 @@ int64_t cpu_time(int tid) {
                   static_cast<int>(~static_cast<unsigned>(tid) << 3) | kPerThread | kSched,
                   sys::arg(&time));
   return base::to_nanos(time);
-}
-
-// Whether a thread of this process runs or could run (man 5 proc, /proc/PID/stat).
-bool is_runnable(int tid) {
-  base::Line<64> path;
-  path << "/proc/self/task/" << tid << "/stat" << '\0';
-  long fd = sys::call(SYS_open, sys::arg(path.view().data()), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return false;
-  }
-  char text[128];
-  long n = sys::call(SYS_read, fd, sys::arg(text), sizeof text);
-  (void)sys::call(SYS_close, fd);
-  std::string_view stat(text, n > 0 ? static_cast<size_t>(n) : 0);
-  size_t name_end = stat.rfind(')');
-  return name_end != std::string_view::npos && name_end + 2 < stat.size() &&
-         stat[name_end + 2] == 'R';
 }
 
 // After a slice without a switch.
@@ -181,6 +161,7 @@ void notice_work() {
 }
 
 void reset_watchdog_after_fork() {
+  reset_thread_state_after_fork();
   starting.reset();
   thread.tid.store(0, std::memory_order_relaxed);
   state.store(kNone, std::memory_order_relaxed);

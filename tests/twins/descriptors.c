@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
+#include <sched.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -213,6 +214,41 @@ static void numbers_come_back(void) {
   close(ends[0]);
 }
 
+static _Atomic int stopped;
+
+// Sleeps by an instruction of its own, of which nobody but the kernel knows.
+static void sleep_unseen(long ms) {
+  struct timespec span = {0, ms * 1000000};
+  long result = 35;  // nanosleep
+  asm volatile("syscall" : "+a"(result) : "D"(&span), "S"(0) : "rcx", "r11", "memory");
+  CHECK(result == 0);
+}
+
+static void* sleep_often(void* argument) {
+  for (int i = 0; i < 25; ++i) {
+    sleep_unseen(15);
+    sched_yield();
+  }
+  stopped = 1;
+  return argument;
+}
+
+// Nobody else opens anything, so the lowest free number stays the same.
+static void lowest_number_stays(void) {
+  pthread_t sleeper = start(sleep_often, NULL);
+  const int lowest = open("/dev/null", O_RDONLY);
+  MUST(lowest >= 0 && close(lowest) == 0);
+  int others = 0;
+  while (!stopped) {
+    const int fd = dup(0);
+    others += fd != lowest;
+    close(fd);
+    sched_yield();
+  }
+  finish(sleeper);
+  printf("others %d\n", others);
+}
+
 static const struct twin_case cases[] = {
     {"eventfds", THREADS, eventfds},
     {"timerfds", THREADS, timerfds},
@@ -220,6 +256,7 @@ static const struct twin_case cases[] = {
     {"terminals", THREADS, terminals},
     {"flags_are_left_alone", THREADS, flags_are_left_alone},
     {"numbers_come_back", THREADS, numbers_come_back},
+    {"lowest_number_stays", THREADS, lowest_number_stays},
 };
 
 TWIN_MAIN(cases)
