@@ -57,7 +57,9 @@ long clone(const long* a) {
   lock_threads_for_fork();
   lock_stacks_for_fork();
   core::lock_light_stacks_for_fork();
+  lock_actions_for_fork();
   long result = kernel(SYS_clone, a);
+  unlock_actions_after_fork();
   core::unlock_light_stacks_after_fork();
   unlock_stacks_after_fork();
   if (result == 0) {

@@ -67,13 +67,15 @@ long rt_sigaction(const long* a) {
   if (signal < 1 || signal > 64 || a[3] != kSetSize || signal == SIGKILL || signal == SIGSTOP) {
     return kernel(SYS_rt_sigaction, a);
   }
-  SignalAction before = program_action(signal);
+  SignalAction before;
   if (a[1] != 0) {
     SignalAction wanted = *pointer<const SignalAction>(a[1]);
     wanted.mask &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
-    if (long result = set_program_action(signal, wanted); result < 0) {
+    if (long result = set_program_action(signal, wanted, before); result < 0) {
       return result;
     }
+  } else {
+    before = program_action(signal);
   }
   if (a[2] != 0) {
     *pointer<SignalAction>(a[2]) = before;

@@ -33,9 +33,9 @@ bool is_fault(int signal, const siginfo_t& info) {
          (signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP);
 }
 
-// Keeps the signal in the kernel, blocked here (see the header).  Only on the first kernel thread
-// does the kernel let us say that somebody else has sent it.
-void put_off(core::Carrier& carrier, int signal, const siginfo_t& info, ucontext_t& context) {
+// Sends the signal to the process once more.  Only on the first kernel thread does the kernel let
+// us say that somebody else has sent it.  With all signals blocked.
+void send_again(int signal, const siginfo_t& info) {
   int process = sys::getpid();
   if (sys::call(SYS_rt_sigqueueinfo, process, signal, sys::arg(&info)) == -EPERM) {
     {
@@ -44,11 +44,25 @@ void put_off(core::Carrier& carrier, int signal, const siginfo_t& info, ucontext
     }
     (void)sys::call(SYS_kill, process, signal);
   }
+}
+
+// The program had a handler when the signal came, and has none now: the kernel knows what to do.
+void carry_out_default(int signal, const siginfo_t& info) {
+  SignalAction in_kernel;
+  core::kernel_sigaction(signal, nullptr, &in_kernel);
+  if (in_kernel.handler == 0 && !is_fault(signal, info)) {
+    send_again(signal, info);
+  }
+}
+
+// Keeps the signal in the kernel, blocked here (see the header).
+void put_off(core::Carrier& carrier, int signal, const siginfo_t& info, ucontext_t& context) {
+  send_again(signal, info);
   carrier.kernel_mask = blockable(kAllSignals);
   core::set_context_mask(context, carrier.kernel_mask);
 }
 
-// Gives a signal that put_off() has sent its siginfo back.
+// Gives a signal that send_again() has sent its siginfo back.
 void restore_info(int signal, siginfo_t& info) {
   if (info.si_code != SI_USER || info.si_pid != sys::getpid()) {
     return;
@@ -123,10 +137,11 @@ extern "C" [[gnu::visibility("hidden")]] void ramie_sigreturn();
 
 void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_t& info,
                   ucontext_t& context, SignalAction action) {
-  fiber.interrupt_requested.store(false, std::memory_order_relaxed);
-  if ((action.flags & SA_RESETHAND) != 0) {
-    reset_program_action(signal);
+  if ((action.flags & SA_RESETHAND) != 0 && !reset_program_action(signal, action)) {
+    send_again(signal, info);  // it is for whatever the action is now
+    return;
   }
+  fiber.interrupt_requested.store(false, std::memory_order_relaxed);
   uint64_t before = thread != nullptr ? thread->blocked.load() : core::context_mask(context);
   uint64_t during = before | action.mask;
   if ((action.flags & SA_NODEFER) == 0) {
@@ -218,9 +233,15 @@ void handle_signal(int signal, siginfo_t* info, void* raw_context) {
   core::Fiber* fiber = core::current();
   if (fiber == nullptr) {
     SignalAction action = program_action(signal);
-    if (action.has_handler()) {
-      call_in_place(action, signal, info, context);
+    if (!action.has_handler()) {
+      carry_out_default(signal, *info);
+      return;
     }
+    if ((action.flags & SA_RESETHAND) != 0 && !reset_program_action(signal, action)) {
+      send_again(signal, *info);
+      return;
+    }
+    call_in_place(action, signal, info, context);
     return;
   }
   auto* thread = static_cast<Thread*>(fiber->host);
@@ -242,7 +263,9 @@ void handle_signal(int signal, siginfo_t* info, void* raw_context) {
     return;
   }
   SignalAction action = program_action(signal);
-  if (action.has_handler() && !leave_to_first_thread(*fiber, signal, *info)) {
+  if (!action.has_handler()) {
+    carry_out_default(signal, *info);
+  } else if (!leave_to_first_thread(*fiber, signal, *info)) {
     run_on_fiber(*fiber, thread, signal, *info, context, action);
   }
 }

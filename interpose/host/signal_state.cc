@@ -7,6 +7,7 @@
 #include "base/lock.h"
 #include "base/sys.h"
 #include "core/fault.h"
+#include "core/program_action.h"
 #include "core/stack.h"
 #include "interpose/host/kick.h"
 #include "interpose/host/signal_delivery.h"
@@ -20,8 +21,9 @@ namespace {
 using core::signal_bit;
 using core::SignalAction;
 
-// Written inside the runtime, where our handler doesn't look at them.
-constinit SignalAction actions[kSignals + 1];
+// Written inside the runtime or with all signals blocked, under the lock.  The kernel's action is
+// changed under it too.
+constinit core::ProgramAction actions[kSignals + 1];
 constinit base::Lock actions_lock;
 
 long install(int signal, const SignalAction& action) {
@@ -43,7 +45,9 @@ long install(int signal, const SignalAction& action) {
 void take_over_signals(Thread& first) {
   core::Carrier& carrier = *first.fiber->carrier;
   uint64_t mask = 0;
-  core::kernel_sigaction(kKickSignal, nullptr, &actions[kKickSignal]);
+  SignalAction of_kicks;
+  core::kernel_sigaction(kKickSignal, nullptr, &of_kicks);
+  actions[kKickSignal].store(of_kicks);
   sys::call(SYS_rt_sigprocmask, SIG_BLOCK, 0, sys::arg(&mask), sizeof mask);
   first.blocked = mask;
   first.fiber->signal_mask = blockable(mask);
@@ -63,7 +67,7 @@ void take_over_signals(Thread& first) {
     }
     SignalAction action;
     core::kernel_sigaction(signal, nullptr, &action);
-    actions[signal] = action;
+    actions[signal].store(action);
     if (action.has_handler()) {
       (void)install(signal, action);
     }
@@ -71,12 +75,12 @@ void take_over_signals(Thread& first) {
 }
 
 void reset_signals_after_fork() {
-  actions_lock.reset();
   reset_delivery_after_fork();
   reset_masks_after_fork();
   for (int signal = 1; signal <= kSignals; ++signal) {
-    if (actions[signal].has_handler() || is_dispatch_signal(signal)) {
-      core::kernel_sigaction(signal, &actions[signal], nullptr);
+    SignalAction action = actions[signal].load();
+    if (action.has_handler() || is_dispatch_signal(signal)) {
+      core::kernel_sigaction(signal, &action, nullptr);
     }
   }
   reset_user_dispatch_after_fork();
@@ -114,27 +118,40 @@ long send_to_thread(Thread& thread, int signal) {
 }
 
 SignalAction program_action(int signal) {
-  return core::fault::owns(signal) ? core::fault::application_action(signal) : actions[signal];
+  return core::fault::owns(signal) ? core::fault::application_action(signal)
+                                   : actions[signal].load();
 }
 
-void reset_program_action(int signal) {
-  actions[signal] = {};
-  (void)install(signal, actions[signal]);
+bool reset_program_action(int signal, const SignalAction& action) {
+  base::LockGuard guard(actions_lock);
+  SignalAction standard = actions[signal].load();
+  if (standard != action) {
+    return false;
+  }
+  standard.handler = 0;  // the rest stays, as in the kernel
+  (void)install(signal, standard);
+  actions[signal].store(standard);
+  return true;
 }
 
-long set_program_action(int signal, const SignalAction& action) {
+long set_program_action(int signal, const SignalAction& action, SignalAction& before) {
   if (core::fault::owns(signal)) {
-    core::fault::set_application_action(signal, action);
+    before = core::fault::set_application_action(signal, action);
     return 0;
   }
   base::LockGuard guard(actions_lock);
-  SignalAction before = actions[signal];
-  actions[signal] = action;
-  long result = install(signal, action);
-  if (result < 0) {
-    actions[signal] = before;
+  before = actions[signal].load();
+  // Our handler finds a handler of the program at all times, or the kernel doesn't call it.
+  if (action.has_handler()) {
+    actions[signal].store(action);
   }
+  long result = install(signal, action);
+  actions[signal].store(result < 0 ? before : action);
   return result;
 }
+
+void lock_actions_for_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS { actions_lock.lock(); }
+
+void unlock_actions_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS { actions_lock.unlock(); }
 
 }  // namespace ramie::host

@@ -48,11 +48,18 @@ void show_mask_to_kernel(Thread& thread);
 // Sends a signal to one thread, whose calls it interrupts.  0 or -errno.
 long send_to_thread(Thread& thread, int signal);
 
-// The program's action for a signal.
+// The program's action for a signal.  Async-signal-safe.
 core::SignalAction program_action(int signal);
-// SA_RESETHAND, as the handler starts.
-void reset_program_action(int signal);
-[[nodiscard]] long set_program_action(int signal, const core::SignalAction& action);
+// SA_RESETHAND, as the handler of `action` starts.  False if that is not the program's action any
+// more: then the handler doesn't start.  With all signals blocked.
+[[nodiscard]] bool reset_program_action(int signal, const core::SignalAction& action);
+// Also tells the one before.  0 or -errno.
+[[nodiscard]] long set_program_action(int signal, const core::SignalAction& action,
+                                      core::SignalAction& before);
+
+// Around fork, so that the kernel's actions and the program's are in step in the child.
+void lock_actions_for_fork();
+void unlock_actions_after_fork();
 
 // A thread is new, or its mask is.
 void note_masks_changed();

@@ -8,6 +8,7 @@
 #include "base/format.h"
 #include "base/lock.h"
 #include "base/sys.h"
+#include "core/program_action.h"
 #include "core/tls.h"
 
 namespace ramie::core::fault {
@@ -22,11 +23,9 @@ constinit std::atomic<uintptr_t> stacks[kMaxThreads] = {};
 constinit std::atomic<bool> installed = false;
 constinit std::atomic<uint64_t> never_blocked = 0;
 
-// The program's action for SIGSEGV.  The handler reads it without a lock: version n is in
-// actions[n % 2], and the next one is written to the other place before `version` says so.
+// The program's action for SIGSEGV.  The handler reads it without a lock.
 constinit base::Lock writing;
-constinit SignalAction actions[2];
-constinit std::atomic<unsigned> version = 0;
+constinit ProgramAction program_action;
 
 bool is_carrier_stack(uintptr_t bottom) {
   if (bottom == 0) {
@@ -86,9 +85,9 @@ void run_action(int signal, siginfo_t* info, ucontext_t& context, bool sent, boo
     return;
   }
   if ((action.flags & SA_RESETHAND) != 0) {
-    SignalAction standard;
-    standard.flags = action.flags;
-    set_application_action(signal, standard);
+    SignalAction standard = action;
+    standard.handler = 0;
+    (void)set_application_action(signal, standard);
   }
   uint64_t mask = context_mask(context) | action.mask;
   if ((action.flags & SA_NODEFER) == 0) {
@@ -155,7 +154,7 @@ int install() {
   if (result < 0) {
     return static_cast<int>(result);
   }
-  set_application_action(SIGSEGV, before);
+  (void)set_application_action(SIGSEGV, before);
   SignalAction ours{reinterpret_cast<uintptr_t>(&handle),
                     SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART | kSaRestorer,
                     signal_restorer(), ~kFaults};
@@ -177,22 +176,13 @@ void uninstall() {
 
 bool owns(int signal) { return signal == SIGSEGV && installed.load(std::memory_order_acquire); }
 
-SignalAction application_action(int) {
-  for (;;) {
-    unsigned before = version.load(std::memory_order_acquire);  // pairs with the store below
-    SignalAction action = actions[before % 2];
-    // A write of nothing, because only that may not be done before the copy above.
-    if (version.fetch_add(0, std::memory_order_acq_rel) == before) {
-      return action;  // nobody can have begun to write this place
-    }
-  }
-}
+SignalAction application_action(int) { return program_action.load(); }
 
-void set_application_action(int, const SignalAction& action) {
+SignalAction set_application_action(int, const SignalAction& action) {
   base::LockGuard guard(writing);
-  unsigned next = version.load(std::memory_order_relaxed) + 1;
-  actions[next % 2] = action;
-  version.store(next, std::memory_order_release);
+  SignalAction before = program_action.load();
+  program_action.store(action);
+  return before;
 }
 
 uint64_t blockable(uint64_t mask) {

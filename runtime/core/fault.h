@@ -48,9 +48,9 @@ void uninstall();
 // True while the kernel's action for `signal` is ours.
 [[nodiscard]] bool owns(int signal);
 
-// The program's action for an owned signal.
+// The program's action for an owned signal; setting it returns the one before.
 [[nodiscard]] SignalAction application_action(int signal);
-void set_application_action(int signal, const SignalAction& action);
+SignalAction set_application_action(int signal, const SignalAction& action);
 
 // The part of `mask` that may really be blocked in the kernel: in trap mode a blocked SIGSEGV would
 // kill the process at the next thread-local access.  never_block() adds a signal to those.

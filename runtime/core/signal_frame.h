@@ -22,6 +22,7 @@ struct SignalAction {
   uint64_t mask = 0;
 
   [[nodiscard]] bool has_handler() const { return handler > 1; }
+  bool operator==(const SignalAction&) const = default;
 };
 
 [[nodiscard]] constexpr uint64_t signal_bit(int signal) { return 1UL << (signal - 1); }

@@ -1,4 +1,6 @@
 // Signals that come at awkward moments: from other threads, again and again.
+#include <sched.h>
+
 #include "handlers.h"
 
 static _Atomic int stopped, child_handled;
@@ -37,7 +39,123 @@ static void fork_under_fire(void) {
   finish(thread);
 }
 
+static _Atomic int mixed, rounds, go;
+
+static int is_blocked(int number) {
+  sigset_t now;
+  MUST(pthread_sigmask(SIG_BLOCK, NULL, &now) == 0);
+  return sigismember(&now, number);
+}
+
+// Two actions, of which each belongs to its mask.
+static void first_action(int number) {
+  (void)number;
+  if (!is_blocked(SIGUSR2) || is_blocked(SIGHUP)) mixed = 1;
+}
+
+static void second_action(int number, siginfo_t* info, void* context) {
+  (void)context;
+  if (!is_blocked(SIGHUP) || is_blocked(SIGUSR2) || info->si_signo != number) mixed = 1;
+}
+
+static void* change_actions(void* argument) {
+  struct sigaction one, two;
+  memset(&one, 0, sizeof one);
+  memset(&two, 0, sizeof two);
+  one.sa_handler = first_action;
+  sigaddset(&one.sa_mask, SIGUSR2);
+  two.sa_sigaction = second_action;
+  two.sa_flags = SA_SIGINFO;
+  sigaddset(&two.sa_mask, SIGHUP);
+  while (!stopped) {
+    for (int i = 0; i < 100; ++i) {
+      CHECK(sigaction(SIGUSR1, &one, NULL) == 0);
+      CHECK(sigaction(SIGUSR1, &two, NULL) == 0);
+    }
+    sched_yield();
+  }
+  return argument;
+}
+
+static void actions_are_whole(void) {
+  struct sigaction one;
+  memset(&one, 0, sizeof one);
+  one.sa_handler = first_action;
+  sigaddset(&one.sa_mask, SIGUSR2);
+  MUST(sigaction(SIGUSR1, &one, NULL) == 0);
+  stopped = 0;
+  pthread_t thread = start(change_actions, NULL);
+  for (int i = 0; i < 30000; ++i) {
+    raise(SIGUSR1);
+    if (i % 1000 == 0) nap(1);
+  }
+  stopped = 1;
+  finish(thread);
+  printf("mixed %d\n", mixed);
+}
+
+static void note_round(int number) {
+  (void)number;
+  ++hits;
+}
+
+static void spin_until(_Atomic int* value, int wanted) {
+  for (long i = 0; *value < wanted; ++i) {
+    if (i > 200) sched_yield();
+  }
+}
+
+static void* raise_each_round(void* argument) {
+  for (int i = 1; i <= 2000; ++i) {
+    spin_until(&go, i);
+    raise(SIGURG);
+    ++rounds;
+  }
+  return argument;
+}
+
+// Of two threads that get the signal at the same time, one calls the handler; for the other, it
+// is ignored already.
+static void reset_after_one(void) {
+  int most = 0, least = 9;
+  go = rounds = 0;
+  pthread_t threads[2];
+  for (int i = 0; i < 2; ++i) threads[i] = start(raise_each_round, NULL);
+  for (int i = 1; i <= 2000; ++i) {
+    install(SIGURG, note_round, SA_RESETHAND);
+    go = i;
+    spin_until(&rounds, 2 * i);
+    if (hits > most) most = hits;
+    if (hits < least) least = hits;
+  }
+  for (int i = 0; i < 2; ++i) finish(threads[i]);
+  printf("calls: %d to %d\n", least, most);
+}
+
+// What another thread sets meanwhile isn't reset.
+static void reset_leaves_the_next(void) {
+  int lost = 0;
+  go = rounds = 0;
+  pthread_t thread = start(raise_each_round, NULL);
+  for (int i = 1; i <= 2000; ++i) {
+    install(SIGURG, note_round, SA_RESETHAND);
+    go = i;
+    for (volatile int k = 0; k < i; ++k) {
+    }
+    install(SIGURG, note_hit, 0);
+    spin_until(&rounds, i);
+    struct sigaction now;
+    CHECK(sigaction(SIGURG, NULL, &now) == 0);
+    lost += now.sa_handler != note_hit;
+  }
+  finish(thread);
+  printf("lost %d\n", lost);
+}
+
 static const struct twin_case cases[] = {
+    {"actions_are_whole", THREADS, actions_are_whole},
+    {"reset_after_one", THREADS, reset_after_one},
+    {"reset_leaves_the_next", THREADS, reset_leaves_the_next},
     {"fork_under_fire", THREADS, fork_under_fire},
 };
 
