@@ -98,20 +98,31 @@ void call_in_place(const SignalAction& action, int signal, siginfo_t* info, ucon
   reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, &context);
 }
 
-bool take_given_info(const Thread& thread, int signal, siginfo_t& info) {
-  uint64_t all = blockable(kAllSignals);
-  uint64_t before = 0;
-  sys::call(SYS_rt_sigprocmask, SIG_BLOCK, sys::arg(&all), sys::arg(&before), sizeof all);
-  bool found;
-  {
-    base::LockGuard guard(infos_lock);
-    found = given_to[signal] == &thread;
-    if (found) {
-      info = given_infos[signal];
-      given_to[signal] = nullptr;
-    }
+// On a kernel thread: no handler runs there, so the fiber stays there.
+class AllBlocked {
+ public:
+  AllBlocked() {
+    uint64_t all = blockable(kAllSignals);
+    (void)sys::call(SYS_rt_sigprocmask, SIG_BLOCK, sys::arg(&all), sys::arg(&before_), sizeof all);
   }
-  sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&before), 0, sizeof before);
+  ~AllBlocked() {
+    (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&before_), 0, sizeof before_);
+  }
+  AllBlocked(const AllBlocked&) = delete;
+  AllBlocked& operator=(const AllBlocked&) = delete;
+
+ private:
+  uint64_t before_ = 0;
+};
+
+// With all signals blocked.
+bool take_given_info(const Thread& thread, int signal, siginfo_t& info) {
+  base::LockGuard guard(infos_lock);
+  bool found = given_to[signal] == &thread;
+  if (found) {
+    info = given_infos[signal];
+    given_to[signal] = nullptr;
+  }
   return found;
 }
 
@@ -121,6 +132,9 @@ extern "C" [[gnu::visibility("hidden")]] void ramie_leave_handler(ucontext_t* co
   if (fiber == nullptr) {
     return;  // a fork's child: the kernel's mask is all there is
   }
+  // Until rt_sigreturn.  A handler that came in between might move the fiber to another carrier.
+  uint64_t all = blockable(kAllSignals);
+  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&all), 0, sizeof all);
   uint64_t mask = core::context_mask(*context);
   if (auto* thread = static_cast<Thread*>(fiber->host)) {
     raise_own(*thread, mask);  // what the handler blocked comes right after it
@@ -214,8 +228,13 @@ void raise_own(Thread& thread, uint64_t mask) {
     if (deliverable == 0) {
       return;
     }
+    // The kernel thread that is asked for its id is still this one when the signal is sent to it;
+    // it comes when the block ends.
+    AllBlocked block;
     int signal = __builtin_ctzl(deliverable) + 1;
-    thread.pending.fetch_and(~signal_bit(signal), std::memory_order_relaxed);
+    if ((thread.pending.fetch_and(~signal_bit(signal)) & signal_bit(signal)) == 0) {
+      continue;  // somebody was faster
+    }
     siginfo_t info;
     if (take_given_info(thread, signal, info)) {
       sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), sys::gettid(), signal, sys::arg(&info));

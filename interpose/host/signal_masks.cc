@@ -44,12 +44,31 @@ void wake_sleepers() {
   }
 }
 
+void set_depth(core::Fiber& fiber, uint32_t depth) {
+  std::atomic_signal_fence(std::memory_order_seq_cst);  // pairs with the handler on this thread
+  fiber.runtime_depth.store(depth, std::memory_order_relaxed);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+// The kernel's mask becomes the fiber's.  Outside of the runtime a handler may come at any moment,
+// and the fiber may be on another carrier when it returns.  So the carrier's note is made inside,
+// and only the call itself outside, where what it lets in may be delivered: a handler that comes
+// in between finds the note made, and leaves the kernel's mask so, wherever it returns.
+void follow_mask(core::Fiber& fiber) {
+  set_depth(fiber, 1);
+  if (kept_back.load(std::memory_order_relaxed) != 0 && kept_back.exchange(0) != 0) {
+    wake_sleepers();
+  }
+  uint64_t mask = fiber.signal_mask;
+  fiber.carrier->kernel_mask = mask;
+  set_depth(fiber, 0);
+  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
+}
+
 void leave_runtime(core::Fiber& fiber) {
-  if (fiber.carrier->kernel_mask != fiber.signal_mask) {
-    if (kept_back.load(std::memory_order_relaxed) != 0 && kept_back.exchange(0) != 0) {
-      wake_sleepers();
-    }
-    set_kernel_mask(*fiber.carrier, fiber.signal_mask);
+  // Once more if a signal was put off in there.
+  while (fiber.carrier->kernel_mask != fiber.signal_mask) {
+    follow_mask(fiber);
   }
   auto* thread = static_cast<Thread*>(fiber.host);
   if (thread != nullptr && fiber.signal_pending.load(std::memory_order_relaxed)) {
