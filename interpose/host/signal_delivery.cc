@@ -138,8 +138,9 @@ extern "C" [[gnu::visibility("hidden")]] void ramie_leave_handler(ucontext_t* co
   uint64_t mask = core::context_mask(*context);
   if (auto* thread = static_cast<Thread*>(fiber->host)) {
     raise_own(*thread, mask);  // what the handler blocked comes right after it
-    thread->blocked = mask;
+    uint64_t before = thread->blocked.exchange(mask);
     note_masks_changed();
+    open_sleepers(blockable(before & ~mask));
   }
   fiber->signal_mask = blockable(mask);
   fiber->carrier->kernel_mask = fiber->signal_mask;

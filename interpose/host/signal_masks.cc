@@ -153,7 +153,8 @@ void idle(core::Carrier& carrier, bool signal_put_off) {
     if ((before & wanted) != 0) {
       wanted &= find_blocked_by_all();
     }
-    wanted = before & (wanted | kept_back);
+    // A kick must reach it at all times.
+    wanted = before & (wanted | kept_back) & ~signal_bit(kKickSignal);
     if (wanted == carrier.kernel_mask) {
       return;
     }
@@ -209,6 +210,19 @@ long set_kernel_mask(core::Carrier& carrier, uint64_t mask) {
   return sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
 }
 
+void open_sleepers(uint64_t signals) {
+  if (signals == 0) {
+    return;
+  }
+  for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
+       carrier = carrier->next_carrier) {
+    if (carrier->current.load(std::memory_order_acquire) == &carrier->loop &&
+        (carrier->kernel_mask & signals) != 0) {
+      core::wake(*carrier);
+    }
+  }
+}
+
 const core::SignalHooks& mask_hooks() { return kHooks; }
 
 void note_masks_changed() { masks_changed = true; }
@@ -237,6 +251,7 @@ void set_blocked(Thread& thread, uint64_t mask) {
     if (Thread* first = first_thread()) {
       close_to_sleepers(mask & kAllSignals & ~before & first->blocked.load());
     }
+    open_sleepers(blockable(before & ~mask));
   }
 }
 

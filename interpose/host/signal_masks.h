@@ -21,6 +21,10 @@ inline uint64_t blockable(uint64_t mask) { return core::fault::blockable(mask & 
 
 long set_kernel_mask(core::Carrier& carrier, uint64_t mask);
 
+// Carriers that sleep and keep one of these signals out, which some thread lets in now, look at the
+// masks again.  One that is about to sleep has noted its mask before it looks for the last time.
+void open_sleepers(uint64_t signals);
+
 // The runtime's questions (core::SignalHooks).
 [[nodiscard]] const core::SignalHooks& mask_hooks();
 
