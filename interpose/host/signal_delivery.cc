@@ -219,8 +219,27 @@ void give(Thread& thread, int signal, const siginfo_t& info) {
     given_to[signal] = &thread;
   }
   thread.pending.fetch_or(signal_bit(signal), std::memory_order_seq_cst);
+  // It may have begun to block the signal, or to end: it looks at what is pending after that, and
+  // whoever of us sees what the other did gives the signal back.
+  if ((thread.blocked.load(std::memory_order_seq_cst) & signal_bit(signal)) != 0) {
+    give_back(thread, signal_bit(signal));
+    return;
+  }
   thread.fiber->signal_pending.store(true, std::memory_order_seq_cst);
   reach(thread);
+}
+
+void give_back(Thread& thread, uint64_t signals) {
+  AllBlocked block;
+  signals &= thread.pending.load(std::memory_order_seq_cst);
+  for (; signals != 0; signals &= signals - 1) {
+    int signal = __builtin_ctzl(signals) + 1;
+    siginfo_t info;
+    if (take_given_info(thread, signal, info)) {
+      thread.pending.fetch_and(~signal_bit(signal));
+      send_again(signal, info);
+    }
+  }
 }
 
 void raise_own(Thread& thread, uint64_t mask) {

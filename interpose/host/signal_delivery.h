@@ -23,6 +23,10 @@ void raise_own(Thread& thread, uint64_t mask);
 // The thread shall take this signal, which was sent to the process.  With all signals blocked.
 void give(Thread& thread, int signal, const siginfo_t& info);
 
+// What the thread was given, has not taken, and blocks now (or it ends): others shall take it.  The
+// rest that is pending for it stays.
+void give_back(Thread& thread, uint64_t signals);
+
 // The thread has something pending: it is woken, or its carrier is kicked.
 void reach(Thread& thread);
 

@@ -230,6 +230,7 @@ void note_masks_changed() { masks_changed = true; }
 void take_no_signals(Thread& thread) {
   uint64_t before = thread.blocked.exchange(kAllSignals);
   masks_changed = true;
+  give_back(thread, kAllSignals);
   Thread* first = first_thread();
   uint64_t closing = first != nullptr ? ~before & kAllSignals & first->blocked.load() : 0;
   core::Carrier& carrier = *thread.fiber->carrier;
@@ -245,6 +246,9 @@ void set_blocked(Thread& thread, uint64_t mask) {
   masks_changed = true;
   if ((mask & kInternal) != kInternal) {
     thread.fiber->signal_mask = blockable(mask);
+    if ((thread.pending.load(std::memory_order_seq_cst) & thread.blocked.load()) != 0) {
+      give_back(thread, thread.blocked);
+    }
     if ((thread.pending.load(std::memory_order_seq_cst) & ~thread.blocked.load()) != 0) {
       thread.fiber->signal_pending.store(true, std::memory_order_relaxed);
     }

@@ -152,7 +152,35 @@ static void reset_leaves_the_next(void) {
   printf("lost %d\n", lost);
 }
 
+static void* pass_by(void* argument) {
+  unblock(SIGUSR1);
+  for (long i = 0; i < as_number(argument); ++i) sched_yield();
+  return NULL;
+}
+
+// A signal for the process that comes while threads which let it in are about to end: one of them
+// takes it, or the next.
+static void taken_by_those_who_pass(void) {
+  block(SIGUSR1);
+  install(SIGUSR1, note_round, 0);
+  int lost = 0;
+  for (int i = 1; i <= 200; ++i) {
+    pthread_t threads[4];
+    for (int k = 0; k < 3; ++k) threads[k] = start(pass_by, as_pointer(k));
+    CHECK(kill(getpid(), SIGUSR1) == 0);
+    for (int k = 0; k < 3; ++k) finish(threads[k]);
+    // Whoever comes now finds it, if nobody has taken it.
+    for (int k = 0; hits < i - lost && k < 50; ++k) {
+      finish(start(pass_by, as_pointer(2)));
+      if (k > 10) nap(1);
+    }
+    lost += hits < i - lost;
+  }
+  printf("lost %d\n", lost);
+}
+
 static const struct twin_case cases[] = {
+    {"taken_by_those_who_pass", THREADS, taken_by_those_who_pass},
     {"actions_are_whole", THREADS, actions_are_whole},
     {"reset_after_one", THREADS, reset_after_one},
     {"reset_leaves_the_next", THREADS, reset_leaves_the_next},
