@@ -43,6 +43,17 @@ bool summon(uint32_t how) {
   return false;
 }
 
+// One that may be summoned, and takes part.
+bool is_carrier_asleep() {
+  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+    uint32_t how = carrier->sleeping.load(std::memory_order_seq_cst);
+    if (how == kInFutex || how == kInPoller) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool summon_reserve() {
   uint32_t active = crew.active.load(std::memory_order_relaxed);
   do {
@@ -80,17 +91,22 @@ void start_crew(unsigned carriers) {
 }
 
 void call_help() {
-  uint32_t nobody = 0;
-  if (crew.searching.load(std::memory_order_seq_cst) != 0 ||
-      !crew.searching.compare_exchange_strong(nobody, 1, std::memory_order_seq_cst)) {
-    return;  // who searches looks once more after it has given up
-  }
-  if (crew.idle.load(std::memory_order_seq_cst) > 0 && (summon(kInFutex) || summon(kInPoller))) {
-    return;
-  }
-  if (!summon_reserve()) {
+  do {
+    uint32_t nobody = 0;
+    if (crew.searching.load(std::memory_order_seq_cst) != 0 ||
+        !crew.searching.compare_exchange_strong(nobody, 1, std::memory_order_seq_cst)) {
+      return;  // who searches looks once more after it has given up
+    }
+    if (crew.idle.load(std::memory_order_seq_cst) > 0 && (summon(kInFutex) || summon(kInPoller))) {
+      return;
+    }
+    if (summon_reserve()) {
+      return;
+    }
     crew.searching.fetch_sub(1, std::memory_order_seq_cst);
-  }
+    // Meanwhile somebody may have fallen asleep, and then another one may have relied on us.
+  } while (crew.idle.load(std::memory_order_seq_cst) > 0 && is_work_somewhere() &&
+           is_carrier_asleep());
 }
 
 void enqueue(Carrier& carrier, Fiber& fiber) {
