@@ -155,7 +155,8 @@ void idle(core::Carrier& carrier, bool signal_put_off) {
     }
     // A kick must reach it at all times.
     wanted = before & (wanted | kept_back) & ~signal_bit(kKickSignal);
-    if (wanted == carrier.kernel_mask) {
+    // One that came in was put off, with everything blocked: the loop hands it out first.
+    if (wanted == carrier.kernel_mask || carrier.loop.signal_pending.load()) {
       return;
     }
     set_kernel_mask(carrier, wanted);
