@@ -331,11 +331,12 @@ void unwatch(Watch& watch) { (void)withdraw(*reinterpret_cast<Waiter*>(&watch.pl
 Watch* wait_fired(WatchSet& set, base::Deadline deadline) {
   core::Fiber* self = core::current();
   bool on_fiber = self != nullptr;
-  std::optional<core::RuntimeSection> whole;  // as in park()
-  if (on_fiber) {
-    whole.emplace(*self);
-  }
   for (;;) {
+    // As in park(), and ended each time, so that a handler whose signal ended the park runs.
+    std::optional<core::RuntimeSection> whole;
+    if (on_fiber) {
+      whole.emplace(*self);
+    }
     {
       event::Section section;
       base::LockGuard guard(set.lock);

@@ -296,6 +296,40 @@ TEST(ParkingLotSignals, AFiberIsInTheRuntimeFromItsTicketToItsSleep) {
   waiter.get();
 }
 
+std::atomic<unsigned> handled = 0;
+
+void handle_pending(core::Fiber& fiber) {
+  if (fiber.signal_pending.exchange(false)) {
+    ++handled;
+  }
+}
+
+TEST(ParkingLotSignals, ASignalIsHandledAmidAWaitForSeveral) {
+  static constexpr core::SignalHooks kHooks{.leave = handle_pending};
+  core::set_signal_hooks(&kHooks);
+  int word = 0;
+  core::Fiber* waiting = nullptr;
+  sync::Watch* fired = nullptr;
+  sync::Watch watched;
+  fiber<void> waiter = spawn([&] {
+    sync::WatchSet set;
+    ASSERT_TRUE(sync::watch(watched, set, &word, kAlways));
+    waiting = core::current();
+    fired = sync::wait_fired(set, base::Deadline::never());
+    sync::unwatch(watched);
+  });
+  ASSERT_TRUE(eventually([&] { return waiting != nullptr; }));
+  waiting->signal_pending = true;
+  ASSERT_TRUE(eventually([&] { return core::interrupt(*waiting); }));
+  EXPECT_TRUE(eventually([&] { return handled == 1; }));
+  EXPECT_EQ(fired, nullptr);
+  EXPECT_EQ(unpark(&word, 1), 1U);
+  waiter.get();
+  EXPECT_EQ(fired, &watched);
+  static constexpr core::SignalHooks kNone;
+  core::set_signal_hooks(&kNone);
+}
+
 TEST(ParkingLotFork, TheChildStartsWithoutWaiters) {
   int word = 0;
   fiber<void> waiter = spawn([&] { (void)park(&word, {}, kAlways); });
