@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The demos without a network: child processes, kernel threads, producers and consumers."""
 
+import pathlib
 import re
+import tempfile
 
 import demo
 
@@ -46,6 +48,27 @@ class ProducerConsumer(demo.Case):
     def test_more_producers_than_room_and_one_consumer_come_to_an_end(self):
         said = self.run_demo("producer_consumer", 20, 10, 1)
         self.assertTrue(said.endswith("20 jobs done, at most 4 waiting\n"), said)
+
+
+class WatchFiles(demo.Case):
+    def test_it_tells_what_comes_and_goes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            watcher = self.start("watch_files", folder)
+            watcher.wait_for("watching ")
+            made = pathlib.Path(folder, "made")
+            made.touch()
+            watcher.wait_for("new: made")
+            made.unlink()
+            watcher.wait_for("gone: made")
+            watcher.stop()
+
+
+class FibersInC(demo.Case):
+    def test_each_says_both_lines(self):
+        said = self.run_demo("hello_fibers_in_c", 100).splitlines()
+        wanted = [f"{i}: {word}" for i in range(100) for word in ("hello", "goodbye")]
+        self.assertEqual(said[0], "sleep() goes to libc")
+        self.assertEqual(sorted(said[1:]), sorted(wanted))
 
 
 if __name__ == "__main__":
