@@ -220,7 +220,7 @@ static _Atomic int stopped;
 static void sleep_unseen(long ms) {
   struct timespec span = {0, ms * 1000000};
   long result = 35;  // nanosleep
-  asm volatile("syscall" : "+a"(result) : "D"(&span), "S"(0) : "rcx", "r11", "memory");
+  __asm__ volatile("syscall" : "+a"(result) : "D"(&span), "S"(0) : "rcx", "r11", "memory");
   CHECK(result == 0);
 }
 
