@@ -118,7 +118,7 @@ static double cpu_of(const char* pid) {
   FILE* const stat = fopen(path, "r");
   if (stat == NULL || fgets(line, sizeof line, stat) == NULL) give_up(path);
   fclose(stat);
-  unsigned long user, kernel;
+  unsigned long user = 0, kernel = 0;
   // Behind the name, which may hold anything, the state, ten numbers, and then the two times.
   const char* const rest = strrchr(line, ')');
   if (rest == NULL ||
