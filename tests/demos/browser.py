@@ -2,9 +2,9 @@
 without a window, driven by its chromedriver."""
 
 import base64
+import contextlib
 import json
 import os
-import subprocess
 import tempfile
 import time
 import urllib.error
@@ -22,35 +22,30 @@ class Browser:
     """One browser with windows; `page` is where its requests go."""
 
     def __enter__(self):
-        self.folder = tempfile.TemporaryDirectory()
-        port = services.free_port()
-        self.driver = subprocess.Popen(
-            [*services.ENDS_WITH_US, "chromedriver", f"--port={port}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env=os.environ | {"TMPDIR": self.folder.name, "HOME": self.folder.name},
-        )
-        self.base = f"http://127.0.0.1:{port}"
-        self.session = ""
-        try:
-            self._wait(lambda: self._ask("GET", "/status")["ready"], urllib.error.URLError)
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            self.session = ""
+            stack.enter_context(services.on_a_free_port(
+                lambda port: ["chromedriver", f"--port={port}"], self._is_ready,
+                {"TMPDIR": folder, "HOME": folder},
+            ))
             # Chromium has no sandbox for root.
             flags = FLAGS + (["--no-sandbox"] if os.geteuid() == 0 else [])
             wanted = {"browserName": "chrome", "goog:chromeOptions": {"args": flags}}
             made = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
             self.session = "/session/" + made["sessionId"]
-        except BaseException:
-            self.__exit__()
-            raise
+            stack.callback(self._ask, "DELETE", "")
+            self.stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_):
-        try:
-            if self.session:
-                self._ask("DELETE", "")
-        finally:
-            self.driver.terminate()
-            self.driver.wait(PATIENCE)
-            self.folder.cleanup()
+    def __exit__(self, *error):
+        return self.stack.__exit__(*error)
+
+    def _is_ready(self, port):
+        self.base = f"http://127.0.0.1:{port}"
+        with contextlib.suppress(urllib.error.URLError):
+            return self._ask("GET", "/status")["ready"]
+        return False
 
     def _ask(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
@@ -61,14 +56,9 @@ class Browser:
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.read().decode()[:500]}") from None
 
-    def _wait(self, condition, *expected):
+    def _wait(self, condition):
         deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                if value := condition():
-                    return value
-            except expected:
-                pass
+        while not condition():
             if time.monotonic() > deadline:
                 raise AssertionError("the browser keeps us waiting")
             time.sleep(0.05)

@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 """Many names, against dnsmasq on a port of its own, which asks a slow server in this file for some."""
 
+import contextlib
 import os
 import re
 import shutil
 import socket
-import subprocess
-import tempfile
 import threading
-import time
 
 import demo
+import services
 
 DNSMASQ = shutil.which("dnsmasq", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
 
@@ -58,42 +57,29 @@ class DnsMassResolve(demo.Case):
         silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(silent.close)
         silent.bind(("127.0.0.1", 0))
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
         self.assertTrue(DNSMASQ, "dnsmasq is not there: ./dev setup installs it")
-        log = tempfile.TemporaryFile()
-        self.addCleanup(log.close)
-        dnsmasq = subprocess.Popen(
-            [
+
+        def command(port):
+            return [
                 DNSMASQ, "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=",
                 "--no-resolv", "--no-hosts", "--bind-interfaces", "--listen-address=127.0.0.1",
-                f"--port={self.port}", "--user=", "--group=", "--cache-size=0",
+                f"--port={port}", "--user=", "--group=", "--cache-size=0",
                 "--address=/quick.test/10.0.0.1",
                 f"--server=/slow.test/127.0.0.1#{self.slow.port}",
                 f"--server=/silent.test/127.0.0.1#{silent.getsockname()[1]}",
-            ],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )
-        self.addCleanup(dnsmasq.wait)
-        self.addCleanup(dnsmasq.terminate)
-        self.wait_until_it_answers(dnsmasq, log)
+            ]
 
-    def wait_until_it_answers(self, dnsmasq, log):
+        self.port = self.enterContext(services.on_a_free_port(command, self.answers))
+
+    def answers(self, port):
         question = b"\0\1\1\0\0\1\0\0\0\0\0\0\1a\5quick\4test\0\0\1\0\1"
-        deadline = time.monotonic() + demo.PATIENCE
-        while time.monotonic() < deadline and dnsmasq.poll() is None:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-                peer.settimeout(0.2)
-                peer.connect(("127.0.0.1", self.port))
-                try:
-                    peer.send(question)
-                    peer.recv(2000)
-                    return
-                except (ConnectionRefusedError, TimeoutError):
-                    time.sleep(0.01)
-        log.seek(0)
-        self.fail(f"dnsmasq does not answer: {log.read()}")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.settimeout(0.2)
+            peer.connect(("127.0.0.1", port))
+            with contextlib.suppress(ConnectionRefusedError, TimeoutError):
+                peer.send(question)
+                return bool(peer.recv(2000))
+        return False
 
     def resolve(self, seconds, *names):
         return self.run_demo(

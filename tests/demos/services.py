@@ -2,6 +2,7 @@
 nearly so, with its files in a temporary directory."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import tempfile
@@ -16,22 +17,35 @@ ENDS_WITH_US = ["setpriv", "--pdeathsig", "TERM"]
 def redis():
     """A redis-server that keeps nothing on disk; gives its port."""
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(10):
-            port = free_port()
+        def command(port):
+            return ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                    "--dir", folder]
+
+        with on_a_free_port(command, answers_ping) as port:
+            yield port
+
+
+@contextlib.contextmanager
+def on_a_free_port(command, is_up, environment=None):
+    """Runs command(port), waits for is_up(port), and gives the port. A server that ends before it is up
+    gets another port: the one that was free may have gone, or was free for TCP and not for UDP."""
+    for _ in range(20):
+        port = free_port()
+        with tempfile.TemporaryFile() as log:
             server = subprocess.Popen(
-                [*ENDS_WITH_US, "redis-server", "--port", str(port), "--bind", "127.0.0.1",
-                 "--save", "", "--dir", folder],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                [*ENDS_WITH_US, *command(port)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=os.environ | (environment or {}),
             )
             try:
-                if answers(server, port):
+                if comes_up(server, lambda: is_up(port)):
                     yield port
                     return
             finally:
                 server.terminate()
                 server.wait(PATIENCE)
-    raise AssertionError("redis-server does not start")
+            log.seek(0)
+            said = log.read()
+    raise AssertionError(f"{command(port)[0]} does not start: {said}")
 
 
 def free_port():
@@ -40,12 +54,17 @@ def free_port():
         return asked.getsockname()[1]
 
 
-def answers(server, port):
-    """Waits until it takes connections; false if it ends instead, as when the port has gone."""
+def comes_up(server, is_up):
     deadline = time.monotonic() + PATIENCE
     while server.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as peer:
-            peer.sendall(b"PING\r\n")
-            return peer.recv(100) == b"+PONG\r\n"
+        if is_up():
+            return server.poll() is None
         time.sleep(0.01)
+    return False
+
+
+def answers_ping(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as peer:
+        peer.sendall(b"PING\r\n")
+        return peer.recv(100) == b"+PONG\r\n"
     return False
