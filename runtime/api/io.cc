@@ -1,5 +1,6 @@
 #include <poll.h>
 #include <ramie/detail/abi.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -8,6 +9,7 @@
 #include "base/deadline.h"
 #include "base/sys.h"
 #include "core/carrier.h"
+#include "event/input.h"
 #include "event/reactor.h"
 
 namespace ramie::detail {
@@ -65,6 +67,37 @@ int wait_descriptor(int fd, short what, std::int64_t deadline_nanos) noexcept {
       }
     } else if (ready == 0) {
       return 0;
+    }
+  }
+}
+
+std::ptrdiff_t receive(int fd, void* into, std::size_t size) noexcept {
+  bool on_fiber = core::current() != nullptr;
+  for (;;) {
+    event::InputGlance input(fd);
+    if (!on_fiber || size == 0 || !input.is_empty()) {
+      long got = sys::call(SYS_recvfrom, fd, sys::arg(into), static_cast<long>(size), MSG_DONTWAIT);
+      if (got > 0 && static_cast<std::size_t>(got) < size) {
+        input.got_less();
+      }
+      if (got != -EAGAIN && got != -EINTR) {
+        return got;
+      }
+      input.got_nothing();
+    }
+    long result = 0;
+    if (on_fiber) {
+      Interruptible section;
+      result = event::wait_fd(fd, POLLIN, base::Deadline::never());
+    } else {
+      pollfd one{fd, POLLIN, 0};
+      result = std::min<long>(poll_until(one, base::Deadline::never()), 0);
+    }
+    if (result == -ETIMEDOUT) {
+      return -ECANCELED;  // of a scope
+    }
+    if (result != 0 && result != -EINTR) {
+      return result;
     }
   }
 }

@@ -21,6 +21,7 @@ using core::Wake;
 
 constexpr int kMaxDescriptors = 1 << 20;  // the default of fs.nr_open
 constexpr uint32_t kTrouble = EPOLLERR | EPOLLHUP;
+constexpr uint32_t kMixed = kTrouble | EPOLLRDHUP | EPOLLPRI;
 
 // One lazily touched reservation, indexed by descriptor; mapped at the first wait.
 constinit Lock mapping;
@@ -50,10 +51,28 @@ uint32_t wake_waiters(Descriptor& descriptor, uint32_t events, Wake why)
   return unclaimed;
 }
 
+// Counts an event, before anybody is woken by it or finds it, and writes what it tells.  A reader
+// may change the word meanwhile, and loses.
+void set_input(Descriptor& descriptor, Input input) RAMIE_REQUIRES(descriptor.lock) {
+  uint32_t word = descriptor.input.load(std::memory_order_relaxed);
+  // Release pairs with InputGlance().
+  descriptor.input.store(with_input(word + kOneInputEvent, input), std::memory_order_release);
+}
+
+void note_input(Descriptor& descriptor, uint32_t events) RAMIE_REQUIRES(descriptor.lock) {
+  Input before = input_of(descriptor.input.load(std::memory_order_relaxed));
+  if ((events & kMixed) != 0) {
+    set_input(descriptor, Input::mixed);
+  } else if ((events & EPOLLIN) != 0 && before != Input::mixed) {
+    set_input(descriptor, before == Input::unknown ? Input::unknown : Input::trusted);
+  }
+}
+
 void on_event(int fd, uint32_t generation, uint32_t events) {
   Descriptor& descriptor = table.load(std::memory_order_relaxed)[fd];
   LockGuard guard(descriptor.lock);
   if (descriptor.registered && descriptor.generation == generation) {
+    note_input(descriptor, events);
     descriptor.ready |= wake_waiters(descriptor, events, Wake::unparked);
   }
 }
@@ -146,6 +165,7 @@ void forget(int fd) {
     descriptor->registered = false;
     ++descriptor->generation;
     descriptor->ready = 0;
+    set_input(*descriptor, Input::unknown);
     descriptor->shared = false;
     descriptor->reader = descriptor->writer = nullptr;
     (void)wake_waiters(*descriptor, ~0U, Wake::closed);

@@ -2,6 +2,7 @@
 // nobody has taken yet, and who waits.  Inside of the reactor only (event/reactor.h).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "base/intrusive_list.h"
@@ -16,12 +17,40 @@ struct DescriptorWaiter : base::ListLink {
   uint32_t interest = 0;  // EPOLL* bits
 };
 
+// What is known of the input (event/input.h): in the lower two bits of a word, whose rest counts
+// the events that told of some.
+//
+// | from    | to      | by                                                                |
+// |---------|---------|-------------------------------------------------------------------|
+// | unknown | trusted | got_nothing(): a TCP socket, of which a short read takes all      |
+// | unknown | mixed   | got_nothing(): anything else                                      |
+// | trusted | drained | got_less(), if no event has been counted since before that read   |
+// | drained | trusted | an event: there is something to read                              |
+// | any     | mixed   | an event after which a short read proves nothing: the stream ends |
+// |         |         | behind what was read, an error is to be reported, urgent data     |
+// | any     | unknown | forget()                                                          |
+//
+// Events and forget() write under the descriptor's lock, and count, so that a reader's
+// compare-exchange, which needs no lock, fails if one came between.
+enum class Input : uint32_t { unknown, trusted, drained, mixed };
+
+constexpr uint32_t kInputMask = 3;
+constexpr uint32_t kOneInputEvent = 4;
+
+[[nodiscard]] constexpr Input input_of(uint32_t word) {
+  return static_cast<Input>(word & kInputMask);
+}
+[[nodiscard]] constexpr uint32_t with_input(uint32_t word, Input input) {
+  return (word & ~kInputMask) | static_cast<uint32_t>(input);
+}
+
 // All zeros is a descriptor that nobody has waited for.
 struct Descriptor {
   base::Lock lock;
   uint32_t generation RAMIE_GUARDED_BY(lock);  // grows when the descriptor is forgotten
   uint32_t ready RAMIE_GUARDED_BY(lock);       // events that came while nobody waited for them
   bool registered RAMIE_GUARDED_BY(lock);
+  std::atomic<uint32_t> input;
   bool shared RAMIE_GUARDED_BY(lock);  // more than one fiber has waited for the same direction
   const core::Fiber* reader RAMIE_GUARDED_BY(lock);  // the last one that waited for each
   const core::Fiber* writer RAMIE_GUARDED_BY(lock);

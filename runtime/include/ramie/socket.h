@@ -167,8 +167,16 @@ class stream {
   // Reads what is there, at least one byte; 0 at the end of the stream.  Switches fibers when there
   // is nothing yet.
   std::size_t read_some(std::span<char> into) {
-    return static_cast<std::size_t>(detail::when_ready(
-        fd(), io::readable, "recv", [&] { return ::recv(fd(), into.data(), into.size(), 0); }));
+    for (;;) {
+      std::ptrdiff_t got = detail::receive(fd(), into.data(), into.size());
+      if (got >= 0) [[likely]] {
+        return static_cast<std::size_t>(got);
+      }
+      if (got != -ECANCELED) {
+        detail::throw_errno(static_cast<int>(-got), "recv");
+      }
+      (void)detail::wait_done(false, detail::never);
+    }
   }
 
   // Reads until the buffer is full; less at the end of the stream.
