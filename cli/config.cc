@@ -50,6 +50,19 @@ bool is_known(std::string_view name) {
 
 std::span<const Setting> settings() { return kSettings; }
 
+bool set_variables(const RunOptions& options) {
+  for (const auto& [name, value] : options.variables) {
+    setenv(name.c_str(), value.c_str(), 1);
+  }
+  base::Config ignored;
+  char error[256];
+  bool good = base::parse_config(environ, ignored, error, sizeof error);
+  if (!good) {
+    fprintf(stderr, "%s\n", error);
+  }
+  return good;
+}
+
 int config(const RunOptions& options) {
   for (const Setting& setting : kSettings) {
     print_setting(setting, options);
@@ -63,16 +76,7 @@ int config(const RunOptions& options) {
     }
   }
   fflush(stdout);
-  for (const auto& [name, value] : options.variables) {
-    setenv(name.c_str(), value.c_str(), 1);
-  }
-  base::Config ignored;
-  char error[256];
-  if (!base::parse_config(environ, ignored, error, sizeof error)) {
-    fprintf(stderr, "%s\n", error);
-    return kUsage;
-  }
-  return 0;
+  return set_variables(options) ? 0 : kUsage;
 }
 
 }  // namespace ramie::cli

@@ -15,6 +15,10 @@ struct Setting {
 };
 [[nodiscard]] std::span<const Setting> settings();
 
+// Puts the variables of `options` into the environment, and judges all that are there then.  False
+// after one line on standard error, if a value is not understood.
+[[nodiscard]] bool set_variables(const RunOptions& options);
+
 // Prints one line for each; `options` are those of `ramie run`, which win over the environment.
 // Returns the exit status: kUsage, after one line on standard error, if a value is not understood.
 [[nodiscard]] int config(const RunOptions& options);

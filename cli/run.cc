@@ -4,10 +4,9 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
-#include "base/config.h"
+#include "cli/config.h"
 #include "cli/elf_target.h"
 #include "cli/find_program.h"
 #include "cli/preload.h"
@@ -26,14 +25,8 @@ int run(const RunOptions& options) {
   if (options.command.empty()) {
     return refuse({kUsage, "there is nothing to run; ramie run [options] -- program [arguments]"});
   }
-  for (const auto& [name, value] : options.variables) {
-    setenv(name.c_str(), value.c_str(), 1);
-  }
-  // The runtime would say so itself, but only at the program's first thread.
-  base::Config ignored;
-  char error[256];
-  if (!base::parse_config(environ, ignored, error, sizeof error)) {
-    fprintf(stderr, "%s\n", error);
+  // The runtime would complain of a bad value itself, but only at the program's first thread.
+  if (!set_variables(options)) {
     return kUsage;
   }
   std::string file;
