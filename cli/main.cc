@@ -46,6 +46,13 @@ void define_variables(CLI::App& app, RunOptions& options) {
                "stack of a light fiber: 65536, 64k, 1m");
   add_variable(app, options, "--deadlock", "RAMIE_DEADLOCK", "ACTION",
                "when nothing can run any more: off, report, abort");
+  add_variable(app, options, "--blocked", "RAMIE_BLOCKED", "ACTION",
+               "when a fiber lets no other of its thread run for a slice: off, report");
+  app.add_flag_callback(
+      "--audit", [&options] { options.variables.emplace_back("RAMIE_AUDIT", "on"); },
+      "list at the end what has held up kernel threads for a slice or longer");
+  add_variable(app, options, "--audit-over", "RAMIE_AUDIT", "MS",
+               "likewise, for so long or longer");
   add_variable(app, options, "--log", "RAMIE_LOG", "LEVEL",
                "messages on standard error: off, warn, info, debug");
 }

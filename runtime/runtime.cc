@@ -9,6 +9,7 @@
 #include "base/format.h"
 #include "base/sys.h"
 #include "core/fault.h"
+#include "core/observer.h"
 #include "core/scheduler.h"
 #include "core/stack.h"
 #include "event/deadlock.h"
@@ -100,6 +101,7 @@ void set_up() {
   core::fault::set_hooks(&kFaultHooks);
   RAMIE_CHECK(core::fault::install() == 0);
   event::install_deadlock_report();
+  core::start_observer();
   (void)pthread_atfork(prepare_fork, go_on_after_fork_in_parent, go_on_after_fork);
 }
 

@@ -117,6 +117,7 @@ long exit_thread(const long* a) {
     return sys::call(SYS_exit, a[0]);
   }
   if (live.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    write_audit();
     write_stats();
     return sys::call(SYS_exit_group, a[0]);
   }

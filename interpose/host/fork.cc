@@ -91,6 +91,7 @@ long execveat(const long* a) {
 }
 
 long exit_process(const long* a) {
+  write_audit();
   write_stats();
   return kernel(SYS_exit_group, a);
 }

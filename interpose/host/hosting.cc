@@ -13,6 +13,7 @@
 #include "core/crew.h"
 #include "core/fault.h"
 #include "core/light_home.h"
+#include "core/observer.h"
 #include "core/scheduler.h"
 #include "core/slab.h"
 #include "core/stack.h"
@@ -272,6 +273,13 @@ void write_stats() {
        << " traps=" << count_traps();
   line.write_to(static_cast<int>(fd));
   sys::call(SYS_close, fd);
+}
+
+void write_audit() {
+  std::string_view text = core::audit_report();
+  if (!text.empty()) {
+    (void)sys::call(SYS_write, 2, sys::arg(text.data()), static_cast<long>(text.size()));
+  }
 }
 
 void reset_hosting_after_fork() { state.store(State::inert, std::memory_order_relaxed); }

@@ -18,6 +18,9 @@ int report(char* buffer, size_t size);
 // Appends one line of figures to the file RAMIE_STATS, if hosting was started.
 void write_stats();
 
+// Writes RAMIE_AUDIT's report to descriptor 2.  Both as the process ends.
+void write_audit();
+
 void reset_hosting_after_fork();
 void reset_clones_after_fork();  // clone.cc
 

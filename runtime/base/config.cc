@@ -35,6 +35,8 @@ constexpr Choice kGuards[] = {{"auto", static_cast<int>(GuardChoice::automatic)}
 constexpr Choice kDeadlock[] = {{"off", static_cast<int>(DeadlockAction::off)},
                                 {"report", static_cast<int>(DeadlockAction::report)},
                                 {"abort", static_cast<int>(DeadlockAction::abort)}};
+constexpr Choice kBlocked[] = {{"off", static_cast<int>(BlockedAction::off)},
+                               {"report", static_cast<int>(BlockedAction::report)}};
 constexpr Choice kLog[] = {{"off", static_cast<int>(LogLevel::off)},
                            {"warn", static_cast<int>(LogLevel::warn)},
                            {"info", static_cast<int>(LogLevel::info)},
@@ -119,6 +121,24 @@ bool parse_one(string_view name, string_view value, Config& out, string_view& ex
     expected = "off, report or abort";
     bool good = pick(value, kDeadlock, picked);
     out.deadlock = static_cast<DeadlockAction>(picked);
+    return good;
+  }
+  if (name == "RAMIE_BLOCKED") {
+    expected = "off or report";
+    bool good = pick(value, kBlocked, picked);
+    out.blocked = static_cast<BlockedAction>(picked);
+    return good;
+  }
+  if (name == "RAMIE_AUDIT") {
+    expected = "off, on or milliseconds, from 1 to 10000";
+    size_t millis = 0;
+    bool good = pick(value, kSwitch, picked);
+    if (good) {
+      out.audit = picked != 0 ? 0 : Config::kNoAudit;
+      return true;
+    }
+    good = parse_number(value, millis) && millis >= 1 && millis <= 10'000;
+    out.audit = static_cast<int64_t>(millis) * 1'000'000;
     return good;
   }
   if (name == "RAMIE_LOG") {

@@ -11,9 +11,12 @@ enum class FsChoice : uint8_t { automatic, fsgsbase, trap, prctl };
 enum class EntryChoice : uint8_t { automatic, patch, sud, symbols };
 enum class GuardChoice : uint8_t { automatic, madvise, mprotect };
 enum class DeadlockAction : uint8_t { off, report, abort };
+enum class BlockedAction : uint8_t { off, report };
 enum class LogLevel : uint8_t { off, warn, info, debug };
 
 struct Config {
+  static constexpr int64_t kNoAudit = -1;
+
   unsigned carriers = 0;                          // RAMIE_CARRIERS; 0: not said
   int64_t slice = 10'000'000;                     // RAMIE_SLICE, in ns
   FsChoice fs = FsChoice::automatic;              // RAMIE_FS
@@ -21,6 +24,8 @@ struct Config {
   size_t stack_size = 64UL * 1024;                // RAMIE_STACK_SIZE, of light fibers, in bytes
   GuardChoice guards = GuardChoice::automatic;    // RAMIE_GUARDS
   DeadlockAction deadlock = DeadlockAction::off;  // RAMIE_DEADLOCK
+  BlockedAction blocked = BlockedAction::off;     // RAMIE_BLOCKED
+  int64_t audit = kNoAudit;                       // RAMIE_AUDIT, in ns; 0: the slice
   LogLevel log = LogLevel::off;                   // RAMIE_LOG
   bool hosting = true;                            // RAMIE_HOSTING
   const char* stats = nullptr;                    // RAMIE_STATS, a file

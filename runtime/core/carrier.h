@@ -9,6 +9,7 @@
 
 #include "core/fault.h"
 #include "core/fiber.h"
+#include "core/hold.h"
 #include "core/idle.h"
 #include "core/park.h"
 #include "core/run_queue.h"
@@ -81,6 +82,7 @@ struct Carrier {
   std::atomic<uint32_t> aside = 0;
   std::atomic<bool> rest_awaited = false;
   Watched watched;
+  Hold hold;                          // likewise the observer's
   std::atomic<bool> gone = false;     // its kernel thread has ended
   std::atomic<bool> retired = false;  // the same, and no fiber is bound to it: free for another
   Carrier* next_carrier = nullptr;    // list of all; written once

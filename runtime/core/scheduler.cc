@@ -4,6 +4,7 @@
 #include "base/sys.h"
 #include "core/crew.h"
 #include "core/loop.h"
+#include "core/observer.h"
 #include "core/switch.h"
 #include "core/watchdog.h"
 
@@ -252,6 +253,7 @@ void reset_after_fork() {
   reset_carriers_after_fork(&carrier);
   reset_crew_after_fork();
   reset_watchdog_after_fork();
+  reset_observer_after_fork();
   awake_carriers.store(1, std::memory_order_relaxed);
   outside_work.store(0, std::memory_order_relaxed);
   polling.store(false, std::memory_order_relaxed);

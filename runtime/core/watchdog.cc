@@ -12,6 +12,7 @@
 #include "core/kernel_thread.h"
 #include "core/loop.h"
 #include "core/scheduler.h"
+#include "core/thread_activity.h"
 #include "core/thread_state.h"
 
 namespace ramie::core {
@@ -33,18 +34,6 @@ struct Findings {
   bool unmoved = false;  // some carrier has not switched since the last look
   bool stuck = false;    // another carrier got stuck
 };
-
-// Nanoseconds of processor time that a thread of this process has used.
-int64_t cpu_time(int tid) {
-  // The kernel's own encoding of a thread's scheduler clock (include/linux/posix-timers.h).
-  constexpr int kPerThread = 4;
-  constexpr int kSched = 2;
-  timespec time{};
-  (void)sys::call(SYS_clock_gettime,
-                  static_cast<int>(~static_cast<unsigned>(tid) << 3) | kPerThread | kSched,
-                  sys::arg(&time));
-  return base::to_nanos(time);
-}
 
 // After a slice without a switch.
 bool is_stuck(const Carrier& carrier, int64_t now) {

@@ -99,6 +99,10 @@ TEST_F(Command, SetsThePreloadBeforeOthersAndItsVariables) {
                   "$RAMIE_CARRIERS'")
                 .output,
             "prctl 128k abort warn 1\n");
+  EXPECT_EQ(ramie("run --audit -- sh -c 'echo $RAMIE_AUDIT'").output, "on\n");
+  EXPECT_EQ(
+      ramie("run --audit-over 5 --blocked report sh -c 'echo $RAMIE_AUDIT $RAMIE_BLOCKED'").output,
+      "5 report\n");
 }
 
 TEST_F(Command, RefusesWhatItDoesNotUnderstandWith2) {
@@ -177,7 +181,8 @@ TEST(Settings, DefaultsAreTheRuntimes) {
     EXPECT_TRUE(ramie::base::parse_config(environment, parsed, error, sizeof error)) << error;
     auto all = [](const ramie::base::Config& config) {
       return std::tuple(config.carriers, config.slice, config.fs, config.stack_size, config.guards,
-                        config.deadlock, config.log, config.hosting, config.stats);
+                        config.deadlock, config.log, config.blocked, config.audit, config.hosting,
+                        config.stats);
     };
     EXPECT_EQ(all(parsed), all(untouched)) << variable;
   }

@@ -34,6 +34,8 @@ TEST(Config, WithoutVariablesEverythingHasItsDefault) {
   EXPECT_EQ(parsed.config.guards, GuardChoice::automatic);
   EXPECT_EQ(parsed.config.deadlock, DeadlockAction::off);
   EXPECT_EQ(parsed.config.log, LogLevel::off);
+  EXPECT_EQ(parsed.config.blocked, BlockedAction::off);
+  EXPECT_EQ(parsed.config.audit, Config::kNoAudit);
   EXPECT_TRUE(parsed.config.hosting);
 }
 

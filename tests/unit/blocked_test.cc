@@ -1,0 +1,174 @@
+// RAMIE_BLOCKED: what is said of a fiber that does not let the others of its thread run.
+#include <gtest/gtest.h>
+#include <ramie/fiber.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <thread>
+
+#include "base/code_symbol.h"
+#include "base/memory_map.h"
+#include "core/call_chain.h"
+#include "core/code_sample.h"
+#include "core/thread_activity.h"
+
+namespace {
+
+// Runs `work` in a process of its own, and collects what it writes to descriptor 2.
+std::string run(const char* action, const std::function<void()>& work) {
+  int fds[2];
+  EXPECT_EQ(pipe(fds), 0);
+  pid_t pid = fork();
+  if (pid == 0) {
+    dup2(fds[1], STDERR_FILENO);
+    close(fds[0]);
+    close(fds[1]);
+    setenv("RAMIE_BLOCKED", action, 1);
+    work();
+    _exit(0);
+  }
+  close(fds[1]);
+  std::string text;
+  char data[1000];
+  for (ssize_t n; (n = read(fds[0], data, sizeof data)) > 0;) {
+    text.append(data, static_cast<size_t>(n));
+  }
+  close(fds[0]);
+  int status = 0;
+  EXPECT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(status, 0) << text;
+  return text;
+}
+
+// So long that the observer sees it, however busy the machine is.
+constexpr timespec kLong = {0, 500'000'000};
+
+void block() { nanosleep(&kLong, nullptr); }
+
+// By processor time, which a busy machine does not shorten.
+void compute() {
+  timespec begin;
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+  do {
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  } while ((now.tv_sec - begin.tv_sec) * 1'000'000'000 + now.tv_nsec - begin.tv_nsec <
+           kLong.tv_nsec);
+}
+
+// `work` on a fiber while another one waits for its turn.
+void run_beside_another(void (*work)()) {
+  auto waiting = ramie::spawn([] { ramie::yield(); });
+  ramie::fiber_attributes options;
+  options.name = "culprit";
+  auto culprit = ramie::spawn(options, work);
+  culprit.join();
+  waiting.join();
+}
+
+bool says(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST(Blocked, AFiberInACallOfTheKernelIsReportedWithCallAndStack) {
+  std::string text = run("report", [] { run_beside_another(block); });
+  EXPECT_TRUE(says(text, "(culprit) has let no other run for ")) << text;
+  EXPECT_TRUE(says(text, "in clock_nanosleep; behind it: 1 fiber\n")) << text;
+  EXPECT_TRUE(says(text, "ramie:   at libc.so.6+0x")) << text;
+  EXPECT_TRUE(says(text, "ramie:   from blocked_test+0x")) << text;
+}
+
+TEST(Blocked, AFiberThatComputesIsReportedAndItsEndToo) {
+  std::string text = run("report", [] {
+    run_beside_another(compute);
+    // The observer has to see the next fiber before the process ends.
+    run_beside_another(block);
+  });
+  EXPECT_TRUE(says(text, "(culprit) has let no other run for ")) << text;
+  EXPECT_TRUE(says(text, " ms, computing; behind it: 1 fiber\n")) << text;
+  EXPECT_TRUE(says(text, " has let others run again after ")) << text;
+}
+
+TEST(Blocked, NothingIsSaidWithoutOtherFibersOrWithoutTheVariable) {
+  EXPECT_EQ(run("report", [] { ramie::spawn(block).join(); }), "");
+  EXPECT_EQ(run("off", [] { run_beside_another(block); }), "");
+}
+
+[[gnu::noinline]] void spin(std::atomic<bool>& stop) {
+  while (!stop.load()) {
+  }
+}
+
+// Needs a map of its own: it is large.
+ramie::base::MemoryMap& map() {
+  static ramie::base::MemoryMap the_map;
+  the_map.read();
+  return the_map;
+}
+
+TEST(Blocked, AComputingThreadSaysWhereItIs) {
+  std::atomic<bool> stop = false;
+  std::atomic<int> tid = 0;
+  std::thread spinner([&] {
+    tid = static_cast<int>(syscall(SYS_gettid));
+    spin(stop);
+  });
+  while (tid == 0) {
+    std::this_thread::yield();
+  }
+  uintptr_t pc = 0;
+  uintptr_t sp = 0;
+  while (!ramie::core::sample_code(tid, pc, sp)) {
+  }
+  // Under a sanitizer it may be in what that calls for the loop; the loop's callers stay.
+  ramie::core::CallChain callers = ramie::core::find_callers(map(), pc, sp);
+  stop = true;
+  spinner.join();
+  const auto* program = map().find(reinterpret_cast<uintptr_t>(&spin));
+  ASSERT_NE(program, nullptr);
+  EXPECT_EQ(map().name(*program), "blocked_test");
+  EXPECT_TRUE(std::any_of(callers.frames, callers.frames + callers.count,
+                          [&](uintptr_t frame) { return map().find(frame) == program; }));
+}
+
+TEST(Blocked, AThreadInACallIsSeenThere) {
+  int fds[2];
+  ASSERT_EQ(pipe(fds), 0);
+  std::atomic<int> tid = 0;
+  std::thread reader([&] {
+    tid = static_cast<int>(syscall(SYS_gettid));
+    char byte;
+    EXPECT_EQ(read(fds[0], &byte, 1), 1);
+  });
+  while (tid == 0) {
+    std::this_thread::yield();
+  }
+  ramie::core::Activity seen;
+  do {
+    seen = ramie::core::activity_of(tid);
+  } while (seen.call != SYS_read);
+  ramie::core::CallChain callers = ramie::core::find_callers(map(), seen.pc, seen.sp);
+  EXPECT_EQ(write(fds[1], "x", 1), 1);
+  reader.join();
+  ASSERT_GT(callers.count, 1U);
+  EXPECT_EQ(map().name(*map().find(callers.frames[0])), "libc.so.6");
+}
+
+TEST(Blocked, ExportedFunctionsHaveNames) {
+  auto address = reinterpret_cast<uintptr_t>(&::getenv) + 1;
+  const auto* region = map().find(address);
+  ASSERT_NE(region, nullptr);
+  ramie::base::CodeSymbol symbol = ramie::base::find_code_symbol(region->object, address);
+  EXPECT_STREQ(symbol.name, "getenv");
+  EXPECT_EQ(symbol.offset, 1U);
+  EXPECT_EQ(map().find(reinterpret_cast<uintptr_t>(&address)), nullptr);
+}
+
+}  // namespace
