@@ -20,7 +20,7 @@ constexpr Setting kSettings[] = {
     {"RAMIE_ENTRY", "auto"},    {"RAMIE_STACK_SIZE", "64k"}, {"RAMIE_GUARDS", "auto"},
     {"RAMIE_DEADLOCK", "off"},  {"RAMIE_LOG", "off"},        {"RAMIE_BLOCKED", "off"},
     {"RAMIE_AUDIT", "off"},     {"RAMIE_HOSTING", "on"},     {"RAMIE_STATS", ""},
-    {"RAMIE_PRELOAD_PATH", ""},
+    {"RAMIE_PATCH", "all"},     {"RAMIE_NATIVE", ""},        {"RAMIE_PRELOAD_PATH", ""},
 };
 
 void print_row(std::string_view name, std::string_view value, std::string_view source) {
@@ -51,12 +51,20 @@ bool is_known(std::string_view name) {
 
 std::span<const Setting> settings() { return kSettings; }
 
+std::string excluded(const std::string& families) {
+  std::string value = "-";
+  for (char c : families) {
+    value += c == ',' ? std::string(",-") : std::string(1, c);
+  }
+  return value;
+}
+
 bool set_variables(const RunOptions& options) {
   for (const auto& [name, value] : options.variables) {
     setenv(name.c_str(), value.c_str(), 1);
   }
   base::Config ignored;
-  char error[256];
+  char error[512];
   bool good = base::parse_config(environ, ignored, error, sizeof error);
   if (!good) {
     fprintf(stderr, "%s\n", error);

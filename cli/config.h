@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 #include "cli/run.h"
 
@@ -14,6 +15,9 @@ struct Setting {
   const char* fallback;
 };
 [[nodiscard]] std::span<const Setting> settings();
+
+// The value of RAMIE_PATCH that leaves these families out: "a,b" -> "-a,-b".
+[[nodiscard]] std::string excluded(const std::string& families);
 
 // Puts the variables of `options` into the environment, and judges all that are there then.  False
 // after one line on standard error, if a value is not understood.

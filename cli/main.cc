@@ -46,6 +46,17 @@ void define_variables(CLI::App& app, RunOptions& options) {
                "stack of a light fiber: 65536, 64k, 1m");
   add_variable(app, options, "--deadlock", "RAMIE_DEADLOCK", "ACTION",
                "when nothing can run any more: off, report, abort");
+  add_variable(app, options, "--only", "RAMIE_PATCH", "FAMILIES",
+               "which calls park: some of sleep,io,socket,poll,process,file,lock,ipc");
+  app.add_option_function<std::string>(
+         "--except",
+         [&options](const std::string& value) {
+           options.variables.emplace_back("RAMIE_PATCH", ramie::cli::excluded(value));
+         },
+         "which calls hold their kernel thread as they do natively; likewise")
+      ->type_name("FAMILIES");
+  add_variable(app, options, "--native", "RAMIE_NATIVE", "PROGRAMS",
+               "programs whose threads are left to the kernel, by the names of their files");
   add_variable(app, options, "--blocked", "RAMIE_BLOCKED", "ACTION",
                "when a fiber lets no other of its thread run for a slice: off, report");
   app.add_flag_callback(

@@ -1,8 +1,11 @@
 // The table, and what surrounds each operation.
+#include <fcntl.h>
+
 #include <cerrno>
 
 #include "core/carrier.h"
 #include "interpose/host/entry.h"
+#include "interpose/host/families.h"
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/lend.h"
@@ -19,6 +22,7 @@ enum class Class : uint8_t { forward, park, offload, emulate, refuse };
 struct Row {
   Handler handler = nullptr;
   Class kind = Class::forward;
+  uint8_t family = 0;
 };
 
 struct Table {
@@ -27,13 +31,45 @@ struct Table {
 
 constexpr Table make_table() {
   Table table;
-#define ROW(number, cls, handler) table.rows[number] = {handler, Class::cls};
+#define ROW(number, cls, handler) table.rows[number] = {handler, Class::cls, family_of(number)};
 #include "interpose/syscalls.gen.h"
 #undef ROW
   return table;
 }
 
 constinit const Table table = make_table();
+
+// Whoever adds a call that waits says to which family it belongs.
+constexpr bool has_family_where_it_waits() {
+  Table made = make_table();
+  for (long number = 0; number < kTableSize; ++number) {
+    const Row& row = made.rows[number];
+    bool waits = row.kind == Class::park || row.kind == Class::offload;
+    if (waits != (row.family != 0 || is_of_threads(number))) {
+      return false;
+    }
+  }
+  return true;
+}
+static_assert(has_family_where_it_waits());
+
+// Of RAMIE_PATCH; all bits until it is first needed.
+constexpr unsigned kNotRead = ~0U;
+constinit std::atomic<unsigned> families_off = kNotRead;
+
+// Whether RAMIE_PATCH leaves the call to the kernel.  Of fcntl, that concerns the waits alone.
+bool is_off(const Row& row, long number, const long* arguments) {
+  unsigned off = families_off.load(std::memory_order_relaxed);
+  if ((row.family & off) == 0) [[likely]] {
+    return false;
+  }
+  if (off == kNotRead) {
+    off = base::config().families_off;
+    families_off.store(off, std::memory_order_relaxed);
+  }
+  return (row.family & off) != 0 &&
+         (number != SYS_fcntl || arguments[1] == F_SETLKW || arguments[1] == F_OFD_SETLKW);
+}
 
 const Row& row_of(long number) {
   static constexpr Row kUnknown;
@@ -82,7 +118,7 @@ long dispatch(long number, const long* arguments) {
     }
     stop_lending(*thread);
   }
-  if (row.handler == nullptr) {
+  if (row.handler == nullptr || is_off(row, number, arguments)) {
     return kernel(number, arguments);
   }
   return run(row.handler, *fiber, thread, arguments);

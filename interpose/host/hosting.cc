@@ -185,9 +185,37 @@ void adopt() {
   remember_process();
 }
 
+// Whether RAMIE_NATIVE names the file of this program.
+bool is_native_program() {
+  const char* native = base::config().native;
+  char path[512];
+  long size = native == nullptr ? 0
+                                : sys::call(SYS_readlink, sys::arg("/proc/self/exe"),
+                                            sys::arg(path), sizeof path);
+  if (size <= 0) {
+    return false;
+  }
+  std::string_view program(path, static_cast<size_t>(size));
+  program.remove_prefix(program.rfind('/') + 1);
+  std::string_view names(native);
+  while (!names.empty()) {
+    size_t end = names.find(',');
+    std::string_view name(names.data(), end < names.size() ? end : names.size());
+    if (name == program) {
+      return true;
+    }
+    names.remove_prefix(end < names.size() ? end + 1 : names.size());
+  }
+  return false;
+}
+
 void start_hosting() {
   if (!base::config().hosting) {
     refuse("RAMIE_HOSTING=off");
+    return;
+  }
+  if (is_native_program()) {
+    refuse("RAMIE_NATIVE names this program");
     return;
   }
   if (__libc_single_threaded == 0 && !was_hosting) {

@@ -41,6 +41,11 @@ constexpr Choice kLog[] = {{"off", static_cast<int>(LogLevel::off)},
                            {"warn", static_cast<int>(LogLevel::warn)},
                            {"info", static_cast<int>(LogLevel::info)},
                            {"debug", static_cast<int>(LogLevel::debug)}};
+constexpr Choice kFamilies[] = {{"sleep", bit(Family::sleep)},     {"io", bit(Family::io)},
+                                {"socket", bit(Family::socket)},   {"poll", bit(Family::poll)},
+                                {"process", bit(Family::process)}, {"file", bit(Family::file)},
+                                {"lock", bit(Family::lock)},       {"ipc", bit(Family::ipc)}};
+constexpr unsigned kAllFamilies = 0xff;
 constexpr Choice kSwitch[] = {{"on", 1}, {"off", 0}};
 
 constexpr size_t kMinStack = 16UL * 1024;
@@ -80,6 +85,33 @@ bool parse_size(string_view text, size_t& out) {
   bool good = parse_number(text, out);
   out *= unit;
   return good;
+}
+
+// A list of families, or of families with a minus each.
+bool parse_families(string_view text, unsigned& off) {
+  off = 0;
+  if (text == "all") {
+    return true;
+  }
+  bool excludes = text.starts_with('-');
+  unsigned named = 0;
+  for (bool is_last = false; !is_last;) {
+    size_t end = text.find(',');
+    is_last = end == string_view::npos;
+    string_view word(text.data(), is_last ? text.size() : end);
+    text.remove_prefix(is_last ? text.size() : end + 1);
+    int family = 0;
+    if (word.starts_with('-') != excludes) {
+      return false;
+    }
+    word.remove_prefix(excludes ? 1 : 0);
+    if (!pick(word, kFamilies, family)) {
+      return false;
+    }
+    named |= static_cast<unsigned>(family);
+  }
+  off = excludes ? named : kAllFamilies & ~named;
+  return true;
 }
 
 // One variable's value into `out`.  On failure `expected` says what would have been accepted.
@@ -153,6 +185,18 @@ bool parse_one(string_view name, string_view value, Config& out, string_view& ex
     out.hosting = picked != 0;
     return good;
   }
+  if (name == "RAMIE_PATCH") {
+    expected =
+        "all or some of sleep,io,socket,poll,process,file,lock,ipc, or those to leave out, each "
+        "with "
+        "a -; threads, their signals and locks are Ramie's in any case";
+    return parse_families(value, out.families_off);
+  }
+  if (name == "RAMIE_NATIVE") {
+    expected = "names of programs, with commas between";
+    out.native = value.data();  // the environment's own string
+    return !value.empty();
+  }
   if (name == "RAMIE_STACK_SIZE") {
     expected = "bytes from 16k to 1024m, as in 65536, 64k or 1m";
     return parse_size(value, out.stack_size) && out.stack_size >= kMinStack &&
@@ -183,7 +227,7 @@ bool parse_config(const char* const* environment, Config& out, char* error, size
     string_view value(entry.data() + equals + 1);
     string_view expected;
     if (!parse_one(name, value, out, expected)) {
-      Line<256> line;
+      Line<512> line;
       line << "ramie: " << name << "=" << value << " is not understood; use " << expected;
       size_t n = line.view().size() < error_size - 1 ? line.view().size() : error_size - 1;
       memcpy(error, line.view().data(), n);
@@ -197,10 +241,10 @@ bool parse_config(const char* const* environment, Config& out, char* error, size
 const Config& config() {
   if (!is_read.load(std::memory_order_acquire)) [[unlikely]] {  // pairs with the store below
     LockGuard guard(reading);
-    char error[256];
+    char error[512];
     if (!is_read.load(std::memory_order_relaxed)) {
       if (!parse_config(environ, the_config, error, sizeof error)) {
-        Line<256> line;
+        Line<512> line;
         line << error;
         line.write_to(2);
         sys::call(SYS_exit_group, 2);

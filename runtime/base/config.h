@@ -12,6 +12,11 @@ enum class EntryChoice : uint8_t { automatic, patch, sud, symbols };
 enum class GuardChoice : uint8_t { automatic, madvise, mprotect };
 enum class DeadlockAction : uint8_t { off, report, abort };
 enum class BlockedAction : uint8_t { off, report };
+// What RAMIE_PATCH turns on and off: see interpose/host/families.h.
+enum class Family : uint8_t { sleep, io, socket, poll, process, file, lock, ipc };
+[[nodiscard]] constexpr uint8_t bit(Family family) {
+  return static_cast<uint8_t>(1U << static_cast<unsigned>(family));
+}
 enum class LogLevel : uint8_t { off, warn, info, debug };
 
 struct Config {
@@ -27,6 +32,8 @@ struct Config {
   BlockedAction blocked = BlockedAction::off;     // RAMIE_BLOCKED
   int64_t audit = kNoAudit;                       // RAMIE_AUDIT, in ns; 0: the slice
   LogLevel log = LogLevel::off;                   // RAMIE_LOG
+  unsigned families_off = 0;                      // RAMIE_PATCH, bits
+  const char* native = nullptr;                   // RAMIE_NATIVE, names of programs
   bool hosting = true;                            // RAMIE_HOSTING
   const char* stats = nullptr;                    // RAMIE_STATS, a file
 };

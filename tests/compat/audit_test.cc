@@ -1,4 +1,5 @@
-// `RAMIE_AUDIT`: what is listed of a program that holds up its kernel threads.  Set by meson.build:
+// RAMIE_AUDIT: what is listed of a program that holds up its kernel threads; and by it, what
+// RAMIE_PATCH and RAMIE_NATIVE leave to the kernel.  Set by meson.build:
 // HOLDS, RAMIE_PRELOAD.
 #include <gtest/gtest.h>
 
@@ -16,8 +17,9 @@ using ramie::testing::Program;
 using ramie::testing::run_program;
 using ramie::testing::setting;
 
-std::string audit_of(const std::string& value, const std::string& milliseconds) {
-  const Program program{{setting("HOLDS"), milliseconds}, {"RAMIE_AUDIT=" + value}, {}};
+std::string audit_of(const std::string& value, const std::string& milliseconds,
+                     const std::string& more = "RAMIE_LOG=off") {
+  const Program program{{setting("HOLDS"), milliseconds}, {"RAMIE_AUDIT=" + value, more}, {}};
   const Outcome outcome = run_program(hosted(program));
   EXPECT_TRUE(outcome.ended_well()) << outcome.ending() << outcome.errors;
   EXPECT_EQ(outcome.output, "done\n");
@@ -58,6 +60,17 @@ TEST(Audit, ALongerThresholdListsNothing) {
   EXPECT_NE(
       audit_of("10000", "1").find(": nothing has held up a kernel thread for 10000 ms or longer"),
       std::string::npos);
+}
+
+TEST(Families, ACallThatIsLeftOutHoldsItsKernelThread) {
+  const std::string report = audit_of("on", "400", "RAMIE_PATCH=-sleep,-file");
+  EXPECT_NE(row(report, "in clock_nanosleep"), "") << report;
+  EXPECT_EQ(row(audit_of("50", "200", "RAMIE_PATCH=sleep"), "in clock_nanosleep"), "");
+}
+
+TEST(Native, TheThreadsOfAProgramThatIsNamedAreLeftToTheKernel) {
+  EXPECT_EQ(audit_of("on", "50", "RAMIE_NATIVE=other,holds"), "");
+  EXPECT_NE(audit_of("10000", "1", "RAMIE_NATIVE=other"), "");
 }
 
 TEST(Audit, IsOffByDefault) { EXPECT_EQ(audit_of("off", "1"), ""); }

@@ -103,11 +103,18 @@ TEST_F(Command, SetsThePreloadBeforeOthersAndItsVariables) {
   EXPECT_EQ(
       ramie("run --audit-over 5 --blocked report sh -c 'echo $RAMIE_AUDIT $RAMIE_BLOCKED'").output,
       "5 report\n");
+  EXPECT_EQ(
+      ramie("run --except poll,lock --native ls,cc -- sh -c 'echo $RAMIE_PATCH $RAMIE_NATIVE'")
+          .output,
+      "-poll,-lock ls,cc\n");
+  EXPECT_EQ(ramie("run --only sleep sh -c 'echo $RAMIE_PATCH'").output, "sleep\n");
 }
 
 TEST_F(Command, RefusesWhatItDoesNotUnderstandWith2) {
   EXPECT_LINE("run --carriers 0 -- true", 2, "RAMIE_CARRIERS=0");
   EXPECT_LINE("run --fs quick -- true", 2, "use auto, fsgsbase, trap or prctl");
+  EXPECT_LINE("run --except thread -- true", 2, "threads, their signals and locks are Ramie's");
+  EXPECT_LINE("run --only sleep,-io -- true", 2, "RAMIE_PATCH=sleep,-io");
   EXPECT_LINE("run --bogus -- true", 2, "--bogus");
   EXPECT_LINE("run --bogus true", 2, "--bogus");
   EXPECT_LINE("run --", 2, "nothing to run");
@@ -177,12 +184,12 @@ TEST(Settings, DefaultsAreTheRuntimes) {
     string variable = string(setting.name) + "=" + setting.fallback;
     const char* environment[] = {variable.c_str(), nullptr};
     ramie::base::Config parsed;
-    char error[256] = "";
+    char error[512] = "";
     EXPECT_TRUE(ramie::base::parse_config(environment, parsed, error, sizeof error)) << error;
     auto all = [](const ramie::base::Config& config) {
       return std::tuple(config.carriers, config.slice, config.fs, config.stack_size, config.guards,
-                        config.deadlock, config.log, config.blocked, config.audit, config.hosting,
-                        config.stats);
+                        config.deadlock, config.log, config.blocked, config.audit,
+                        config.families_off, config.native, config.hosting, config.stats);
     };
     EXPECT_EQ(all(parsed), all(untouched)) << variable;
   }

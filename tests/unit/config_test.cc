@@ -39,6 +39,18 @@ TEST(Config, WithoutVariablesEverythingHasItsDefault) {
   EXPECT_TRUE(parsed.config.hosting);
 }
 
+TEST(Config, FamiliesAreNamedOrLeftOut) {
+  EXPECT_EQ(parse({"RAMIE_PATCH=all"}).config.families_off, 0U);
+  EXPECT_EQ(parse({"RAMIE_PATCH=-poll,-ipc"}).config.families_off,
+            static_cast<unsigned>(bit(Family::poll) | bit(Family::ipc)));
+  EXPECT_EQ(parse({"RAMIE_PATCH=sleep"}).config.families_off, 0xffU & ~bit(Family::sleep));
+  for (const char* wrong :
+       {"RAMIE_PATCH=", "RAMIE_PATCH=-", "RAMIE_PATCH=io,", "RAMIE_PATCH=thread",
+        "RAMIE_PATCH=io,-poll", "RAMIE_PATCH=-io,poll", "RAMIE_NATIVE="}) {
+    EXPECT_NE(parse({wrong}).error, "") << wrong;
+  }
+}
+
 TEST(Config, ReadsEachVariable) {
   Parsed parsed = parse({"RAMIE_CARRIERS=3", "RAMIE_SLICE=25", "RAMIE_FS=trap",
                          "RAMIE_STACK_SIZE=128k", "RAMIE_GUARDS=mprotect", "RAMIE_DEADLOCK=abort",
