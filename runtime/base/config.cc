@@ -48,6 +48,7 @@ constexpr Choice kFamilies[] = {{"sleep", bit(Family::sleep)},     {"io", bit(Fa
 constexpr unsigned kAllFamilies = 0xff;
 constexpr Choice kSwitch[] = {{"on", 1}, {"off", 0}};
 
+constexpr size_t kTextRoom = 1024;  // for a value that is kept as it is
 constexpr size_t kMinStack = 16UL * 1024;
 constexpr size_t kMaxStack = 1024UL * 1024 * 1024;
 
@@ -195,7 +196,7 @@ bool parse_one(string_view name, string_view value, Config& out, string_view& ex
   if (name == "RAMIE_NATIVE") {
     expected = "names of programs, with commas between";
     out.native = value.data();  // the environment's own string
-    return !value.empty();
+    return !value.empty() && value.size() < kTextRoom;
   }
   if (name == "RAMIE_STACK_SIZE") {
     expected = "bytes from 16k to 1024m, as in 65536, 64k or 1m";
@@ -205,9 +206,17 @@ bool parse_one(string_view name, string_view value, Config& out, string_view& ex
   if (name == "RAMIE_STATS") {
     expected = "the name of a file";
     out.stats = value.data();  // the environment's own string, which ends with a zero byte
-    return !value.empty();
+    return !value.empty() && value.size() < kTextRoom;
   }
   return true;  // a variable of a later version, or of the ramie command
+}
+
+// Programs change and free their environment, perl as it ends: what is kept of it is copied.
+constinit char kept_stats[kTextRoom];
+constinit char kept_native[kTextRoom];
+
+const char* keep(const char* text, char (&room)[kTextRoom]) {
+  return text == nullptr ? nullptr : static_cast<const char*>(memcpy(room, text, strlen(text) + 1));
 }
 
 constinit Config the_config;
@@ -249,6 +258,8 @@ const Config& config() {
         line.write_to(2);
         sys::call(SYS_exit_group, 2);
       }
+      the_config.stats = keep(the_config.stats, kept_stats);
+      the_config.native = keep(the_config.native, kept_native);
       is_read.store(true, std::memory_order_release);
     }
   }
