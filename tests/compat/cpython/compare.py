@@ -3,151 +3,35 @@
 
     compare.py --ramie build/release/cli/ramie [--quick] [--jobs N] [--logs FOLDER] [MODULE...]
 
-The modules are in modules.txt; `--quick` takes those that are marked so. A difference that is known
-is a row of known_differences.txt, with its reason; a row that does not hold any more fails the run.
+The modules are in modules.txt; `--quick` takes those that are marked so.
 """
 
-import argparse
-import concurrent.futures
 import pathlib
-import signal
 import sys
-import time
-
-import suite
 
 HERE = pathlib.Path(__file__).parent
-# Once is not proof: a loaded machine makes tests fail that measure time.
-TRIES = 3
-
-
-def rows(path):
-    for line in path.read_text().splitlines():
-        if line.strip() and not line.startswith("#"):
-            yield line.split(None, 2)
+sys.path.insert(0, str(HERE.parent / "suites"))
+import comparison  # noqa: E402
+import suite  # noqa: E402
 
 
 def wanted_modules(arguments):
     """(name, words) of each module that shall run"""
-    listed = {row[0]: " ".join(row[1:]).split() for row in rows(HERE / "modules.txt")}
+    listed = {row[0]: " ".join(row[1:]).split() for row in comparison.rows(HERE / "modules.txt")}
     if arguments.modules:
         return [(name, listed.get(name, [])) for name in arguments.modules]
     return [(name, words) for name, words in listed.items()
             if not arguments.quick or "quick" in words]
 
 
-def differs(native, hosted):
-    """A test that passes natively must pass; one that is skipped there may pass, but not fail."""
-    if native.event in suite.GOOD:
-        return hosted is None or hosted.event not in suite.GOOD
-    return native.event == "skip" and hosted is not None and hosted.event in ("hang", "crash",
-                                                                                "fail", "error")
-
-
-class Comparison:
-    def __init__(self, native, hosted):
-        self.native, self.hosted = native, hosted
-
-    def compare(self, module):
-        """(tests that pass both ways, differences by name, those that passed at a later try)"""
-        module, words = module
-        begun = time.monotonic()
-        native = self.native.run(module, words)
-        middle = time.monotonic()
-        hosted = self.hosted.run(module, words)
-        end = time.monotonic()
-        different = self._differences(native, hosted)
-        unsteady = {}
-        for _ in range(TRIES - 1):
-            # A module with dozens of them is broken, which needs no second look.
-            again = [name for name, (_, now) in different.items()
-                     if now.event != "hang" and name in native]
-            if not again or len(again) > 20:
-                break
-            for name in again:
-                # Alone, natively too: one that fails there now and then proves nothing.
-                second = self.hosted.run(module, words, [name]).get(name)
-                if not differs(native[name], second):
-                    unsteady[name] = different.pop(name)
-                    continue
-                third = self.native.run(module, words, [name]).get(name)
-                if third is None or third.event not in (*suite.GOOD, "skip"):
-                    unsteady[name] = different.pop(name)
-        passed = sum(1 for name, outcome in native.items()
-                     if outcome.event in suite.GOOD and name not in different)
-        failing = sum(1 for outcome in native.values()
-                      if outcome.event not in (*suite.GOOD, "skip"))
-        print(f"{module}: {passed} pass as natively, {len(different)} differ, {len(unsteady)} at a "
-              f"later try, {failing} fail natively ({middle - begun:.0f} s, {end - middle:.0f} s)",
-              flush=True)
-        return passed, different, unsteady
-
-    @staticmethod
-    def _differences(native, hosted):
-        different = {}
-        for name, outcome in native.items():
-            now = hosted.get(name)
-            if differs(outcome, now):
-                different[name] = (outcome, now or suite.Outcome("absent"))
-        for name, outcome in hosted.items():
-            if name not in native and outcome.event not in (*suite.GOOD, "skip"):
-                different[name] = (suite.Outcome("absent"), outcome)
-        return different
-
-
-def check(arguments):
-    modules = wanted_modules(arguments)
-    known = {(row[0], row[1]): row[2] for row in rows(HERE / "known_differences.txt")}
-    folders = []
-    for name in ("native", "hosted"):
-        folders.append(pathlib.Path(arguments.logs, name) if arguments.logs else None)
-        if arguments.logs:
-            folders[-1].mkdir(parents=True, exist_ok=True)
-    comparison = Comparison(
-        suite.Runner(arguments.python, [], folders[0]),
-        suite.Runner(arguments.python, [str(arguments.ramie.resolve()), "run", "--"], folders[1]))
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        results = dict(zip((name for name, _ in modules), pool.map(comparison.compare, modules)))
-
-    bad = 0
-    for module, (passed, different, unsteady) in results.items():
-        for name, (native, hosted) in unsteady.items():
-            print(f"later  {module} {name}: {hosted.event} at first {hosted.detail}")
-        for name, (native, hosted) in different.items():
-            if (module, name) in known:
-                print(f"known  {module} {name}: {known[module, name]}")
-                continue
-            print(f"FAILED {module} {name}: {native.event} natively, {hosted.event} under Ramie "
-                  f"{hosted.detail}")
-            bad += 1
-        if passed == 0:
-            print(f"FAILED {module}: no test passed, so nothing was compared")
-            bad += 1
-        for row_module, name in known:
-            if row_module == module and name not in different:
-                print(f"FAILED {module} {name}: is listed in known_differences.txt and passes")
-                bad += 1
-    total = sum(result[0] for result in results.values())
-    if comparison.hosted.fibers == 0:
-        print("FAILED: no thread was a fiber, so Ramie took no part")
-        bad += 1
-    print(f"{len(modules)} modules, {total} tests pass as natively, {bad} do not, "
-          f"{comparison.hosted.fibers} threads were fibers")
-    return bad == 0
-
-
 def main():
-    # What a shell starts in the background ignores Ctrl-C, and so would the tests.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ramie", required=True, type=pathlib.Path, help="the command `ramie`")
+    parser = comparison.parser(__doc__)
     parser.add_argument("--python", default="/usr/bin/python3", help="one that has the suite")
     parser.add_argument("--quick", action="store_true", help="the modules that take no time")
-    parser.add_argument("--jobs", type=int, default=1, help="modules at a time")
-    parser.add_argument("--logs", help="a folder for what the modules print")
-    parser.add_argument("modules", nargs="*")
-    return 0 if check(parser.parse_args()) else 1
+    arguments = parser.parse_args()
+    good = comparison.check(arguments, lambda programs: suite.Suite(arguments.python, programs),
+                            wanted_modules(arguments), HERE / "known_differences.txt")
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
