@@ -58,39 +58,11 @@ void forget_others() {
   detail::forget_joiners(*core::current());
 }
 
-// Whether the fork under way has locked the stacks; guarded by their locks.
-constinit bool stacks_are_locked = false;
-
-// A hosted thread's fork sees to the stacks by itself, and later: with the locks held it could
-// switch in a handler that follows this one.
-bool forks_natively() {
-  const core::Fiber* fiber = core::current();
-  return fiber == nullptr || fiber->host == nullptr;
-}
-
-void prepare_fork() {
-  if (forks_natively()) {
-    core::lock_light_stacks_for_fork();
-    stacks_are_locked = true;
-  }
-}
-
-void unlock_stacks() {
-  stacks_are_locked = false;
-  core::unlock_light_stacks_after_fork();
-}
-
-void go_on_after_fork_in_parent() {
-  if (forks_natively()) {
-    unlock_stacks();
-  }
-}
-
-// In the child of a process that ran light fibers: the calling one goes on alone.
+// In the child of a process that ran light fibers: the calling one goes on alone.  Nothing is locked
+// before a fork: handlers that other libraries have registered run with it, and might wait for one
+// who waits for the lock.
 void go_on_after_fork() {
-  if (stacks_are_locked) {
-    unlock_stacks();
-  }
+  core::reset_light_stacks_after_fork();
   if (core::current() != nullptr) {
     forget_others();
   }
@@ -102,7 +74,7 @@ void set_up() {
   RAMIE_CHECK(core::fault::install() == 0);
   event::install_deadlock_report();
   core::start_observer();
-  (void)pthread_atfork(prepare_fork, go_on_after_fork_in_parent, go_on_after_fork);
+  (void)pthread_atfork(nullptr, nullptr, go_on_after_fork);
 }
 
 void end_thread(void* argument) {

@@ -114,8 +114,21 @@ void Slab::free(char* const* slots, uint32_t count) {
   free_count_ += count;
 }
 
+void Slab::reset_after_fork() {
+  lock_.reset();
+  free_count_ = 0;
+  fresh_left_ = 0;
+  // A chunk that was being added may have been counted before its entry was copied.  No more than
+  // one: each needs a mapping, for which it waits until a fork is over.
+  uint32_t count = chunk_count_.load(std::memory_order_relaxed);
+  if (count > 0 &&
+      (chunks_ == nullptr || chunks_[count - 1].base == nullptr || chunks_[count - 1].slots == 0)) {
+    chunk_count_.store(count - 1, std::memory_order_relaxed);
+  }
+}
+
 bool Slab::grow() {
-  if (free_ == nullptr) {
+  if (free_ == nullptr || chunks_ == nullptr) {
     free_ = static_cast<char**>(map(kMaxSlots * sizeof(char*), PROT_READ | PROT_WRITE));
     chunks_ = static_cast<Chunk*>(map(kMaxChunks * sizeof(Chunk), PROT_READ | PROT_WRITE));
     if (free_ == nullptr || chunks_ == nullptr) {

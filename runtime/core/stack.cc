@@ -168,6 +168,13 @@ void unlock_light_stacks_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   configuring.unlock();
 }
 
+void reset_light_stacks_after_fork() {
+  configuring.reset();
+  for (Slab& slab : slabs) {
+    slab.reset_after_fork();
+  }
+}
+
 void for_each_light_fiber(void (*visit)(Fiber&, void*), void* argument) {
   struct Request {
     void (*visit)(Fiber&, void*);

@@ -30,6 +30,9 @@ void release(Fiber& fiber);
 void lock_light_stacks_for_fork();
 void unlock_light_stacks_after_fork();
 
+// In the child of a fork around which they were not locked: those that nobody has are forgotten.
+void reset_light_stacks_after_fork();
+
 // Calls visit(fiber, argument) for each light fiber that has been started and has not ended.
 void for_each_light_fiber(void (*visit)(Fiber& fiber, void* argument), void* argument);
 
