@@ -40,6 +40,8 @@ void become_single_threaded(core::Fiber& fiber, Thread& thread) {
   alternate.ss_size = thread.alternate_stack.size;
   alternate.ss_flags = thread.alternate_stack.size == 0 ? SS_DISABLE : 0;
   sys::call(SYS_sigaltstack, sys::arg(&alternate));
+  uint64_t mask = thread.blocked.load(std::memory_order_relaxed);
+  sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
 }
 
 }  // namespace

@@ -19,8 +19,10 @@
 #include "core/stack.h"
 #include "event/deadlock.h"
 #include "event/own_descriptors.h"
+#include "interpose/host/held_signals.h"
 #include "interpose/host/lend.h"
 #include "interpose/host/processors.h"
+#include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/stack_map.h"
 #include "interpose/host/thread.h"
@@ -142,11 +144,8 @@ core::AlternateStack alternate_stack() {
   return thread != nullptr ? thread->alternate_stack : core::AlternateStack{};
 }
 
-// The end of the next runtime section sets the fiber's mask, however the handler is left.
-void note_kernel_mask(uint64_t mask) { core::current()->carrier->kernel_mask = mask; }
-
-constinit const core::fault::Hooks kFaultHooks{describe_overflow, alternate_stack,
-                                               note_kernel_mask};
+constinit const core::fault::Hooks kFaultHooks{describe_overflow, alternate_stack, put_off_sent,
+                                               handle_fault};
 
 void visit_hosted(void (*visit)(core::Fiber&, void*), void* argument) {
   struct Request {

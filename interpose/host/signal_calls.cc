@@ -12,6 +12,7 @@
 #include "event/reactor.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
+#include "interpose/host/held_signals.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
 
@@ -30,6 +31,16 @@ T* pointer(long value) {
 
 // Takes one signal of `set` that was sent to this thread alone; 0: there is none.
 int take_own(Thread& thread, uint64_t set, siginfo_t* info) {
+  siginfo_t held;
+  for (uint64_t wanted = held_signals() & set; wanted != 0; wanted &= wanted - 1) {
+    int signal = __builtin_ctzl(wanted) + 1;
+    if (take_held(signal, held)) {
+      if (info != nullptr) {
+        *info = held;
+      }
+      return signal;
+    }
+  }
   uint64_t own = thread.pending.load(std::memory_order_relaxed) & set;
   if (own == 0) {
     return 0;
@@ -116,7 +127,8 @@ long rt_sigpending(const long* a) {
   Thread* thread = current_thread();
   if (result == 0 && thread != nullptr) {
     uint64_t& pending = *pointer<uint64_t>(a[0]);
-    pending = (pending | thread->pending.load(std::memory_order_relaxed)) & thread->blocked;
+    pending |= thread->pending.load(std::memory_order_relaxed) | held_signals();
+    pending &= thread->blocked;
   }
   return result;
 }
@@ -164,11 +176,11 @@ long rt_sigtimedwait(const long* a) {
     }
     thread->awaited = set;
     // Whoever sends one looks at `awaited` after it has made the signal pending.
-    if ((thread->pending.load(std::memory_order_seq_cst) & set) == 0) {
+    if (((thread->pending.load(std::memory_order_seq_cst) | held_signals()) & set) == 0) {
       result = wait_for_signal(set, deadline);
     }
     thread->awaited = 0;
-    bool has_own = (thread->pending.load(std::memory_order_relaxed) & set) != 0;
+    bool has_own = ((thread->pending.load(std::memory_order_relaxed) | held_signals()) & set) != 0;
     if (result < 0 && result != -ETIMEDOUT && !has_own) {
       return result;
     }

@@ -8,6 +8,7 @@
 #include "core/park.h"
 #include "core/scheduler.h"
 #include "event/interruptible_call.h"
+#include "interpose/host/held_signals.h"
 #include "interpose/host/kick.h"
 #include "interpose/host/signal_masks.h"
 #include "interpose/host/signal_state.h"
@@ -29,13 +30,22 @@ constinit siginfo_t put_off_infos[kSignals + 1] = {};
 constexpr int kFirstRealTime = 32;
 
 bool is_fault(int signal, const siginfo_t& info) {
-  return info.si_code > 0 &&
-         (signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP);
+  return info.si_code > 0 && (signal == SIGSEGV || signal == SIGBUS || signal == SIGILL ||
+                              signal == SIGFPE || signal == SIGTRAP || signal == SIGSYS);
 }
+
+// Such a signal comes at once, wherever it is sent.
+bool is_never_blocked(int signal) { return blockable(signal_bit(signal)) == 0; }
 
 // Sends the signal to the process once more.  Only on the first kernel thread does the kernel let
 // us say that somebody else has sent it.  With all signals blocked.
 void send_again(int signal, const siginfo_t& info) {
+  core::Fiber* fiber = core::current();
+  if (fiber != nullptr && is_never_blocked(signal)) {
+    hold(signal, info);
+    core::put_off_signal(*fiber->carrier);
+    return;
+  }
   int process = sys::getpid();
   if (sys::call(SYS_rt_sigqueueinfo, process, signal, sys::arg(&info)) == -EPERM) {
     {
@@ -98,23 +108,6 @@ void call_in_place(const SignalAction& action, int signal, siginfo_t* info, ucon
   reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, &context);
 }
 
-// On a kernel thread: no handler runs there, so the fiber stays there.
-class AllBlocked {
- public:
-  AllBlocked() {
-    uint64_t all = blockable(kAllSignals);
-    (void)sys::call(SYS_rt_sigprocmask, SIG_BLOCK, sys::arg(&all), sys::arg(&before_), sizeof all);
-  }
-  ~AllBlocked() {
-    (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&before_), 0, sizeof before_);
-  }
-  AllBlocked(const AllBlocked&) = delete;
-  AllBlocked& operator=(const AllBlocked&) = delete;
-
- private:
-  uint64_t before_ = 0;
-};
-
 // With all signals blocked.
 bool take_given_info(const Thread& thread, int signal, siginfo_t& info) {
   base::LockGuard guard(infos_lock);
@@ -150,13 +143,45 @@ extern "C" [[gnu::visibility("hidden")]] void ramie_leave_handler(ucontext_t* co
 // signal_return.S: where a handler returns to.
 extern "C" [[gnu::visibility("hidden")]] void ramie_sigreturn();
 
+// See kick.h.  In the runtime, a fiber finds by itself what has changed, when it leaves.
+void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
+  catch_up_with_credentials(carrier);
+  auto* thread = static_cast<Thread*>(fiber.host);
+  if (fiber.kind == core::FiberKind::loop) {
+    // The masks have changed under a sleeper: it lets nothing in until it has looked again.
+    carrier.kernel_mask = blockable(kAllSignals);
+    core::set_context_mask(context, carrier.kernel_mask);
+    core::put_off_signal(carrier);
+  } else if (thread != nullptr && fiber.runtime_depth.load(std::memory_order_relaxed) == 0 &&
+             fiber.signal_pending.exchange(false, std::memory_order_relaxed)) {
+    start_never_blocked(fiber, *thread, context);
+    raise_own(*thread, thread->blocked);
+  }
+}
+
+}  // namespace
+
+// What came with a signal that is pending for this thread, and isn't any more.
+void take_info(const Thread& thread, int signal, siginfo_t& info) {
+  if (!take_given_info(thread, signal, info)) {
+    info = {};
+    info.si_signo = signal;
+    info.si_code = SI_TKILL;
+    info.si_pid = sys::getpid();
+    info.si_uid = static_cast<uid_t>(sys::call(SYS_getuid));
+  }
+}
+
 void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_t& info,
                   ucontext_t& context, SignalAction action) {
   if ((action.flags & SA_RESETHAND) != 0 && !reset_program_action(signal, action)) {
     send_again(signal, info);  // it is for whatever the action is now
     return;
   }
-  fiber.interrupt_requested.store(false, std::memory_order_relaxed);
+  bool interrupts = !is_fault(signal, info);
+  if (interrupts) {
+    fiber.interrupt_requested.store(false, std::memory_order_relaxed);
+  }
   uint64_t before = thread != nullptr ? thread->blocked.load() : core::context_mask(context);
   uint64_t during = before | action.mask;
   if ((action.flags & SA_NODEFER) == 0) {
@@ -169,7 +194,7 @@ void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_
     alternate = thread->alternate_stack;
     thread->blocked = during;
     note_masks_changed();
-    if ((action.flags & SA_RESTART) == 0) {
+    if (interrupts && (action.flags & SA_RESTART) == 0) {
       ++thread->interruptions;
     }
   }
@@ -177,23 +202,6 @@ void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_
   fiber.carrier->kernel_mask = fiber.signal_mask;
   core::push_signal_frame(context, signal, info, action, alternate, fiber.signal_mask);
 }
-
-// See kick.h.  In the runtime, a fiber finds by itself what has changed, when it leaves.
-void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
-  catch_up_with_credentials(carrier);
-  auto* thread = static_cast<Thread*>(fiber.host);
-  if (fiber.kind == core::FiberKind::loop) {
-    // The masks have changed under a sleeper: it lets nothing in until it has looked again.
-    carrier.kernel_mask = blockable(kAllSignals);
-    core::set_context_mask(context, carrier.kernel_mask);
-    core::put_off_signal(carrier);
-  } else if (thread != nullptr && fiber.runtime_depth.load(std::memory_order_relaxed) == 0 &&
-             fiber.signal_pending.exchange(false, std::memory_order_relaxed)) {
-    raise_own(*thread, thread->blocked);
-  }
-}
-
-}  // namespace
 
 // The thread has something pending.  It is woken, or its carrier is kicked if it computes.  On its
 // way in or out of the runtime it finds the signal by itself: the barrier is for both of us, so
@@ -252,6 +260,13 @@ void raise_own(Thread& thread, uint64_t mask) {
     // it comes when the block ends.
     AllBlocked block;
     int signal = __builtin_ctzl(deliverable) + 1;
+    if (is_never_blocked(signal)) {
+      // It would come in here.  The kick comes when the block ends, and starts it.
+      mask |= signal_bit(signal);
+      thread.fiber->signal_pending.store(true, std::memory_order_relaxed);
+      kick(*thread.fiber->carrier);
+      continue;
+    }
     if ((thread.pending.fetch_and(~signal_bit(signal)) & signal_bit(signal)) == 0) {
       continue;  // somebody was faster
     }
@@ -309,7 +324,25 @@ void handle_signal(int signal, siginfo_t* info, void* raw_context) {
   }
 }
 
+bool handle_fault(int signal, const siginfo_t& info, ucontext_t& context,
+                  const SignalAction& action) {
+  core::Fiber& fiber = *core::current();
+  auto* thread = static_cast<Thread*>(fiber.host);
+  if (thread != nullptr && (thread->blocked.load() & signal_bit(signal)) != 0) {
+    return false;
+  }
+  run_on_fiber(fiber, thread, signal, info, context, action);
+  return true;
+}
+
+void die_by(int signal) {
+  SignalAction standard;
+  core::kernel_sigaction(signal, &standard, nullptr);
+  (void)sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal);
+}
+
 void reset_delivery_after_fork() {
+  reset_held_after_fork();
   infos_lock.reset();
   for (int signal = 1; signal <= kSignals; ++signal) {
     given_to[signal] = nullptr;

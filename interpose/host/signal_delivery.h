@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "core/fiber.h"
+#include "core/signal_frame.h"
 
 namespace ramie::host {
 
@@ -15,6 +16,21 @@ struct Thread;
 
 // The kernel's handler for all signals of the program.
 void handle_signal(int signal, siginfo_t* info, void* context);
+
+// SIGSEGV, that of our own use of it is left: enters the program's handler.  False if the running
+// thread blocks it.
+[[nodiscard]] bool handle_fault(int signal, const siginfo_t& info, ucontext_t& context,
+                                const core::SignalAction& action);
+
+// Death by a signal for which the kernel has our handler.
+void die_by(int signal);
+
+// What came with a signal that is pending for this thread, and isn't any more.
+void take_info(const Thread& thread, int signal, siginfo_t& info);
+
+// Enters the handler of `action` on the fiber when our own returns to `context`.
+void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_t& info,
+                  ucontext_t& context, core::SignalAction action);
 
 // Hands the thread's own signals outside of `mask` to the kernel, which delivers them as soon as it
 // lets them in.  By the thread itself.

@@ -2,11 +2,13 @@
 
 #include <time.h>
 
-#include "base/check.h"
+#include "base/lock.h"
+#include "base/log.h"
 #include "base/sys.h"
 #include "core/crew.h"
 #include "core/park.h"
 #include "core/scheduler.h"
+#include "interpose/host/held_signals.h"
 #include "interpose/host/kick.h"
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_state.h"
@@ -27,9 +29,12 @@ constexpr uint64_t kStandard = (1UL << 31) - 1;  // the real-time signals start 
 // let them in.
 constinit std::atomic<uint64_t> kept_back = 0;
 
-// What every thread blocks, and whether a mask has changed since that was found.
-constinit std::atomic<uint64_t> blocked_by_all = 0;
-constinit std::atomic<bool> masks_changed = true;
+// What every thread blocks, and when it was found: at which count of changes of masks.  Two may
+// look at the same time, and the one that began earlier may end later; so under a lock.
+constinit std::atomic<uint64_t> mask_changes = 1;
+constinit base::Lock finding;
+constinit uint64_t blocked_by_all RAMIE_GUARDED_BY(finding) = 0;
+constinit uint64_t found_at RAMIE_GUARDED_BY(finding) = 0;
 
 // On arrival: blocks more, lets nothing new in.  That is for the end of the section.
 void block_more(core::Carrier& carrier, core::Fiber& arrived) {
@@ -54,15 +59,21 @@ void set_depth(core::Fiber& fiber, uint32_t depth) {
 // and the fiber may be on another carrier when it returns.  So the carrier's note is made inside,
 // and only the call itself outside, where what it lets in may be delivered: a handler that comes
 // in between finds the note made, and leaves the kernel's mask so, wherever it returns.
+//
+// What comes in between may also change fiber.signal_mask (a handler that sets the mask of the
+// context it returns to), and then what we were about to set is out of date: once more.
 void follow_mask(core::Fiber& fiber) {
-  set_depth(fiber, 1);
-  if (kept_back.load(std::memory_order_relaxed) != 0 && kept_back.exchange(0) != 0) {
-    wake_sleepers();
-  }
-  uint64_t mask = fiber.signal_mask;
-  fiber.carrier->kernel_mask = mask;
-  set_depth(fiber, 0);
-  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
+  uint64_t mask;
+  do {
+    set_depth(fiber, 1);
+    if (kept_back.load(std::memory_order_relaxed) != 0 && kept_back.exchange(0) != 0) {
+      wake_sleepers();
+    }
+    mask = fiber.signal_mask;
+    fiber.carrier->kernel_mask = mask;
+    set_depth(fiber, 0);
+    (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
+  } while (mask != fiber.signal_mask);
 }
 
 void leave_runtime(core::Fiber& fiber) {
@@ -103,12 +114,16 @@ Thread* find_taker(uint64_t signals) {
 }
 
 uint64_t find_blocked_by_all() {
-  if (masks_changed.exchange(false)) {
+  base::LockGuard guard(finding);
+  // Before the walk: a mask that changes meanwhile has the next one walk again.
+  uint64_t now = mask_changes.load(std::memory_order_seq_cst);
+  if (now != found_at) {
     uint64_t blocked = kAllSignals;
     for_each_thread(
         [](Thread& thread, void* mask) { *static_cast<uint64_t*>(mask) &= thread.blocked.load(); },
         &blocked);
     blocked_by_all = blocked;
+    found_at = now;
   }
   return blocked_by_all;
 }
@@ -129,12 +144,38 @@ void hand_out(uint64_t pending) {
   }
 }
 
+// The same for what the kernel can't keep.  Nobody may take one: then it stays until somebody
+// unblocks it, or waits for it.
+void hand_out_held() {
+  uint64_t held = held_signals();
+  for (uint64_t rest = held; rest != 0; rest &= rest - 1) {
+    int signal = __builtin_ctzl(rest) + 1;
+    siginfo_t info;
+    Thread* taker = find_taker(signal_bit(signal));
+    if (taker != nullptr && take_held(signal, info)) {
+      give(*taker, signal, info);
+    }
+  }
+  auto tell = [](Thread& thread, void* wanted) {
+    if ((thread.awaited.load(std::memory_order_seq_cst) & *static_cast<uint64_t*>(wanted)) != 0) {
+      (void)core::interrupt(*thread.fiber);
+    }
+  };
+  if (held != 0) {
+    if (Thread* first = first_thread()) {
+      tell(*first, &held);
+    }
+    for_each_thread(tell, &held);
+  }
+}
+
 void idle(core::Carrier& carrier, bool signal_put_off) {
   if (signal_put_off) {
     set_kernel_mask(carrier, blockable(kAllSignals));
     uint64_t pending = 0;
     sys::call(SYS_rt_sigpending, sys::arg(&pending), sizeof pending);
     hand_out(pending & kStandard);
+    hand_out_held();
     // Real-time signals queue up: the kernel keeps them until their taker lets them in.
     pending &= ~kStandard;
     Thread* taker = find_taker(pending);
@@ -167,9 +208,14 @@ void idle(core::Carrier& carrier, bool signal_put_off) {
 }
 
 // Of a bare carrier.
-void begin(core::Carrier& carrier) {
+bool begin(core::Carrier& carrier) {
   take_on_credentials(carrier);
-  RAMIE_CHECK(dispatch_this_thread());
+  if (!dispatch_this_thread()) {
+    // The program has forbidden it since (seccomp).
+    base::log_line(base::LogLevel::warn, "no further carrier: Syscall User Dispatch is refused");
+    return false;
+  }
+  return true;
 }
 
 constinit const core::SignalHooks kHooks{block_more, leave_runtime, idle, begin};
@@ -226,11 +272,11 @@ void open_sleepers(uint64_t signals) {
 
 const core::SignalHooks& mask_hooks() { return kHooks; }
 
-void note_masks_changed() { masks_changed = true; }
+void note_masks_changed() { mask_changes.fetch_add(1, std::memory_order_seq_cst); }
 
 void take_no_signals(Thread& thread) {
   uint64_t before = thread.blocked.exchange(kAllSignals);
-  masks_changed = true;
+  note_masks_changed();
   give_back(thread, kAllSignals);
   Thread* first = first_thread();
   uint64_t closing = first != nullptr ? ~before & kAllSignals & first->blocked.load() : 0;
@@ -244,7 +290,7 @@ void take_no_signals(Thread& thread) {
 void set_blocked(Thread& thread, uint64_t mask) {
   uint64_t before = thread.blocked;
   thread.blocked = mask & kAllSignals;
-  masks_changed = true;
+  note_masks_changed();
   if ((mask & kInternal) != kInternal) {
     thread.fiber->signal_mask = blockable(mask);
     if ((thread.pending.load(std::memory_order_seq_cst) & thread.blocked.load()) != 0) {
@@ -255,6 +301,9 @@ void set_blocked(Thread& thread, uint64_t mask) {
     }
     if (Thread* first = first_thread()) {
       close_to_sleepers(mask & kAllSignals & ~before & first->blocked.load());
+    }
+    if ((held_signals() & ~mask) != 0) {
+      take_over_held(thread, mask);
     }
     open_sleepers(blockable(before & ~mask));
   }
@@ -272,6 +321,9 @@ void deliver_now(core::Fiber& fiber) {
   fiber.runtime_depth.store(depth, std::memory_order_relaxed);
 }
 
-void reset_masks_after_fork() { kept_back = 0; }
+void reset_masks_after_fork() {
+  kept_back = 0;
+  finding.reset();
+}
 
 }  // namespace ramie::host

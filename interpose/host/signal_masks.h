@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "base/sys.h"
 #include "core/carrier.h"
 #include "core/fault.h"
 #include "core/signal_frame.h"
@@ -18,6 +19,23 @@ inline constexpr uint64_t kAllSignals =
 
 // The part of `mask` that the kernel may be made to block.
 inline uint64_t blockable(uint64_t mask) { return core::fault::blockable(mask & kAllSignals); }
+
+// On a kernel thread: no handler runs there, so the fiber stays there.
+class AllBlocked {
+ public:
+  AllBlocked() {
+    uint64_t all = blockable(kAllSignals);
+    (void)sys::call(SYS_rt_sigprocmask, SIG_BLOCK, sys::arg(&all), sys::arg(&before_), sizeof all);
+  }
+  ~AllBlocked() {
+    (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&before_), 0, sizeof before_);
+  }
+  AllBlocked(const AllBlocked&) = delete;
+  AllBlocked& operator=(const AllBlocked&) = delete;
+
+ private:
+  uint64_t before_ = 0;
+};
 
 long set_kernel_mask(core::Carrier& carrier, uint64_t mask);
 

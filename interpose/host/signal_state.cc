@@ -49,6 +49,7 @@ void take_over_signals(Thread& first) {
   core::kernel_sigaction(kKickSignal, nullptr, &of_kicks);
   actions[kKickSignal].store(of_kicks);
   sys::call(SYS_rt_sigprocmask, SIG_BLOCK, 0, sys::arg(&mask), sizeof mask);
+  mask |= carrier.fault.mask & signal_bit(SIGSEGV);  // which is let in since
   first.blocked = mask;
   first.fiber->signal_mask = blockable(mask);
   carrier.kernel_mask = first.fiber->signal_mask;
@@ -123,6 +124,12 @@ SignalAction program_action(int signal) {
 }
 
 bool reset_program_action(int signal, const SignalAction& action) {
+  if (core::fault::owns(signal)) {
+    SignalAction standard = action;
+    standard.handler = 0;
+    (void)core::fault::set_application_action(signal, standard);
+    return true;
+  }
   base::LockGuard guard(actions_lock);
   SignalAction standard = actions[signal].load();
   if (standard != action) {

@@ -1,6 +1,7 @@
 #include "interpose/host/user_dispatch.h"
 
 #include <elf.h>
+#include <linux/audit.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <ucontext.h>
@@ -8,6 +9,7 @@
 #include "base/sys.h"
 #include "core/fault.h"
 #include "core/signal_frame.h"
+#include "interpose/host/held_signals.h"
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/patch/entry.h"
@@ -49,23 +51,66 @@ bool is_made_in_place(greg_t number, const greg_t* registers) {
          (number == SYS_clone && ((registers[REG_RDI] & kShares) != 0 || registers[REG_RSI] != 0));
 }
 
-void handle(int signal, siginfo_t* info, void* raw_context) {
-  if (info->si_code != kDispatched) {
-    // Somebody else's: a seccomp filter's, or one that was sent.
-    core::SignalAction action = program_action(signal);
-    if (action.has_handler()) {
-      handle_signal(signal, info, raw_context);
-    } else if (action.handler == 0) {
-      core::kernel_sigaction(signal, &action, nullptr);
-      (void)sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal);
+// Where calls that were made in place go on.  Every register but rcx and r11 is the program's, and
+// a child of vfork or clone may be on the same stack or on none of ours: so each site has a place
+// of its own, where the address is found, from its first such call on.
+constexpr int kPlaces = 32;        // entry.S counts as many
+constexpr greg_t kPlaceSize = 16;  // likewise
+
+}  // namespace
+
+extern "C" {
+[[gnu::visibility("hidden")]] constinit std::atomic<greg_t> ramie_returns_of_syscall[kPlaces] = {};
+[[gnu::visibility("hidden")]] constinit std::atomic<greg_t> ramie_returns_of_int80[kPlaces] = {};
+}
+
+namespace {
+
+void make_in_place(greg_t* registers, std::atomic<greg_t>* returns, void (*first)()) {
+  greg_t behind = registers[REG_RIP];
+  int place = 0;
+  for (; place < kPlaces; ++place) {
+    greg_t found = returns[place].load(std::memory_order_relaxed);
+    if (found == behind || (found == 0 && (returns[place].compare_exchange_strong(found, behind) ||
+                                           found == behind))) {
+      break;
     }
+  }
+  if (place == kPlaces) {
+    registers[REG_R9] = behind;  // the place after the last one goes by that
+  }
+  registers[REG_RIP] = reinterpret_cast<greg_t>(first) + place * kPlaceSize;
+}
+
+// Somebody else's: a seccomp filter's, or one that was sent.
+void handle_other(int signal, siginfo_t* info, ucontext_t& context) {
+  bool sent = info->si_code <= 0;
+  if (sent && put_off_sent(signal, *info, context)) {
     return;
   }
-  greg_t* registers = static_cast<ucontext_t*>(raw_context)->uc_mcontext.gregs;
+  core::SignalAction action = program_action(signal);
+  if (action.has_handler()) {
+    handle_signal(signal, info, &context);
+  } else if (action.handler == 0 || !sent) {
+    die_by(signal);
+  }
+}
+
+void handle(int signal, siginfo_t* info, void* raw_context) {
+  auto& context = *static_cast<ucontext_t*>(raw_context);
+  if (info->si_code != kDispatched) {
+    handle_other(signal, info, context);
+    return;
+  }
+  greg_t* registers = context.uc_mcontext.gregs;
   greg_t behind = registers[REG_RIP];
+  if (info->si_arch != AUDIT_ARCH_X86_64) {
+    make_in_place(registers, ramie_returns_of_int80,
+                  &ramie_int80_in_place);  // numbers of another table
+    return;
+  }
   if (is_made_in_place(registers[REG_RAX], registers)) {
-    registers[REG_R9] = behind;
-    registers[REG_RIP] = reinterpret_cast<greg_t>(&ramie_call_in_place);
+    make_in_place(registers, ramie_returns_of_syscall, &ramie_syscall_in_place);
     return;
   }
   constexpr greg_t kRedZoneAndReturn = 136;
@@ -90,11 +135,10 @@ bool dispatch_this_thread() {
   if (!chosen.load(std::memory_order_relaxed)) {
     return true;
   }
-  // Faults alone, so that the trap of the FS base works in there.
-  constexpr uint64_t kFaults = core::signal_bit(SIGSEGV) | core::signal_bit(SIGBUS);
   core::SignalAction ours{reinterpret_cast<uintptr_t>(&handle),
                           SA_SIGINFO | SA_ONSTACK | core::kSaRestorer, core::signal_restorer(),
-                          ~kFaults};
+                          // The trap of the FS base must work in there.
+                          ~core::signal_bit(SIGSEGV)};
   uint64_t sigsys = core::signal_bit(SIGSYS);
   Range code = own_code();
   return core::kernel_sigaction(SIGSYS, &ours, nullptr) == 0 &&

@@ -197,17 +197,33 @@
   define_entry ramie_patch_entry_any_wide, 1, 1
   define_entry ramie_dispatched_entry, 0, 1, 1
 
-// For calls that must be made on the site's own stack: returns to r9, which none of them uses.
-  .globl ramie_call_in_place
-  .hidden ramie_call_in_place
-  .type ramie_call_in_place, @function
-ramie_call_in_place:
+// For calls that must be made on the site's own stack: 32 places, each of which makes the call and
+// goes on where its word in `returns` says; and one more that goes on at r9.
+.macro define_in_place name, returns, instruction:vararg
+  .hidden \returns
+  .globl \name
+  .hidden \name
+  .type \name, @function
+  .balign 16
+\name:
   .cfi_startproc
   .cfi_def_cfa rsp, 0
+  .cfi_undefined rip
+  .set place, 0
+  .rept 32
+    \instruction
+    jmp *(\returns + 8 * place)(%rip)
+    .balign 16
+    .set place, place + 1
+  .endr
   .cfi_register rip, r9
-  syscall
+  \instruction
   jmp *%r9
   .cfi_endproc
-  .size ramie_call_in_place, . - ramie_call_in_place
+  .size \name, . - \name
+.endm
+
+  define_in_place ramie_syscall_in_place, ramie_returns_of_syscall, syscall
+  define_in_place ramie_int80_in_place, ramie_returns_of_int80, int $0x80
 
   .section .note.GNU-stack, "", @progbits

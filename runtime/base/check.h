@@ -20,3 +20,12 @@ void set_describe_current(DescribeCurrent describe);
       ::ramie::base::fail(#condition " is false", __FILE__, __LINE__); \
     }                                                                  \
   } while (false)
+
+// For what is looked at too often to be looked at in a program that is measured.
+#ifdef __OPTIMIZE__
+#define RAMIE_DEBUG_CHECK(condition) \
+  do {                               \
+  } while (false && (condition))
+#else
+#define RAMIE_DEBUG_CHECK(condition) RAMIE_CHECK(condition)
+#endif

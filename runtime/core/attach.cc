@@ -108,6 +108,15 @@ struct BareCarrier {
   Carrier carrier;
 };
 
+// Its kernel thread ends.  What it was started for is left to those that there are.
+void give_up(Carrier& carrier) {
+  carrier.gone.store(true, std::memory_order_release);  // before it is counted out
+  start_no_more_carriers();
+  crew.searching.fetch_sub(1, std::memory_order_seq_cst);
+  crew.active.fetch_sub(1, std::memory_order_relaxed);
+  carrier_fell_asleep();
+}
+
 void run_bare_carrier(KernelThread& thread) {
   auto& bare = reinterpret_cast<BareCarrier&>(thread);
   static_assert(offsetof(BareCarrier, thread) == 0);
@@ -123,8 +132,9 @@ void run_bare_carrier(KernelThread& thread) {
   carrier.loop.fs_base = carrier.cpu.own_fs;
   become_current(&carrier.loop);
   publish(carrier);
-  if (signal_hooks().begin != nullptr) {
-    signal_hooks().begin(carrier);
+  if (signal_hooks().begin != nullptr && !signal_hooks().begin(carrier)) {
+    give_up(carrier);
+    return;
   }
   run_loop(carrier.loop);
 }

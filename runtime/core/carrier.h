@@ -180,8 +180,8 @@ struct SignalHooks {
   void (*leave)(Fiber& fiber) = nullptr;
   // The loop: before a carrier sleeps, and when a signal was put off (see put_off_signal()).
   void (*idle)(Carrier& carrier, bool put_off) = nullptr;
-  // A bare carrier begins, on its kernel thread, before it runs any fiber.
-  void (*begin)(Carrier& carrier) = nullptr;
+  // A bare carrier begins, on its kernel thread, before it runs any fiber.  False: it must not.
+  bool (*begin)(Carrier& carrier) = nullptr;
 };
 
 // glibc's own (SIGSETXID), which the shim borrows to make a carrier look up: a carrier that stands

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/futex.h"
 #include "base/sys.h"
@@ -90,6 +91,10 @@ void start_crew(unsigned carriers) {
   (void)start_watchdog();
 }
 
+void start_no_more_carriers() {
+  no_start_before.store(std::numeric_limits<int64_t>::max(), std::memory_order_relaxed);
+}
+
 void call_help() {
   do {
     uint32_t nobody = 0;
@@ -170,18 +175,19 @@ void stand_by(Carrier& carrier) {
       return;
     }
   } while (!crew.active.compare_exchange_weak(active, active - 1, std::memory_order_relaxed));
-  carrier_fell_asleep();
   // It takes no signal: one that came here would have to go elsewhere.
   uint64_t mask = fault::blockable(~uint64_t{0}) & ~signal_bit(kInternalSignal);
   carrier.kernel_mask = mask;
   (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
   carrier.sleeping.store(kStandingBy, std::memory_order_seq_cst);
+  carrier_fell_asleep();  // after that: who counts the last one out sees it at rest
   for (;;) {
     // What others may have to run, they are told of.
     crew.shared.push_all(carrier.ready);
     if (!crew.shared.empty() || !is_event_watched()) {
       call_help();
     }
+    report_standstill();
     base::futex_wait(carrier.sleeping, kStandingBy, carrier.timers.next());
     tls::refresh(carrier.cpu);
     if (carrier.sleeping.load(std::memory_order_acquire) != kStandingBy) {

@@ -56,6 +56,9 @@ void start_crew(unsigned carriers);
 // or nobody may.  Any thread.
 void call_help();
 
+// One has found that it must not run: no others are tried.
+void start_no_more_carriers();
+
 // The calling carrier has put a fiber into its own StealQueue.
 inline void offer_work(const Carrier& carrier) {
   if (crew.idle.load(std::memory_order_relaxed) == 0 &&

@@ -67,6 +67,13 @@ bool report_overflow(const Hooks& hooks, uintptr_t address) {
   return true;
 }
 
+// Of a signal that was sent while our handler runs, on whose stack nothing of the program may run.
+void keep_until_return(int signal, const siginfo_t& info, ucontext_t& context) {
+  set_context_mask(context, context_mask(context) | signal_bit(signal));
+  sys::call(SYS_rt_sigprocmask, SIG_BLOCK, sys::arg(&context.uc_sigmask), 0, sizeof(uint64_t));
+  sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), sys::gettid(), signal, sys::arg(&info));
+}
+
 // On a kernel thread that isn't a carrier, our handler already runs where the program's would.
 void call_in_place(const SignalAction& action, int signal, siginfo_t* info, void* context,
                    uint64_t mask) {
@@ -94,11 +101,13 @@ void run_action(int signal, siginfo_t* info, ucontext_t& context, bool sent, boo
     mask |= signal_bit(signal);
   }
   mask = blockable(mask);
-  if (on_carrier) {
-    push_signal_frame(context, signal, *info, action, alternate, mask);
-    if (hooks.note_kernel_mask != nullptr) {
-      hooks.note_kernel_mask(mask);
+  if (on_carrier && hooks.run_handler != nullptr) {
+    action.flags &= ~static_cast<unsigned long>(SA_RESETHAND);  // done
+    if (!hooks.run_handler(signal, *info, context, action)) {
+      die(signal, sent);
     }
+  } else if (on_carrier) {
+    push_signal_frame(context, signal, *info, action, alternate, mask);
   } else {
     call_in_place(action, signal, info, &context, mask);
   }
@@ -113,16 +122,26 @@ void handle(int signal, siginfo_t* info, void* raw_context) {
   auto bottom = reinterpret_cast<uintptr_t>(context.uc_stack.ss_sp);
   bool on_carrier = is_carrier_stack(bottom);
   AlternateStack own{bottom, on_carrier ? kStackSize : 0};
-  if (own.holds(static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RSP])) && !sent) {
-    // Only our own handler runs on this stack: it has faulted, most likely on a stack pointer that
-    // leads nowhere.  The kernel kills in that case too.
-    die(signal, sent);
-    return;
-  }
+  bool in_handler = own.holds(static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RSP]));
   constexpr Hooks kNone;
   const Hooks* hooks = the_hooks.load(std::memory_order_acquire);  // pairs with set_hooks()
   if (hooks == nullptr) {
     hooks = &kNone;
+  }
+  auto address = reinterpret_cast<uintptr_t>(info->si_addr);
+  if (in_handler && !sent) {
+    // Only our own handlers run on this stack: one has faulted, most likely on a stack pointer that
+    // leads nowhere, or to the end of a stack.  The kernel kills in that case too.
+    (void)report_overflow(*hooks, address);
+    die(signal, sent);
+    return;
+  }
+  if (sent && on_carrier && hooks->put_off != nullptr && hooks->put_off(signal, *info, context)) {
+    return;
+  }
+  if (in_handler) {
+    keep_until_return(signal, *info, context);
+    return;
   }
   AlternateStack alternate;
   if (on_carrier && hooks->alternate_stack != nullptr) {
@@ -131,18 +150,12 @@ void handle(int signal, siginfo_t* info, void* raw_context) {
   // A program that prepared for overflow (a handler and a stack for it) reports it by itself.
   SignalAction action = application_action(signal);
   bool prepared = action.has_handler() && (action.flags & SA_ONSTACK) != 0 && alternate.size != 0;
-  auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   if (!sent && !prepared && report_overflow(*hooks, address)) {
     die(signal, sent);
     return;
   }
   run_action(signal, info, context, sent, on_carrier, alternate, *hooks);
 }
-
-// What stays deliverable while our handler runs: faults only.  Any other handler of the program
-// would run on the carrier's alternate stack.
-constexpr uint64_t kFaults = signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGILL) |
-                             signal_bit(SIGFPE) | signal_bit(SIGTRAP);
 
 }  // namespace
 
@@ -155,9 +168,11 @@ int install() {
     return static_cast<int>(result);
   }
   (void)set_application_action(SIGSEGV, before);
+  // Only the trap of the FS base must work while our handler runs.  Any handler of the program
+  // would run on the carrier's alternate stack.
   SignalAction ours{reinterpret_cast<uintptr_t>(&handle),
                     SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART | kSaRestorer,
-                    signal_restorer(), ~kFaults};
+                    signal_restorer(), ~signal_bit(SIGSEGV)};
   result = kernel_sigaction(SIGSEGV, &ours, nullptr);
   installed.store(result == 0, std::memory_order_release);  // pairs with owns()
   return static_cast<int>(result);
@@ -221,7 +236,7 @@ int start_thread(Thread& thread) {
     return static_cast<int>(result);
   }
   uint64_t segv = signal_bit(SIGSEGV);
-  sys::call(SYS_rt_sigprocmask, SIG_UNBLOCK, sys::arg(&segv), 0, sizeof segv);
+  sys::call(SYS_rt_sigprocmask, SIG_UNBLOCK, sys::arg(&segv), sys::arg(&thread.mask), sizeof segv);
   return 0;
 }
 

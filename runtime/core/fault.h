@@ -8,6 +8,7 @@
 #pragma once
 
 #include <signal.h>
+#include <ucontext.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -24,15 +25,19 @@ struct Overflow {
   bool hosted = false;  // its stack has the size that the program asked pthread_create for
 };
 
-// What other parts know.  Called from the handler, on the carrier's alternate stack, with the
+// What other parts know.  Called from the handler on a carrier, on its alternate stack, with the
 // thread-locals of the fiber in place: no lock, no allocation.  Each may be null.
 struct Hooks {
   // Fills `out` if `address` is in the guard of a fiber's stack.
   bool (*describe_overflow)(uintptr_t address, Overflow& out) = nullptr;
   // The alternate stack of the calling fiber, as the program has set it.
   AlternateStack (*alternate_stack)() = nullptr;
-  // The program's handler starts, with this mask in the kernel, on the calling fiber.
-  void (*note_kernel_mask)(uint64_t mask) = nullptr;
+  // A signal that was sent.  True: it comes at a bad moment, and somebody gets it later.
+  bool (*put_off)(int signal, const siginfo_t& info, const ucontext_t& context) = nullptr;
+  // Enters the program's handler on the calling fiber when our own returns to `context`, as
+  // push_signal_frame() does.  False: the fiber blocks the fault, which is then its death.
+  bool (*run_handler)(int signal, const siginfo_t& info, ucontext_t& context,
+                      const SignalAction& action) = nullptr;
 };
 
 // `hooks` is kept by address.
@@ -61,6 +66,7 @@ void never_block(int signal);
 struct Thread {
   uintptr_t stack = 0;  // the bottom, above its guard page
   stack_t previous{};   // the kernel thread's before: the program's, where it is one of its threads
+  uint64_t mask = 0;    // likewise
 };
 
 // On the carrier's kernel thread: maps its alternate stack and unblocks SIGSEGV.  0 or -errno.

@@ -14,6 +14,10 @@ void carrier_fell_asleep();
 void carrier_woke_up();
 [[nodiscard]] bool is_carrier_awake();
 
+// For a carrier that has said that it sleeps: tells whoever wants to know (set_deadlock_hook) when
+// all do, and nothing can wake them.
+void report_standstill();
+
 // Takes the events that are there, without waiting, unless another carrier is about to.
 void look_for_events(Carrier& carrier);
 

@@ -1,5 +1,6 @@
 #include "core/scheduler.h"
 
+#include "base/check.h"
 #include "base/futex.h"
 #include "base/sys.h"
 #include "core/crew.h"
@@ -71,9 +72,7 @@ void sleep(Carrier& carrier) {
   if (carrier.inbox.empty() && !is_work_somewhere() && (polls || is_event_watched()) &&
       !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {
     base::Deadline until = carrier.timers.next();
-    if (deadlock_hook != nullptr && is_standstill(events)) [[unlikely]] {
-      deadlock_hook();
-    }
+    report_standstill();
     if (polls) {
       events->wait(until, carrier.cpu);
     } else {
@@ -97,6 +96,13 @@ void look_at_events(Carrier& carrier) {
 }
 
 }  // namespace
+
+void report_standstill() {
+  if (deadlock_hook != nullptr && is_standstill(poller.load(std::memory_order_acquire)))
+      [[unlikely]] {
+    deadlock_hook();
+  }
+}
 
 void look_for_events(Carrier& carrier) {
   const Poller* events = poller.load(std::memory_order_acquire);
@@ -134,6 +140,8 @@ void run_loop(Fiber& loop) {
 
 void make_ready(Fiber& fiber) {
   Fiber* self = current();
+  // Else a signal's handler could come in between, and move the caller while it is in the queue.
+  RAMIE_DEBUG_CHECK(self == nullptr || self->runtime_depth.load(std::memory_order_relaxed) > 0);
   Carrier* here = self != nullptr ? self->carrier : nullptr;
   if (Carrier* home = fiber.home.load(std::memory_order_relaxed)) {
     if (home == here) {

@@ -36,6 +36,49 @@ static void read_from_thread(void* (*writer)(void*)) {
   close(ends[1]);
 }
 
+// In the child, which has this very stack, nothing but the end.
+static void* vfork_by_instruction(void* argument) {
+  register long sixth __asm__("r9") = 0x1234567890;
+  long result = SYS_vfork;
+  __asm__ volatile(
+      "syscall\n\t"
+      "test %%rax, %%rax\n\t"
+      "jnz 1f\n\t"
+      "mov $60, %%eax\n\t"
+      "mov $7, %%edi\n\t"
+      "syscall\n"
+      "1:"
+      : "+a"(result), "+r"(sixth)
+      :
+      : "rcx", "r11", "rdi", "memory");
+  int status = 0;
+  CHECK(result > 0 && waitpid((pid_t)result, &status, 0) == (pid_t)result);
+  printf("code %d, r9 %lx\n", WEXITSTATUS(status), sixth);
+  return argument;
+}
+
+static void registers_stay(void) { finish(start(vfork_by_instruction, NULL)); }
+
+// By the way in of 32-bit programs, which have numbers of their own, where the kernel has it.
+static void* ask_as_32_bits(void* argument) {
+  const pid_t child = fork();
+  if (child == 0) {
+    long result = 20;  // getpid
+    __asm__ volatile("int $0x80" : "+a"(result) : : "memory");
+    _exit(result == getpid() ? 8 : 9);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child);
+  if (WIFEXITED(status)) {
+    long result = 20;
+    __asm__ volatile("int $0x80" : "+a"(result) : : "memory");
+    printf("process id %d\n", result == getpid());
+  }
+  return argument;
+}
+
+static void numbers_of_32_bits(void) { finish(start(ask_as_32_bits, NULL)); }
+
 static void own_instructions(void) { read_from_thread(write_by_instruction); }
 
 static void* write_by_libc(void* fd) {
@@ -135,6 +178,8 @@ static void sigsys_is_the_programs(void) {
 }
 
 static const struct twin_case cases[] = {
+    {"registers_stay", THREADS, registers_stay},
+    {"numbers_of_32_bits", THREADS, numbers_of_32_bits},
     {"own_instructions", THREADS, own_instructions},
     {"code_is_sealed", THREADS, code_is_sealed},
     {"forks_by_number", THREADS, forks_by_number},

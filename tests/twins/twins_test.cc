@@ -43,7 +43,7 @@ constexpr const char* kPrograms[] = {
     "signal_waits",    "ipc",
     "storms",          "signal_helpers",
     "fifos",           "entries",
-    "signal_races",
+    "signal_races",    "signal_moments",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync"};

@@ -1,0 +1,219 @@
+// Signals of synchronous kinds (SIGSEGV, SIGSYS, SIGBUS) that somebody sends, at any moment; and
+// masks that a handler leaves behind.
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+#include "handlers.h"
+
+static _Atomic int stopped;
+
+static int is_pending(int number) {
+  sigset_t set;
+  MUST(sigpending(&set) == 0);
+  return sigismember(&set, number);
+}
+
+static void* nap_until_stopped(void* argument) {
+  while (!stopped) nap(1);
+  return argument;
+}
+
+static void keep_and_take(int number) {
+  install(number, note_hit, 0);
+  CHECK(kill(getpid(), number) == 0);
+  CHECK(kill(getpid(), number) == 0);
+  nap(10);
+  printf("pending %d, handled %d, ", is_pending(number), hits);
+  unblock(number);
+  printf("after %d, here %d\n", hits, hit_here());
+  block(number);
+  CHECK(kill(getpid(), number) == 0);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  siginfo_t info;
+  const int got = sigwaitinfo(&set, &info);
+  printf("waited %d, from us %d, by kill %d\n", got == number, info.si_pid == getpid(),
+         info.si_code == SI_USER);
+}
+
+static void* keep_and_take_all(void* argument) {
+  keep_and_take(SIGSEGV);
+  keep_and_take(SIGSYS);
+  keep_and_take(SIGBUS);
+  return argument;
+}
+
+// All threads block them.
+static void blocked_are_kept(void) {
+  block(SIGSEGV);
+  block(SIGSYS);
+  block(SIGBUS);
+  stopped = 0;
+  pthread_t other = start(nap_until_stopped, NULL);
+  keep_and_take_all(NULL);
+  finish(start(keep_and_take_all, NULL));
+  stopped = 1;
+  finish(other);
+}
+
+static void* wait_for_sigsys(void* argument) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGSYS);
+  int got = 0;
+  CHECK(sigwait(&set, &got) == 0);
+  printf("waited %d\n", got == SIGSYS);
+  return argument;
+}
+
+static void awaited_is_told(void) {
+  block(SIGSYS);
+  pthread_t waiter = start(wait_for_sigsys, NULL);
+  nap(10);
+  CHECK(kill(getpid(), SIGSYS) == 0);
+  finish(waiter);
+  unblock(SIGSYS);
+}
+
+static void* unblock_here(void* number) {
+  unblock((int)as_number(number));
+  return NULL;
+}
+
+static void die_late(void) {
+  install(SIGSYS, SIG_DFL, 0);
+  block(SIGSYS);
+  had_a_thread();
+  CHECK(kill(getpid(), SIGSYS) == 0);
+  nap(10);
+  printf("lives\n");
+  finish(start(unblock_here, as_pointer(SIGSYS)));
+}
+
+static void* send_to_itself(void* number) {
+  install((int)as_number(number), note_hit, 0);
+  CHECK(pthread_kill(pthread_self(), (int)as_number(number)) == 0);
+  printf("handled %d, here %d\n", hits, hit_here());
+  install((int)as_number(number), SIG_DFL, 0);
+  pthread_kill(pthread_self(), (int)as_number(number));
+  return NULL;
+}
+
+static void die_at_once(void) { finish(start(send_to_itself, as_pointer(SIGSYS))); }
+static void die_of_fault(void) { finish(start(send_to_itself, as_pointer(SIGSEGV))); }
+
+static void defaults_kill(void) {
+  in_child(die_late);
+  in_child(die_at_once);
+  in_child(die_of_fault);
+}
+
+static _Atomic long all_hits;
+
+static void count_hit(int number) {
+  (void)number;
+  ++all_hits;
+}
+
+static void* pass_bytes(void* argument) {
+  int ends[2];
+  char byte = 'x';
+  MUST(pipe(ends) == 0);
+  sigset_t usr1, before;
+  sigemptyset(&usr1);
+  sigaddset(&usr1, SIGUSR1);
+  while (!stopped) {
+    CHECK(write(ends[1], &byte, 1) == 1);
+    CHECK(pthread_sigmask(SIG_BLOCK, &usr1, &before) == 0);
+    CHECK(read(ends[0], &byte, 1) == 1);
+    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    sched_yield();
+  }
+  close(ends[0]);
+  close(ends[1]);
+  return argument;
+}
+
+static void storm_of_faults(void) {
+  static const int kinds[] = {SIGSEGV, SIGSYS, SIGBUS, SIGUSR1, SIGFPE};
+  enum { kKinds = sizeof kinds / sizeof *kinds, kThreads = 3 };
+  pthread_t threads[kThreads];
+  for (int i = 0; i < kKinds; ++i) install(kinds[i], count_hit, SA_RESTART);
+  stopped = 0;
+  for (int i = 0; i < kThreads; ++i) threads[i] = start(pass_bytes, NULL);
+  for (int i = 0; i < 2000; ++i) {
+    CHECK(kill(getpid(), kinds[i % kKinds]) == 0);
+    if (i % 3 == 0) CHECK(pthread_kill(threads[i % kThreads], kinds[(i + 1) % kKinds]) == 0);
+    if (i % 20 == 0) sched_yield();
+  }
+  stopped = 1;
+  for (int i = 0; i < kThreads; ++i) finish(threads[i]);
+  printf("handled some: %d\n", all_hits > 0);
+}
+
+static void* page;
+
+static void open_page_and_block_all(int number, siginfo_t* info, void* context) {
+  (void)number;
+  (void)info;
+  MUST(mprotect(page, 4096, PROT_READ | PROT_WRITE) == 0);
+  sigfillset(&((ucontext_t*)context)->uc_sigmask);
+  ++hits;
+}
+
+static void* fault_and_go_on(void* argument) {
+  page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  MUST(page != MAP_FAILED);
+  *(volatile char*)page = 1;
+  sigset_t mask;
+  for (int i = 0; i < 20; ++i) nap(1);
+  MUST(pthread_sigmask(SIG_SETMASK, NULL, &mask) == 0);
+  printf("handled %d, blocked %d %d %d\n", hits, sigismember(&mask, SIGSEGV),
+         sigismember(&mask, SIGSYS), sigismember(&mask, SIGUSR1));
+  munmap(page, 4096);
+  return argument;
+}
+
+static void mask_of_all_stays(void) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_sigaction = open_page_and_block_all;
+  action.sa_flags = SA_SIGINFO;
+  hits = 0;
+  MUST(sigaction(SIGSEGV, &action, NULL) == 0);
+  finish(start(fault_and_go_on, NULL));
+}
+
+static void fault_again(int number) {
+  (void)number;
+  printf("handler\n");
+  *(volatile char*)page = 1;
+}
+
+static void* fault_in_handler(void* argument) {
+  page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  MUST(page != MAP_FAILED);
+  *(volatile char*)page = 1;
+  return argument;
+}
+
+static void fault_twice(void) {
+  install(SIGSEGV, fault_again, 0);
+  finish(start(fault_in_handler, NULL));
+}
+
+// The kernel kills for a fault that the thread blocks.
+static void blocked_fault_kills(void) { in_child(fault_twice); }
+
+static const struct twin_case cases[] = {
+    {"blocked_are_kept", THREADS, blocked_are_kept},
+    {"awaited_is_told", THREADS, awaited_is_told},
+    {"defaults_kill", THREADS, defaults_kill},
+    {"storm_of_faults", THREADS, storm_of_faults},
+    {"mask_of_all_stays", THREADS, mask_of_all_stays},
+    {"blocked_fault_kills", THREADS, blocked_fault_kills},
+};
+
+TWIN_MAIN(cases)
