@@ -28,6 +28,7 @@ void become_single_threaded(core::Fiber& fiber, Thread& thread) {
   ramie_patch_active.store(0, std::memory_order_relaxed);
   core::tls::after_fork(fiber.carrier->cpu);
   thread.pending.store(0, std::memory_order_relaxed);  // it was sent to the parent's thread
+  thread.queue = nullptr;
   reset_threads_after_fork();
   reset_signals_after_fork();
   reset_clones_after_fork();

@@ -18,8 +18,6 @@ long set_tid_address(const long* a);
 long set_robust_list(const long* a);
 long rseq(const long* a);
 long prctl(const long* a);
-long tgkill(const long* a);
-long tkill(const long* a);
 long sched_setparam(const long* a);
 long sched_getparam(const long* a);
 long sched_setscheduler(const long* a);
@@ -31,6 +29,13 @@ long sched_setattr(const long* a);
 long sched_getattr(const long* a);
 long setpriority(const long* a);
 long getpriority(const long* a);
+
+// send_signal.cc
+long tgkill(const long* a);
+long tkill(const long* a);
+long rt_tgsigqueueinfo(const long* a);
+long kill(const long* a);
+long rt_sigqueueinfo(const long* a);
 
 // credentials.cc
 long setuid(const long* a);

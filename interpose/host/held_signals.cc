@@ -105,25 +105,6 @@ void take_over_held(Thread& thread, uint64_t mask) {
   }
 }
 
-void start_never_blocked(core::Fiber& fiber, Thread& thread, ucontext_t& context) {
-  uint64_t deliverable =
-      thread.pending.load(std::memory_order_relaxed) & ~thread.blocked.load() & kAllSignals;
-  deliverable &= ~blockable(kAllSignals);
-  if (deliverable == 0) {
-    return;
-  }
-  int signal = __builtin_ctzl(deliverable) + 1;
-  thread.pending.fetch_and(~core::signal_bit(signal));
-  siginfo_t info;
-  take_info(thread, signal, info);
-  core::SignalAction action = program_action(signal);
-  if (action.has_handler()) {
-    run_on_fiber(fiber, &thread, signal, info, context, action);
-  } else if (action.handler == 0) {
-    die_by(signal);
-  }
-}
-
 void reset_held_after_fork() {
   segv.state.store(State::empty, std::memory_order_relaxed);
   sigsys.state.store(State::empty, std::memory_order_relaxed);

@@ -33,9 +33,6 @@ void hold(int signal, const siginfo_t& info);
 // What is held and doesn't belong to `mask` becomes pending for the thread.  By the thread itself.
 void take_over_held(Thread& thread, uint64_t mask);
 
-// In the handler: enters the program's for one that is pending for this thread alone.
-void start_never_blocked(core::Fiber& fiber, Thread& thread, ucontext_t& context);
-
 void reset_held_after_fork();
 
 }  // namespace ramie::host

@@ -11,7 +11,6 @@
 #include "core/carrier.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
-#include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
 
 namespace ramie::host {
@@ -86,22 +85,6 @@ long prctl(const long* a) {
   memcpy(thread->name, name, length);
   memcpy(thread->fiber->name, thread->name, sizeof thread->name);
   return is_first ? kernel(SYS_prctl, a) : 0;
-}
-
-long tgkill(const long* a) {
-  int tid = static_cast<int>(a[1]);
-  if (a[0] == sys::getpid()) {
-    if (Thread* thread = find_thread(tid)) {
-      return send_to_thread(*thread, static_cast<int>(a[2]));
-    }
-  }
-  return is_virtual_tid(tid) ? -ESRCH : kernel(SYS_tgkill, a);
-}
-
-long tkill(const long* a) {
-  const long with_group[6] = {sys::getpid(), a[0], a[1], 0, 0, 0};
-  Thread* thread = find_thread(static_cast<int>(a[0]));
-  return thread != nullptr ? tgkill(with_group) : kernel(SYS_tkill, a);
 }
 
 long sched_setparam(const long* a) { return for_thread(SYS_sched_setparam, a, 0, true); }

@@ -13,6 +13,7 @@
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/held_signals.h"
+#include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
 
@@ -29,31 +30,24 @@ T* pointer(long value) {
   return reinterpret_cast<T*>(value);
 }
 
-// Takes one signal of `set` that was sent to this thread alone; 0: there is none.
-int take_own(Thread& thread, uint64_t set, siginfo_t* info) {
-  siginfo_t held;
+// Takes one signal of `set` that is not in the kernel's hands; 0: there is none.
+int take_own(Thread& thread, uint64_t set, siginfo_t* out) {
+  siginfo_t info;
   for (uint64_t wanted = held_signals() & set; wanted != 0; wanted &= wanted - 1) {
     int signal = __builtin_ctzl(wanted) + 1;
-    if (take_held(signal, held)) {
-      if (info != nullptr) {
-        *info = held;
+    if (take_held(signal, info)) {
+      if (out != nullptr) {
+        *out = info;
       }
       return signal;
     }
   }
-  uint64_t own = thread.pending.load(std::memory_order_relaxed) & set;
-  if (own == 0) {
-    return 0;
-  }
-  int signal = __builtin_ctzl(own) + 1;
-  thread.pending.fetch_and(~signal_bit(signal), std::memory_order_relaxed);
-  thread.fiber->interrupt_requested.store(false, std::memory_order_relaxed);
-  if (info != nullptr) {
-    *info = {};
-    info->si_signo = signal;
-    info->si_code = SI_TKILL;
-    info->si_pid = sys::getpid();
-    info->si_uid = static_cast<uid_t>(sys::call(SYS_getuid));
+  int signal = take_pending(thread, set, info);
+  if (signal != 0) {
+    thread.fiber->interrupt_requested.store(false, std::memory_order_relaxed);
+    if (out != nullptr) {
+      *out = info;
+    }
   }
   return signal;
 }

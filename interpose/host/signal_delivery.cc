@@ -11,6 +11,7 @@
 #include "interpose/host/held_signals.h"
 #include "interpose/host/kick.h"
 #include "interpose/host/signal_masks.h"
+#include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
 
@@ -20,12 +21,9 @@ namespace {
 using core::signal_bit;
 using core::SignalAction;
 
-// What came along with a signal: with one for the process, which some thread was given and hasn't
-// taken yet; and with one that was put off, where the kernel takes no siginfo from us.  The lock is
-// taken with all signals blocked.
+// What came along with a signal that was put off, where the kernel takes no siginfo from us.  The
+// lock is taken with all signals blocked.
 constinit base::Lock infos_lock;
-constinit siginfo_t given_infos[kSignals + 1] = {};
-constinit Thread* given_to[kSignals + 1] = {};
 constinit siginfo_t put_off_infos[kSignals + 1] = {};
 constexpr int kFirstRealTime = 32;
 
@@ -108,17 +106,6 @@ void call_in_place(const SignalAction& action, int signal, siginfo_t* info, ucon
   reinterpret_cast<void (*)(int, siginfo_t*, void*)>(action.handler)(signal, info, &context);
 }
 
-// With all signals blocked.
-bool take_given_info(const Thread& thread, int signal, siginfo_t& info) {
-  base::LockGuard guard(infos_lock);
-  bool found = given_to[signal] == &thread;
-  if (found) {
-    info = given_infos[signal];
-    given_to[signal] = nullptr;
-  }
-  return found;
-}
-
 // rt_sigreturn will set the mask that the frame holds; what we know of it must follow.
 extern "C" [[gnu::visibility("hidden")]] void ramie_leave_handler(ucontext_t* context) {
   core::Fiber* fiber = core::current();
@@ -143,6 +130,28 @@ extern "C" [[gnu::visibility("hidden")]] void ramie_leave_handler(ucontext_t* co
 // signal_return.S: where a handler returns to.
 extern "C" [[gnu::visibility("hidden")]] void ramie_sigreturn();
 
+// Enters the handler of the next signal that is pending for the thread.  What is left comes when
+// that handler leaves the runtime, or returns.
+void start_own(core::Fiber& fiber, Thread& thread, ucontext_t& context) {
+  siginfo_t info;
+  while (int signal = take_pending(thread, ~thread.blocked.load(), info)) {
+    SignalAction action = program_action(signal);
+    if (action.has_handler()) {
+      run_on_fiber(fiber, &thread, signal, info, context, action);
+      break;
+    }
+    if (action.handler == 0 && is_never_blocked(signal)) {
+      die_by(signal);
+    } else if (action.handler == 0) {
+      // The kernel knows what to do; as soon as we return, or the process it is sent to is stopped.
+      sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), sys::gettid(), signal, sys::arg(&info));
+    }
+  }
+  if ((thread.pending.load(std::memory_order_seq_cst) & ~thread.blocked.load()) != 0) {
+    fiber.signal_pending.store(true, std::memory_order_relaxed);
+  }
+}
+
 // See kick.h.  In the runtime, a fiber finds by itself what has changed, when it leaves.
 void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
   catch_up_with_credentials(carrier);
@@ -154,23 +163,11 @@ void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
     core::put_off_signal(carrier);
   } else if (thread != nullptr && fiber.runtime_depth.load(std::memory_order_relaxed) == 0 &&
              fiber.signal_pending.exchange(false, std::memory_order_relaxed)) {
-    start_never_blocked(fiber, *thread, context);
-    raise_own(*thread, thread->blocked);
+    start_own(fiber, *thread, context);
   }
 }
 
 }  // namespace
-
-// What came with a signal that is pending for this thread, and isn't any more.
-void take_info(const Thread& thread, int signal, siginfo_t& info) {
-  if (!take_given_info(thread, signal, info)) {
-    info = {};
-    info.si_signo = signal;
-    info.si_code = SI_TKILL;
-    info.si_pid = sys::getpid();
-    info.si_uid = static_cast<uid_t>(sys::call(SYS_getuid));
-  }
-}
 
 void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_t& info,
                   ucontext_t& context, SignalAction action) {
@@ -221,12 +218,9 @@ void reach(Thread& thread) {
 }
 
 void give(Thread& thread, int signal, const siginfo_t& info) {
-  {
-    base::LockGuard guard(infos_lock);
-    given_infos[signal] = info;
-    given_to[signal] = &thread;
-  }
-  thread.pending.fetch_or(signal_bit(signal), std::memory_order_seq_cst);
+  siginfo_t with_number = info;
+  with_number.si_signo = signal;
+  add_given(thread, with_number);
   // It may have begun to block the signal, or to end: it looks at what is pending after that, and
   // whoever of us sees what the other did gives the signal back.
   if ((thread.blocked.load(std::memory_order_seq_cst) & signal_bit(signal)) != 0) {
@@ -238,45 +232,25 @@ void give(Thread& thread, int signal, const siginfo_t& info) {
 }
 
 void give_back(Thread& thread, uint64_t signals) {
+  if ((thread.pending.load(std::memory_order_seq_cst) & signals) == 0) {
+    return;
+  }
   AllBlocked block;
-  signals &= thread.pending.load(std::memory_order_seq_cst);
-  for (; signals != 0; signals &= signals - 1) {
-    int signal = __builtin_ctzl(signals) + 1;
-    siginfo_t info;
-    if (take_given_info(thread, signal, info)) {
-      thread.pending.fetch_and(~signal_bit(signal));
-      send_again(signal, info);
-    }
+  siginfo_t info;
+  while (int signal = take_given(thread, signals, info)) {
+    send_again(signal, info);
   }
 }
 
 void raise_own(Thread& thread, uint64_t mask) {
-  for (;;) {
-    uint64_t deliverable = thread.pending.load(std::memory_order_relaxed) & ~mask;
-    if (deliverable == 0) {
-      return;
-    }
-    // The kernel thread that is asked for its id is still this one when the signal is sent to it;
-    // it comes when the block ends.
-    AllBlocked block;
-    int signal = __builtin_ctzl(deliverable) + 1;
-    if (is_never_blocked(signal)) {
-      // It would come in here.  The kick comes when the block ends, and starts it.
-      mask |= signal_bit(signal);
-      thread.fiber->signal_pending.store(true, std::memory_order_relaxed);
-      kick(*thread.fiber->carrier);
-      continue;
-    }
-    if ((thread.pending.fetch_and(~signal_bit(signal)) & signal_bit(signal)) == 0) {
-      continue;  // somebody was faster
-    }
-    siginfo_t info;
-    if (take_given_info(thread, signal, info)) {
-      sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), sys::gettid(), signal, sys::arg(&info));
-    } else {
-      sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal);
-    }
+  if ((thread.pending.load(std::memory_order_seq_cst) & ~mask) == 0) {
+    return;
   }
+  // The kernel thread that is asked for its id is still this one when it is kicked; the kick comes
+  // when the block ends.
+  AllBlocked block;
+  thread.fiber->signal_pending.store(true, std::memory_order_relaxed);
+  kick(*thread.fiber->carrier);
 }
 
 void handle_signal(int signal, siginfo_t* info, void* raw_context) {
@@ -310,7 +284,8 @@ void handle_signal(int signal, siginfo_t* info, void* raw_context) {
   if ((in_runtime || blocked) && !is_fault(signal, *info)) {
     put_off(carrier, signal, *info, context);
     if (blocked && !in_runtime) {
-      fiber->signal_mask = carrier.kernel_mask;  // it stays out until the program unblocks it
+      // It stays out until the program unblocks it.
+      fiber->signal_mask = carrier.kernel_mask & ~signal_bit(kKickSignal);
     } else {
       core::put_off_signal(carrier);
     }
@@ -343,9 +318,9 @@ void die_by(int signal) {
 
 void reset_delivery_after_fork() {
   reset_held_after_fork();
+  reset_queue_after_fork();
   infos_lock.reset();
   for (int signal = 1; signal <= kSignals; ++signal) {
-    given_to[signal] = nullptr;
     put_off_infos[signal].si_signo = 0;
   }
 }

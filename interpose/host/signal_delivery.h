@@ -25,15 +25,12 @@ void handle_signal(int signal, siginfo_t* info, void* context);
 // Death by a signal for which the kernel has our handler.
 void die_by(int signal);
 
-// What came with a signal that is pending for this thread, and isn't any more.
-void take_info(const Thread& thread, int signal, siginfo_t& info);
-
 // Enters the handler of `action` on the fiber when our own returns to `context`.
 void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_t& info,
                   ucontext_t& context, core::SignalAction action);
 
-// Hands the thread's own signals outside of `mask` to the kernel, which delivers them as soon as it
-// lets them in.  By the thread itself.
+// If something outside of `mask` is pending for the thread, its handler is entered as soon as the
+// kernel lets kicks in.  By the thread itself.
 void raise_own(Thread& thread, uint64_t mask);
 
 // The thread shall take this signal, which was sent to the process.  With all signals blocked.

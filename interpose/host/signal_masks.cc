@@ -11,6 +11,7 @@
 #include "interpose/host/held_signals.h"
 #include "interpose/host/kick.h"
 #include "interpose/host/signal_delivery.h"
+#include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
 #include "interpose/host/user_dispatch.h"
@@ -278,6 +279,7 @@ void take_no_signals(Thread& thread) {
   uint64_t before = thread.blocked.exchange(kAllSignals);
   note_masks_changed();
   give_back(thread, kAllSignals);
+  forget_pending(thread);
   Thread* first = first_thread();
   uint64_t closing = first != nullptr ? ~before & kAllSignals & first->blocked.load() : 0;
   core::Carrier& carrier = *thread.fiber->carrier;

@@ -87,37 +87,6 @@ void reset_signals_after_fork() {
   reset_user_dispatch_after_fork();
 }
 
-long send_to_thread(Thread& thread, int signal) {
-  if (signal < 0 || signal > kSignals) {
-    return -EINVAL;
-  }
-  if (signal == 0) {
-    return 0;
-  }
-  bool blocked = (thread.blocked.load() & signal_bit(signal)) != 0;
-  SignalAction action = program_action(signal);
-  if (!blocked && !action.has_handler()) {
-    // Ignored, or the default action, which is the whole process's: the kernel carries it out,
-    // before the call returns if the thread has sent it to itself.
-    if (action.handler == 1) {
-      return 0;
-    }
-    return &thread == current_thread() ? sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal)
-                                       : sys::call(SYS_kill, sys::getpid(), signal);
-  }
-  // First it is pending, then we look at what the thread lets in: it does it the other way round.
-  thread.pending.fetch_or(signal_bit(signal), std::memory_order_seq_cst);
-  blocked = (thread.blocked.load() & signal_bit(signal)) != 0;
-  if (!blocked) {
-    thread.fiber->signal_pending.store(true, std::memory_order_seq_cst);
-  }
-  bool is_awaited = (thread.awaited.load() & signal_bit(signal)) != 0;
-  if ((!blocked || is_awaited) && &thread != current_thread()) {
-    reach(thread);
-  }
-  return 0;
-}
-
 SignalAction program_action(int signal) {
   return core::fault::owns(signal) ? core::fault::application_action(signal)
                                    : actions[signal].load();

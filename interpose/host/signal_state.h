@@ -45,9 +45,6 @@ void reset_signals_after_fork();
 // The kernel's mask becomes what the program believes it is: before fork, exec, vfork.
 void show_mask_to_kernel(Thread& thread);
 
-// Sends a signal to one thread, whose calls it interrupts.  0 or -errno.
-long send_to_thread(Thread& thread, int signal);
-
 // The program's action for a signal.  Async-signal-safe.
 core::SignalAction program_action(int signal);
 // SA_RESETHAND, as the handler of `action` starts.  False if that is not the program's action any

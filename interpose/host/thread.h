@@ -15,6 +15,8 @@ struct robust_list_head;
 
 namespace ramie::host {
 
+struct PendingSignal;
+
 struct Thread : base::ListLink {
   Thread() = default;
   explicit Thread(core::Recycled recycled) : own(recycled) {}
@@ -26,8 +28,10 @@ struct Thread : base::ListLink {
 
   // Signals (signal_state.h).  Written by the thread itself, `pending` by anybody.
   std::atomic<uint64_t> blocked = 0;  // the mask as the program sees it
-  std::atomic<uint64_t> pending = 0;  // sent to this thread alone, not delivered yet
+  std::atomic<uint64_t> pending = 0;  // what is in its queue (signal_queue.h)
   std::atomic<uint64_t> awaited = 0;  // by the sigtimedwait under way, which blocked ones end too
+  PendingSignal* queue = nullptr;
+  PendingSignal* last_queued = nullptr;
   core::AlternateStack alternate_stack;
   unsigned interruptions = 0;  // handlers without SA_RESTART that have run on it
 

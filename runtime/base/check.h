@@ -22,7 +22,7 @@ void set_describe_current(DescribeCurrent describe);
   } while (false)
 
 // For what is looked at too often to be looked at in a program that is measured.
-#ifdef __OPTIMIZE__
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define RAMIE_DEBUG_CHECK(condition) \
   do {                               \
   } while (false && (condition))

@@ -1,0 +1,137 @@
+// Sending signals: to one thread, whose id the kernel doesn't know; and to the process itself.
+#include <signal.h>
+
+#include <cerrno>
+
+#include "base/sys.h"
+#include "core/carrier.h"
+#include "interpose/host/entry.h"
+#include "interpose/host/handlers.h"
+#include "interpose/host/signal_delivery.h"
+#include "interpose/host/signal_queue.h"
+#include "interpose/host/signal_state.h"
+#include "interpose/host/thread.h"
+
+namespace ramie::host {
+namespace {
+
+using core::signal_bit;
+using core::SignalAction;
+
+constexpr int kSignals = 64;
+
+siginfo_t info_of_call(int signal, int code) {
+  siginfo_t info{};
+  info.si_signo = signal;
+  info.si_code = code;
+  info.si_pid = sys::getpid();
+  info.si_uid = static_cast<uid_t>(sys::call(SYS_getuid));
+  return info;
+}
+
+long send_to_thread(Thread& thread, int signal, const siginfo_t& info) {
+  if (signal < 0 || signal > kSignals) {
+    return -EINVAL;
+  }
+  if (signal == 0) {
+    return 0;
+  }
+  bool blocked = (thread.blocked.load() & signal_bit(signal)) != 0;
+  SignalAction action = program_action(signal);
+  if (!blocked && !action.has_handler()) {
+    // Ignored, or the default action, which is the whole process's: the kernel carries it out,
+    // before the call returns if the thread has sent it to itself.
+    if (action.handler == 1) {
+      return 0;
+    }
+    return &thread == current_thread() ? sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal)
+                                       : sys::call(SYS_kill, sys::getpid(), signal);
+  }
+  // First it is pending, then we look at what the thread lets in: it does it the other way round.
+  if (long result = add_own(thread, info); result < 0) {
+    return result;
+  }
+  blocked = (thread.blocked.load() & signal_bit(signal)) != 0;
+  if (!blocked) {
+    thread.fiber->signal_pending.store(true, std::memory_order_seq_cst);
+  }
+  bool is_awaited = (thread.awaited.load() & signal_bit(signal)) != 0;
+  if ((!blocked || is_awaited) && &thread != current_thread()) {
+    reach(thread);
+  }
+  return 0;
+}
+
+// What the calling thread sends to its process and lets in itself, it gets before the call returns,
+// unless the first thread would rather have it: POSIX promises that where no other thread lets it
+// in, and the kernel's choice is free elsewhere.  False: it is left to the kernel.
+bool take_at_once(int signal, const siginfo_t& info) {
+  Thread* thread = current_thread();
+  Thread* first = first_thread();
+  if (thread == nullptr || signal < 1 || signal > kSignals ||
+      (thread->blocked.load() & signal_bit(signal)) != 0 || !program_action(signal).has_handler()) {
+    return false;
+  }
+  if (first != nullptr && first != thread && (first->blocked.load() & signal_bit(signal)) == 0 &&
+      !is_offloaded(*first->fiber)) {
+    return false;
+  }
+  add_given(*thread, info);
+  thread->fiber->signal_pending.store(true, std::memory_order_relaxed);
+  return true;
+}
+
+}  // namespace
+
+long tgkill(const long* a) {
+  int tid = static_cast<int>(a[1]);
+  int signal = static_cast<int>(a[2]);
+  if (a[0] == sys::getpid()) {
+    if (Thread* thread = find_thread(tid)) {
+      return send_to_thread(*thread, signal, info_of_call(signal, SI_TKILL));
+    }
+  }
+  return is_virtual_tid(tid) ? -ESRCH : kernel(SYS_tgkill, a);
+}
+
+long tkill(const long* a) {
+  const long with_group[6] = {sys::getpid(), a[0], a[1], 0, 0, 0};
+  Thread* thread = find_thread(static_cast<int>(a[0]));
+  return thread != nullptr ? tgkill(with_group) : kernel(SYS_tkill, a);
+}
+
+long rt_tgsigqueueinfo(const long* a) {
+  int tid = static_cast<int>(a[1]);
+  int signal = static_cast<int>(a[2]);
+  Thread* thread = a[0] == sys::getpid() ? find_thread(tid) : nullptr;
+  if (thread == nullptr) {
+    return is_virtual_tid(tid) ? -ESRCH : kernel(SYS_rt_tgsigqueueinfo, a);
+  }
+  siginfo_t info = *reinterpret_cast<const siginfo_t*>(a[3]);
+  info.si_signo = signal;
+  // Nobody but itself may be told that the kernel has sent it.
+  if ((info.si_code >= 0 || info.si_code == SI_TKILL) && thread != current_thread()) {
+    return -EPERM;
+  }
+  return send_to_thread(*thread, signal, info);
+}
+
+long kill(const long* a) {
+  int signal = static_cast<int>(a[1]);
+  bool taken = a[0] == sys::getpid() && take_at_once(signal, info_of_call(signal, SI_USER));
+  return taken ? 0 : kernel(SYS_kill, a);
+}
+
+long rt_sigqueueinfo(const long* a) {
+  int signal = static_cast<int>(a[1]);
+  if (a[0] == sys::getpid()) {
+    siginfo_t info = *reinterpret_cast<const siginfo_t*>(a[2]);
+    info.si_signo = signal;
+    if (info.si_code < 0 && info.si_code != SI_TKILL && take_at_once(signal, info)) {
+      return 0;
+    }
+  }
+  return kernel(SYS_rt_sigqueueinfo, a);
+}
+
+}  // namespace ramie::host
