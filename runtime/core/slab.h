@@ -44,8 +44,8 @@ class Slab {
   void lock_for_fork() RAMIE_ACQUIRE(lock_) { lock_.lock(); }
   void unlock_after_fork() RAMIE_RELEASE(lock_) { lock_.unlock(); }
 
-  // In the child of a fork that was not locked.  Its copy was made page by page while others may have
-  // taken and given back: so it takes new slots only.
+  // In the child of a fork that was not locked.  Its copy was made page by page while others may
+  // have taken and given back: so it takes new slots only.
   void reset_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS;
 
  private:
