@@ -141,7 +141,9 @@ void run_loop(Fiber& loop) {
 void make_ready(Fiber& fiber) {
   Fiber* self = current();
   // Else a signal's handler could come in between, and move the caller while it is in the queue.
-  RAMIE_DEBUG_CHECK(self == nullptr || self->runtime_depth.load(std::memory_order_relaxed) > 0);
+  // Without the shim, handlers move nobody.
+  RAMIE_DEBUG_CHECK(self == nullptr || signal_hooks().leave == nullptr ||
+                    self->runtime_depth.load(std::memory_order_relaxed) > 0);
   Carrier* here = self != nullptr ? self->carrier : nullptr;
   if (Carrier* home = fiber.home.load(std::memory_order_relaxed)) {
     if (home == here) {
