@@ -117,11 +117,14 @@ def futures():
         submitted = [pool.submit(square, number) for number in range(10, 20)]
         done, not_done = concurrent.futures.wait(submitted, timeout=60)
         print("wait", len(done), len(not_done), submitted[3].exception())
-        pending = pool.submit(time.sleep, 0.05)
+        release = threading.Event()
+        pending = pool.submit(release.wait, 60)
         try:
             pending.result(timeout=0.01)
         except concurrent.futures.TimeoutError:
             print("not yet")
+        release.set()
+        print("now", pending.result())
 
 
 def thread_locals():
