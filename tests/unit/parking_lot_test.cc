@@ -320,7 +320,10 @@ TEST(ParkingLotSignals, ASignalIsHandledAmidAWaitForSeveral) {
   });
   ASSERT_TRUE(eventually([&] { return waiting != nullptr; }));
   waiting->signal_pending = true;
-  ASSERT_TRUE(eventually([&] { return core::interrupt(*waiting); }));
+  ASSERT_TRUE(eventually([&] {
+    core::RuntimeSection section(*core::current());
+    return core::interrupt(*waiting);
+  }));
   EXPECT_TRUE(eventually([&] { return handled == 1; }));
   EXPECT_EQ(fired, nullptr);
   EXPECT_EQ(unpark(&word, 1), 1U);
