@@ -17,6 +17,7 @@
 #include "interpose/host/handlers.h"
 #include "interpose/host/hosting.h"
 #include "interpose/host/lend.h"
+#include "interpose/host/names.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/stack_map.h"
 #include "interpose/host/thread.h"
@@ -68,7 +69,9 @@ long start_thread(const clone_args& args, void* (*start)(void*), void* argument)
   }
   if (auto* creator = static_cast<Thread*>(parent.host)) {
     thread->blocked = creator->blocked.load(std::memory_order_relaxed);
-    __builtin_memcpy(thread->name, creator->name, sizeof thread->name);
+    ThreadName name;
+    (void)find_name(creator->tid, name);
+    __builtin_memcpy(fiber.name, name.text, sizeof fiber.name);
   }
   fiber.signal_mask = parent.signal_mask;
   fiber.fs_base = args.tls;

@@ -11,7 +11,9 @@
 #include "core/carrier.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
+#include "interpose/host/names.h"
 #include "interpose/host/thread.h"
+#include "interpose/ops/user_memory.h"
 
 namespace ramie::host {
 namespace {
@@ -71,20 +73,18 @@ long prctl(const long* a) {
   if (thread == nullptr || (a[0] != PR_SET_NAME && a[0] != PR_GET_NAME)) {
     return kernel(SYS_prctl, a);
   }
-  bool is_first = thread == first_thread();
+  if (!ops::looks_mapped(a[1])) {
+    return -EFAULT;
+  }
   if (a[0] == PR_GET_NAME) {
-    if (is_first) {
-      return kernel(SYS_prctl, a);
-    }
-    memcpy(reinterpret_cast<char*>(a[1]), thread->name, sizeof thread->name);
+    ThreadName name = name_of(*thread);
+    memcpy(reinterpret_cast<char*>(a[1]), name.text, sizeof name.text);
     return 0;
   }
-  const auto* name = reinterpret_cast<const char*>(a[1]);
-  size_t length = strnlen(name, sizeof thread->name - 1);
-  memset(thread->name, 0, sizeof thread->name);
-  memcpy(thread->name, name, length);
-  memcpy(thread->fiber->name, thread->name, sizeof thread->name);
-  return is_first ? kernel(SYS_prctl, a) : 0;
+  const auto* text = reinterpret_cast<const char*>(a[1]);
+  ThreadName name = make_name(text, sizeof name.text);
+  (void)rename_thread(thread->tid, name);
+  return thread == first_thread() ? tell_kernel_first_name(name) : 0;
 }
 
 long sched_setparam(const long* a) { return for_thread(SYS_sched_setparam, a, 0, true); }

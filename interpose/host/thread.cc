@@ -1,12 +1,15 @@
 #include "interpose/host/thread.h"
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
+#include <cstring>
 #include <new>
 
 #include "base/lock.h"
 #include "base/sys.h"
 #include "core/carrier.h"
+#include "interpose/host/names.h"
 
 namespace ramie::host {
 namespace {
@@ -130,6 +133,7 @@ Thread* adopt_first_thread(core::Fiber& fiber) {
   first.tid = sys::gettid();
   fiber.host = &first;
   fiber.id = static_cast<uint64_t>(first.tid);
+  (void)sys::call(SYS_prctl, PR_GET_NAME, sys::arg(fiber.name));
   constexpr long kGetTidAddress = 40;  // PR_GET_TID_ADDRESS; kernels without it leave null
   (void)sys::call(SYS_prctl, kGetTidAddress, sys::arg(&first.clear_child_tid));
   size_t length = 0;
@@ -145,6 +149,25 @@ void for_each_thread(void (*visit)(Thread&, void*), void* argument) {
   for (Thread* thread = live.front(); thread != nullptr; thread = live.next(thread)) {
     visit(*thread, argument);
   }
+}
+
+// With the lock held a thread that was found cannot end.
+bool find_name(int tid, ThreadName& name) {
+  base::LockGuard guard(lock);
+  const Thread* thread = find_thread(tid);
+  if (thread != nullptr) {
+    memcpy(name.text, thread->fiber->name, sizeof name.text);
+  }
+  return thread != nullptr;
+}
+
+bool rename_thread(int tid, const ThreadName& name) {
+  base::LockGuard guard(lock);
+  Thread* thread = find_thread(tid);
+  if (thread != nullptr) {
+    memcpy(thread->fiber->name, name.text, sizeof name.text);
+  }
+  return thread != nullptr;
 }
 
 uint64_t threads_created() { return created.load(std::memory_order_relaxed); }

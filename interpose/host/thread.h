@@ -41,7 +41,6 @@ struct Thread : base::ListLink {
 
   void* (*start)(void*) = nullptr;
   void* argument = nullptr;
-  char name[16] = {};
   Thread* next_free = nullptr;
   core::Fiber own;
 };

@@ -9,13 +9,14 @@
 namespace ramie::ops {
 
 enum class Way : uint8_t {
-  unknown,   // fstat will tell
-  socket,    // recv and send with MSG_DONTWAIT
-  nowait,    // preadv2 and pwritev2 with RWF_NOWAIT: pipes, eventfds, timerfds
-  polled,    // poll, then the plain call: inotify, many devices, the write side of eventfds
-  fifo,      // as polled; poll promises room for PIPE_BUF bytes and no more
-  terminal,  // as polled; poll promises hardly any room, so a write is offloaded
-  plain,     // nothing to wait for: regular files, directories, block devices
+  unknown,      // fstat will tell
+  socket,       // recv and send with MSG_DONTWAIT
+  nowait,       // preadv2 and pwritev2 with RWF_NOWAIT: pipes, eventfds, timerfds
+  polled,       // poll, then the plain call: inotify, many devices, the write side of eventfds
+  fifo,         // as polled; poll promises room for PIPE_BUF bytes and no more
+  terminal,     // as polled; poll promises hardly any room, so a write is offloaded
+  plain,        // nothing to wait for: regular files, directories, block devices
+  thread_name,  // stands for the name of a hosted thread (host/names.h)
 };
 
 enum class Direction : uint8_t { read, write };

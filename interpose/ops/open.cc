@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/sys.h"
+#include "interpose/host/names.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/user_memory.h"
 
@@ -38,9 +39,11 @@ bool is_fifo_by_handle(long mount, long handle) {
 }  // namespace
 
 long openat(const long* a) {
-  return may_wait(a[2]) && is_fifo(a[0], a[1], a[2])
-             ? offload_and_restart(SYS_openat, a)
-             : sys::call(SYS_openat, a[0], a[1], a[2], a[3]);
+  if (may_wait(a[2]) && is_fifo(a[0], a[1], a[2])) {
+    return offload_and_restart(SYS_openat, a);
+  }
+  long result = sys::call(SYS_openat, a[0], a[1], a[2], a[3]);
+  return result == -ENOENT ? host::open_name(reinterpret_cast<const char*>(a[1]), a[2]) : result;
 }
 
 long open(const long* a) {

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "base/sys.h"
+#include "interpose/host/names.h"
 #include "interpose/ops/iov_cursor.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/user_memory.h"
@@ -48,6 +49,14 @@ long call_plainly(const Transfer& t) {
 }
 
 namespace {
+
+// -EBADF: the hint was wrong.
+long rename_thread(const Transfer& t) {
+  iovec text{};
+  return copy_in(text, sys::arg(t.iov)) && looks_mapped(sys::arg(text.iov_base))
+             ? host::write_name(t.fd, static_cast<const char*>(text.iov_base), text.iov_len)
+             : -EFAULT;
+}
 
 bool is_terminal(int fd) {
   termios unused;
@@ -159,6 +168,13 @@ long try_once(const Transfer& t, Way& way) {
         continue;
       case Way::plain:
         return call_plainly(t);
+      case Way::thread_name:
+        result = rename_thread(t);
+        if (result == -EBADF) {
+          way = Way::unknown;
+          continue;
+        }
+        return result;
       case Way::polled:
       case Way::fifo:
       case Way::terminal:

@@ -1,5 +1,8 @@
 // The life of a thread: how it starts, what it is told about itself, and the ways in which it ends.
+#include <fcntl.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "twin.h"
@@ -124,6 +127,57 @@ static void* names_and_ids(void* argument) {
   return as_pointer(mine);
 }
 
+static sem_t named, may_end;
+
+static void say_name(pthread_t thread) {
+  char name[16] = "";
+  printf("%s:", error_name(pthread_getname_np(thread, name, sizeof name)));
+  printf(" %s\n", name);
+}
+
+static void* be_named(void* argument) {
+  say_name(pthread_self());  // its creator's
+  sem_post(&named);
+  sem_wait(&may_end);
+  say_name(pthread_self());
+  prctl(PR_SET_NAME, "by prctl, and far too long");
+  sem_post(&named);
+  sem_wait(&may_end);
+  return argument;
+}
+
+static void* name_main(void* main_thread) {
+  const pthread_t other = *(const pthread_t*)main_thread;
+  printf("main renamed: %s\n", error_name(pthread_setname_np(other, "main-by-other")));
+  say_name(other);
+  return NULL;
+}
+
+// glibc asks for another thread's name by a file in /proc.
+static void names_of_others(void) {
+  char name[16], path[64];
+  pthread_t self = pthread_self();
+  MUST(sem_init(&named, 0, 0) == 0 && sem_init(&may_end, 0, 0) == 0);
+  CHECK(pthread_setname_np(self, "creator") == 0);
+  pthread_t thread = start(be_named, NULL);
+  sem_wait(&named);
+  printf("set: %s\n", error_name(pthread_setname_np(thread, "by-its-creator")));
+  say_name(thread);
+  printf("too long: %s\n", error_name(pthread_setname_np(thread, "sixteen letters!")));
+  printf("too short: %s\n", error_name(pthread_getname_np(thread, name, 8)));
+  sem_post(&may_end);
+  sem_wait(&named);
+  say_name(thread);
+  printf("empty: %s\n", error_name(pthread_setname_np(thread, "")));
+  say_name(thread);
+  sem_post(&may_end);
+  finish(thread);
+  snprintf(path, sizeof path, "/proc/self/task/%d/comm", 0x7ffffff);
+  printf("nobody: %s\n", said(open(path, O_RDWR)));
+  finish(start(name_main, &self));
+  say_name(self);
+}
+
 static void identity(void) {
   static char names[8][16];
   pthread_t threads[8];
@@ -163,6 +217,7 @@ static const struct twin_case cases[] = {
     {"detached", THREADS, detached},
     {"joins_with_limits", THREADS, joins_with_limits},
     {"identity", THREADS, identity},
+    {"names_of_others", THREADS, names_of_others},
     {"exit_of_main", THREADS, exit_of_main},
 };
 

@@ -1,0 +1,163 @@
+// A name is read from a memfd that holds it as it was at the open.  One that may be written to
+// bears the thread's id in its own name, so that a write finds the thread without a table.
+#include "interpose/host/names.h"
+
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include "base/format.h"
+#include "base/sys.h"
+#include "core/carrier.h"
+#include "interpose/host/thread.h"
+#include "interpose/ops/descriptor_hints.h"
+
+namespace ramie::host {
+namespace {
+
+using std::string_view;
+
+constexpr string_view kFileName = "ramie-comm-";
+
+bool skip(string_view& text, string_view prefix) {
+  bool is = text.substr(0, prefix.size()) == prefix;
+  if (is) {
+    text.remove_prefix(prefix.size());
+  }
+  return is;
+}
+
+// The digits at the start of `text`, which is cut; 0 without any, or with too many.
+int skip_number(string_view& text) {
+  long value = 0;
+  while (!text.empty() && text.front() >= '0' && text.front() <= '9' && value < 1L << 27) {
+    value = value * 10 + (text.front() - '0');
+    text.remove_prefix(1);
+  }
+  return value < 1L << 27 ? static_cast<int>(value) : 0;
+}
+
+// The id in /proc/self/task/ID/comm, or 0.
+int thread_in(string_view path) {
+  if (!skip(path, "/proc/")) {
+    return 0;
+  }
+  if (!skip(path, "self") && skip_number(path) != sys::getpid()) {
+    return 0;
+  }
+  if (!skip(path, "/task/")) {
+    return 0;
+  }
+  int tid = skip_number(path);
+  return path == "/comm" ? tid : 0;
+}
+
+long write_file(int fd, const ThreadName& name) {
+  base::Line<32> text;
+  text << name.text << '\n';
+  return sys::call(SYS_pwrite64, fd, sys::arg(text.view().data()),
+                   static_cast<long>(text.view().size()), 0);
+}
+
+// The first thread's fiber may run on any carrier, and prctl is about the calling kernel thread.
+long open_first_name(long flags) {
+  base::Line<64> path;
+  path << "/proc/self/task/" << first_thread()->tid << "/comm" << '\0';
+  return sys::call(SYS_open, sys::arg(path.view().data()), flags | O_CLOEXEC);
+}
+
+bool is_on_own_kernel_thread(const Thread& first) {
+  return core::current()->carrier->kernel_tid == first.tid;
+}
+
+}  // namespace
+
+ThreadName name_of(const Thread& self) {
+  ThreadName name;
+  memcpy(name.text, self.fiber->name, sizeof name.text);
+  if (&self != first_thread()) {
+    return name;
+  }
+  if (is_on_own_kernel_thread(self)) {
+    (void)sys::call(SYS_prctl, PR_GET_NAME, sys::arg(name.text));
+    return name;
+  }
+  long fd = open_first_name(O_RDONLY);
+  if (fd >= 0) {
+    char text[sizeof name.text + 1];
+    long n = sys::call(SYS_read, fd, sys::arg(text), sizeof text);
+    (void)sys::call(SYS_close, fd);
+    if (n > 0) {
+      name = make_name(text, static_cast<size_t>(n - 1));  // it ends with a newline
+    }
+  }
+  return name;
+}
+
+long tell_kernel_first_name(const ThreadName& name) {
+  if (is_on_own_kernel_thread(*first_thread())) {
+    return sys::call(SYS_prctl, PR_SET_NAME, sys::arg(name.text));
+  }
+  long fd = open_first_name(O_WRONLY);
+  if (sys::failed(fd)) {
+    return 0;  // the fiber has it, which is what the program sees
+  }
+  (void)sys::call(SYS_write, fd, sys::arg(name.text), static_cast<long>(strlen(name.text)));
+  (void)sys::call(SYS_close, fd);
+  return 0;
+}
+
+ThreadName make_name(const char* text, size_t length) {
+  ThreadName name;
+  memcpy(name.text, text, strnlen(text, std::min(length, sizeof name.text - 1)));
+  return name;
+}
+
+long open_name(const char* path, long flags) {
+  // The kernel has read the path, so it can be read.
+  constexpr size_t kLongest = sizeof "/proc/1234567/task/123456789/comm";
+  int tid = thread_in({path, strnlen(path, kLongest)});
+  ThreadName name;
+  if (!is_virtual_tid(tid) || !find_name(tid, name)) {
+    return -ENOENT;
+  }
+  base::Line<32> file;
+  file << kFileName << tid << '\0';
+  long close_on_exec = (flags & O_CLOEXEC) != 0 ? MFD_CLOEXEC : 0;
+  long fd = sys::call(SYS_memfd_create, sys::arg(file.view().data()), close_on_exec);
+  if (sys::failed(fd)) {
+    return fd;
+  }
+  if (long written = write_file(static_cast<int>(fd), name); sys::failed(written)) {
+    (void)sys::call(SYS_close, fd);
+    return written;
+  }
+  if ((flags & O_ACCMODE) != O_RDONLY) {
+    ops::descriptor_hints.set(static_cast<int>(fd), ops::Direction::write, ops::Way::thread_name);
+  }
+  return fd;
+}
+
+long write_name(int fd, const char* text, size_t length) {
+  base::Line<64> link;
+  link << "/proc/self/fd/" << fd << '\0';
+  char target[64];
+  long n = sys::call(SYS_readlink, sys::arg(link.view().data()), sys::arg(target), sizeof target);
+  string_view rest(target, n > 0 ? static_cast<size_t>(n) : 0);
+  if (!skip(rest, "/memfd:") || !skip(rest, kFileName)) {
+    return -EBADF;  // the hint was wrong: some other file
+  }
+  ThreadName name = make_name(text, length);
+  if (!rename_thread(skip_number(rest), name)) {
+    return -ESRCH;
+  }
+  (void)sys::call(SYS_ftruncate, fd, 0);
+  (void)write_file(fd, name);
+  return static_cast<long>(length);
+}
+
+}  // namespace ramie::host
