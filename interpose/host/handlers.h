@@ -16,6 +16,7 @@ long execveat(const long* a);
 long gettid(const long* a);
 long set_tid_address(const long* a);
 long set_robust_list(const long* a);
+long get_robust_list(const long* a);
 long rseq(const long* a);
 long prctl(const long* a);
 long sched_setparam(const long* a);

@@ -8,6 +8,7 @@
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/thread.h"
+#include "interpose/ops/user_memory.h"
 
 namespace ramie::host {
 namespace {
@@ -53,6 +54,22 @@ long set_robust_list(const long* a) {
     return -EINVAL;
   }
   thread->robust_list = reinterpret_cast<robust_list_head*>(a[0]);
+  return 0;
+}
+
+// The kernel has the list of the first thread's own kernel thread, which it learned before hosting.
+long get_robust_list(const long* a) {
+  const Thread* thread = a[0] == 0 ? current_thread() : find_thread(static_cast<int>(a[0]));
+  if (thread == nullptr) {
+    return is_virtual_tid(static_cast<int>(a[0]))
+               ? -ESRCH
+               : sys::call(SYS_get_robust_list, a[0], a[1], a[2]);
+  }
+  if (!ops::looks_mapped(a[1]) || !ops::looks_mapped(a[2])) {
+    return -EFAULT;
+  }
+  ops::copy_out(a[2], sizeof(robust_list_head));
+  ops::copy_out(a[1], sys::arg(thread->robust_list));
   return 0;
 }
 

@@ -1,5 +1,7 @@
 // Robust mutexes: the next owner learns that the last one died.
+#include <semaphore.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "twin.h"
@@ -78,10 +80,46 @@ static void* die_in_child(void* argument) {
 
 static void owner_process_died(void) { finish(start(die_in_child, make_robust(1))); }
 
+struct list {
+  void* head;
+  size_t length;
+  pid_t owner;
+  sem_t known, may_end;
+};
+
+static long ask_list(pid_t thread, struct list* list) {
+  return syscall(SYS_get_robust_list, thread, &list->head, &list->length);
+}
+
+static void* show_list(void* argument) {
+  struct list* const own = argument;
+  own->owner = gettid();
+  printf("own: %s\n", said(ask_list(0, own)));
+  sem_post(&own->known);
+  sem_wait(&own->may_end);
+  return NULL;
+}
+
+static void lists(void) {
+  struct list first = {0}, own = {0}, asked = {0};
+  MUST(sem_init(&own.known, 0, 0) == 0 && sem_init(&own.may_end, 0, 0) == 0);
+  pthread_t thread = start(show_list, &own);
+  sem_wait(&own.known);
+  printf("first's: %s", said(ask_list(0, &first)));
+  printf(" %zu\n", first.length);
+  printf("another's: %s", said(ask_list(own.owner, &asked)));
+  printf(" %zu\n", asked.length);
+  CHECK(asked.head == own.head && own.head != NULL && own.head != first.head);
+  printf("nowhere: %s\n", said(syscall(SYS_get_robust_list, own.owner, NULL, &asked.length)));
+  sem_post(&own.may_end);
+  finish(thread);
+}
+
 static const struct twin_case cases[] = {
     {"owner_died", THREADS, owner_died},
     {"owner_died_under_waiter", THREADS, owner_died_under_waiter},
     {"owner_process_died", THREADS, owner_process_died},
+    {"lists", THREADS, lists},
 };
 
 TWIN_MAIN(cases)

@@ -127,12 +127,49 @@ static void stack_of_main(void) {
   printf("main\n");
 }
 
+// What a thread is told of itself is what it was made with.
+static void* say_attributes(void* argument) {
+  pthread_attr_t attributes;
+  size_t guard = 0, size = 0;
+  int detached = -1, policy = -1, inherits = -1;
+  struct sched_param parameters = {-1};
+  CHECK(pthread_getattr_np(pthread_self(), &attributes) == 0);
+  pthread_attr_getguardsize(&attributes, &guard);
+  pthread_attr_getstacksize(&attributes, &size);
+  pthread_attr_getdetachstate(&attributes, &detached);
+  pthread_attr_getinheritsched(&attributes, &inherits);
+  pthread_attr_getschedpolicy(&attributes, &policy);
+  pthread_attr_getschedparam(&attributes, &parameters);
+  printf("guard %zu, size %zu, detached %d, inherits %d, policy %d, priority %d\n", guard, size,
+         detached == PTHREAD_CREATE_DETACHED, inherits == PTHREAD_INHERIT_SCHED, policy,
+         parameters.sched_priority);
+  pthread_attr_destroy(&attributes);
+  return argument;
+}
+
+static void own_attributes(void) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  MUST(pthread_attr_init(&attributes) == 0);
+  pthread_attr_setguardsize(&attributes, 8192);
+  pthread_attr_setstacksize(&attributes, 256 * 1024);
+  MUST(pthread_create(&thread, &attributes, say_attributes, NULL) == 0);
+  finish(thread);
+  // Asked for explicitly, the policy that it would have anyway.
+  pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+  pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
+  MUST(pthread_create(&thread, &attributes, say_attributes, NULL) == 0);
+  finish(thread);
+  pthread_attr_destroy(&attributes);
+}
+
 static const struct twin_case cases[] = {
     {"sizes", THREADS, sizes},
     {"default_size", THREADS, default_size},
     {"brought_by_program", THREADS, brought_by_program},
     {"reuse", THREADS, reuse},
     {"stack_of_main", ALONE, stack_of_main},
+    {"own_attributes", THREADS, own_attributes},
 };
 
 TWIN_MAIN(cases)
