@@ -44,6 +44,8 @@ void define_variables(CLI::App& app, RunOptions& options) {
                "how system calls are redirected: auto, patch, sud, symbols");
   add_variable(app, options, "--stack-size", "RAMIE_STACK_SIZE", "SIZE",
                "stack of a light fiber: 65536, 64k, 1m");
+  add_variable(app, options, "--poller", "RAMIE_POLLER", "WHICH",
+               "how descriptors are waited for: auto, epoll, io_uring");
   add_variable(app, options, "--deadlock", "RAMIE_DEADLOCK", "ACTION",
                "when nothing can run any more: off, report, abort");
   add_variable(app, options, "--only", "RAMIE_PATCH", "FAMILIES",

@@ -32,6 +32,9 @@ constexpr Choice kEntry[] = {{"auto", static_cast<int>(EntryChoice::automatic)},
 constexpr Choice kGuards[] = {{"auto", static_cast<int>(GuardChoice::automatic)},
                               {"madvise", static_cast<int>(GuardChoice::madvise)},
                               {"mprotect", static_cast<int>(GuardChoice::mprotect)}};
+constexpr Choice kPoller[] = {{"auto", static_cast<int>(PollerChoice::automatic)},
+                              {"epoll", static_cast<int>(PollerChoice::epoll)},
+                              {"io_uring", static_cast<int>(PollerChoice::io_uring)}};
 constexpr Choice kDeadlock[] = {{"off", static_cast<int>(DeadlockAction::off)},
                                 {"report", static_cast<int>(DeadlockAction::report)},
                                 {"abort", static_cast<int>(DeadlockAction::abort)}};
@@ -148,6 +151,12 @@ bool parse_one(string_view name, string_view value, Config& out, string_view& ex
     expected = "auto, madvise or mprotect";
     bool good = pick(value, kGuards, picked);
     out.guards = static_cast<GuardChoice>(picked);
+    return good;
+  }
+  if (name == "RAMIE_POLLER") {
+    expected = "auto, epoll or io_uring";
+    bool good = pick(value, kPoller, picked);
+    out.poller = static_cast<PollerChoice>(picked);
     return good;
   }
   if (name == "RAMIE_DEADLOCK") {

@@ -10,6 +10,7 @@ namespace ramie::base {
 enum class FsChoice : uint8_t { automatic, fsgsbase, trap, prctl };
 enum class EntryChoice : uint8_t { automatic, patch, sud, symbols };
 enum class GuardChoice : uint8_t { automatic, madvise, mprotect };
+enum class PollerChoice : uint8_t { automatic, epoll, io_uring };
 enum class DeadlockAction : uint8_t { off, report, abort };
 enum class BlockedAction : uint8_t { off, report };
 // What RAMIE_PATCH turns on and off: see interpose/host/families.h.
@@ -28,6 +29,7 @@ struct Config {
   EntryChoice entry = EntryChoice::automatic;     // RAMIE_ENTRY
   size_t stack_size = 64UL * 1024;                // RAMIE_STACK_SIZE, of light fibers, in bytes
   GuardChoice guards = GuardChoice::automatic;    // RAMIE_GUARDS
+  PollerChoice poller = PollerChoice::automatic;  // RAMIE_POLLER
   DeadlockAction deadlock = DeadlockAction::off;  // RAMIE_DEADLOCK
   BlockedAction blocked = BlockedAction::off;     // RAMIE_BLOCKED
   int64_t audit = kNoAudit;                       // RAMIE_AUDIT, in ns; 0: the slice

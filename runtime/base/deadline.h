@@ -41,6 +41,15 @@ inline int64_t now() {
   return t.tv_sec * kNanosPerSecond + t.tv_nsec;
 }
 
+// How long until the deadline; never negative.  Of one that is never() the longest there is.
+inline int64_t nanos_left(Deadline deadline) {
+  if (deadline.is_never()) {
+    return deadline.nanos;
+  }
+  int64_t left = deadline.nanos <= 0 ? 0 : deadline.nanos - now();
+  return left > 0 ? left : 0;
+}
+
 // A struct timespec as a duration in nanoseconds, saturated.  The caller has checked its range.
 constexpr int64_t to_nanos(const timespec& t) {
   if (t.tv_sec >= std::numeric_limits<int64_t>::max() / kNanosPerSecond - 1) {

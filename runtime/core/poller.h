@@ -1,7 +1,8 @@
 // The contract between the scheduler and whatever waits for events outside of the process.
 //
 // There is one poller, installed at the first wait for a descriptor; without one, idle carriers
-// sleep on a futex.  One carrier at a time waits in it.  Implementations: event/poller_epoll.
+// sleep on a futex.  One carrier at a time waits in it.  Implementations:
+// event/poller_epoll, event/poller_io_uring.
 #pragma once
 
 #include "base/deadline.h"

@@ -7,7 +7,7 @@
 
 #include "base/sys.h"
 #include "core/park.h"
-#include "event/poller_epoll.h"
+#include "event/poller.h"
 #include "event/reactor.h"
 #include "event/section.h"
 
@@ -68,10 +68,15 @@ void note_input(Descriptor& descriptor, uint32_t events) RAMIE_REQUIRES(descript
   }
 }
 
-void on_event(int fd, uint32_t generation, uint32_t events) {
+void on_event(int fd, uint32_t generation, uint32_t events, bool ended) {
   Descriptor& descriptor = table.load(std::memory_order_relaxed)[fd];
   LockGuard guard(descriptor.lock);
   if (descriptor.registered && descriptor.generation == generation) {
+    if (ended && watch(fd, generation) < 0) {
+      // Whoever waits tries again, and sees; the next wait registers anew.
+      descriptor.registered = false;
+      events |= EPOLLERR;
+    }
     note_input(descriptor, events);
     descriptor.ready |= wake_waiters(descriptor, events, Wake::unparked);
   }
@@ -159,17 +164,21 @@ void forget(int fd) {
     return;
   }
   Section section;
-  LockGuard guard(descriptor->lock);
-  if (descriptor->registered) {
-    unwatch(fd);
+  uint32_t generation = 0;
+  {
+    LockGuard guard(descriptor->lock);
+    if (!descriptor->registered) {
+      return;
+    }
     descriptor->registered = false;
-    ++descriptor->generation;
+    generation = descriptor->generation++;
     descriptor->ready = 0;
     set_input(*descriptor, Input::unknown);
     descriptor->shared = false;
     descriptor->reader = descriptor->writer = nullptr;
     (void)wake_waiters(*descriptor, ~0U, Wake::closed);
   }
+  unwatch(fd, generation);
 }
 
 void forget_range(unsigned first, unsigned last) {

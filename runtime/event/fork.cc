@@ -2,7 +2,7 @@
 #include "event/helper_pool.h"
 #include "event/io_uring_ops.h"
 #include "event/own_descriptors.h"
-#include "event/poller_epoll.h"
+#include "event/poller.h"
 #include "event/reactor.h"
 
 namespace ramie::event {

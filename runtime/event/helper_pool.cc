@@ -12,7 +12,7 @@
 #include "core/scheduler.h"
 #include "event/interruptible_call.h"
 #include "event/own_descriptors.h"
-#include "event/poller_epoll.h"
+#include "event/poller.h"
 
 namespace ramie::event {
 namespace {

@@ -14,7 +14,7 @@
 #include "core/interruptible.h"
 #include "core/park.h"
 #include "event/own_descriptors.h"
-#include "event/poller_epoll.h"
+#include "event/poller.h"
 #include "event/section.h"
 
 // Of liburing.a we use the set-up, submission and registration, which enter the kernel directly and

@@ -7,7 +7,7 @@
 
 #include "base/sys.h"
 #include "core/carrier.h"
-#include "event/poller_epoll.h"
+#include "event/poller.h"
 
 namespace ramie::event {
 

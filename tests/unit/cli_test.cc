@@ -188,7 +188,7 @@ TEST(Settings, DefaultsAreTheRuntimes) {
     EXPECT_TRUE(ramie::base::parse_config(environment, parsed, error, sizeof error)) << error;
     auto all = [](const ramie::base::Config& config) {
       return std::tuple(config.carriers, config.slice, config.fs, config.stack_size, config.guards,
-                        config.deadlock, config.log, config.blocked, config.audit,
+                        config.poller, config.deadlock, config.log, config.blocked, config.audit,
                         config.families_off, config.native, config.hosting, config.stats);
     };
     EXPECT_EQ(all(parsed), all(untouched)) << variable;

@@ -32,6 +32,7 @@ TEST(Config, WithoutVariablesEverythingHasItsDefault) {
   EXPECT_EQ(parsed.config.fs, FsChoice::automatic);
   EXPECT_EQ(parsed.config.stack_size, 65536U);
   EXPECT_EQ(parsed.config.guards, GuardChoice::automatic);
+  EXPECT_EQ(parsed.config.poller, PollerChoice::automatic);
   EXPECT_EQ(parsed.config.deadlock, DeadlockAction::off);
   EXPECT_EQ(parsed.config.log, LogLevel::off);
   EXPECT_EQ(parsed.config.blocked, BlockedAction::off);
@@ -52,9 +53,10 @@ TEST(Config, FamiliesAreNamedOrLeftOut) {
 }
 
 TEST(Config, ReadsEachVariable) {
-  Parsed parsed = parse({"RAMIE_CARRIERS=3", "RAMIE_SLICE=25", "RAMIE_FS=trap",
-                         "RAMIE_STACK_SIZE=128k", "RAMIE_GUARDS=mprotect", "RAMIE_DEADLOCK=abort",
-                         "RAMIE_LOG=info", "RAMIE_HOSTING=off", "RAMIE_ENTRY=sud"});
+  Parsed parsed =
+      parse({"RAMIE_CARRIERS=3", "RAMIE_SLICE=25", "RAMIE_FS=trap", "RAMIE_STACK_SIZE=128k",
+             "RAMIE_GUARDS=mprotect", "RAMIE_DEADLOCK=abort", "RAMIE_LOG=info", "RAMIE_HOSTING=off",
+             "RAMIE_ENTRY=sud", "RAMIE_POLLER=io_uring"});
   EXPECT_EQ(parsed.error, "");
   EXPECT_EQ(parsed.config.carriers, 3U);
   EXPECT_EQ(parsed.config.slice, 25'000'000);
@@ -65,6 +67,7 @@ TEST(Config, ReadsEachVariable) {
   EXPECT_EQ(parsed.config.log, LogLevel::info);
   EXPECT_FALSE(parsed.config.hosting);
   EXPECT_EQ(parsed.config.entry, EntryChoice::sud);
+  EXPECT_EQ(parsed.config.poller, PollerChoice::io_uring);
 }
 
 TEST(Config, SizesHaveSuffixes) {
@@ -78,6 +81,8 @@ TEST(Config, ABadValueIsOneLineThatSaysWhatIsAccepted) {
             "ramie: RAMIE_FS=magic is not understood; use auto, fsgsbase, trap or prctl");
   EXPECT_EQ(parse({"RAMIE_ENTRY=ptrace"}).error,
             "ramie: RAMIE_ENTRY=ptrace is not understood; use auto, patch, sud or symbols");
+  EXPECT_EQ(parse({"RAMIE_POLLER=uring"}).error,
+            "ramie: RAMIE_POLLER=uring is not understood; use auto, epoll or io_uring");
   for (const char* bad :
        {"RAMIE_CARRIERS=0", "RAMIE_CARRIERS=257", "RAMIE_CARRIERS=", "RAMIE_CARRIERS=two",
         "RAMIE_SLICE=0", "RAMIE_FS=", "RAMIE_FS=Trap", "RAMIE_FS=trap ", "RAMIE_STACK_SIZE=8k",
