@@ -199,17 +199,21 @@ class Catalog:
             "epoll": [self.bench / "echo_epoll"],
             "uring": [self.bench / "echo_uring"],
             "light": [self.bench / "echo_light"],
+            "light-uring": [self.bench / "echo_light"],
             "kernel": [threads],
             **{f"hosted-{mode}": [threads] for mode in self.modes},
+            f"hosted-{self.modes[0]}-uring": [threads],
             "go": [self.bench / "go_all", "echo"],
             "st": [self.bench / "echo_state_threads"],
             "gevent": [PYTHON, self.gevent_folder / "echo.py"],
         }
         for connections in (16, 100, 1000, 10_000):
             for kind, command in servers.items():
-                mode = kind.removeprefix("hosted-") if kind.startswith("hosted-") else None
+                own, _, poller = kind.partition("-uring")
+                mode = own.removeprefix("hosted-") if own.startswith("hosted-") else None
                 yield EchoProgram(kind, f"echo/{connections}", self.count(connections, 20),
-                                  self.count(100_000, 100), command, self.build, mode)
+                                  self.count(100_000, 100), command, self.build, mode,
+                                  "io_uring" if kind != own else "epoll")
 
 
 def modes_here(build):

@@ -9,12 +9,14 @@ from programs import preload, read_figures
 class EchoProgram(Program):
     """A server is started for each run, served from by the client, and killed."""
 
-    def __init__(self, kind, name, connections, requests, command, build, mode=None):
+    def __init__(self, kind, name, connections, requests, command, build, mode=None,
+                 poller="epoll"):
         super().__init__(kind, {"echo": name}, command)
         self.connections, self.requests, self.mode = connections, requests, mode
         self.client = build / "bench" / "echo_client"
         if mode:
             self.environment = {"LD_PRELOAD": str(preload(build)), "RAMIE_FS": mode}
+        self.environment = self.environment | {"RAMIE_POLLER": poller}
 
     def run(self):
         server = subprocess.Popen(
