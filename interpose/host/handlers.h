@@ -38,6 +38,11 @@ long rt_tgsigqueueinfo(const long* a);
 long kill(const long* a);
 long rt_sigqueueinfo(const long* a);
 
+// thread_timers.cc
+long timer_create(const long* a);
+long timer_delete(const long* a);
+long timer_getoverrun(const long* a);
+
 // credentials.cc
 long setuid(const long* a);
 long setgid(const long* a);

@@ -29,6 +29,27 @@ siginfo_t info_of_call(int signal, int code) {
   return info;
 }
 
+// What the calling thread sends to its process and lets in itself, it gets before the call returns,
+// unless the first thread would rather have it: POSIX promises that where no other thread lets it
+// in, and the kernel's choice is free elsewhere.  False: it is left to the kernel.
+bool take_at_once(int signal, const siginfo_t& info) {
+  Thread* thread = current_thread();
+  Thread* first = first_thread();
+  if (thread == nullptr || signal < 1 || signal > kSignals ||
+      (thread->blocked.load() & signal_bit(signal)) != 0 || !program_action(signal).has_handler()) {
+    return false;
+  }
+  if (first != nullptr && first != thread && (first->blocked.load() & signal_bit(signal)) == 0 &&
+      !is_offloaded(*first->fiber)) {
+    return false;
+  }
+  add_given(*thread, info);
+  thread->fiber->signal_pending.store(true, std::memory_order_relaxed);
+  return true;
+}
+
+}  // namespace
+
 long send_to_thread(Thread& thread, int signal, const siginfo_t& info) {
   if (signal < 0 || signal > kSignals) {
     return -EINVAL;
@@ -61,27 +82,6 @@ long send_to_thread(Thread& thread, int signal, const siginfo_t& info) {
   }
   return 0;
 }
-
-// What the calling thread sends to its process and lets in itself, it gets before the call returns,
-// unless the first thread would rather have it: POSIX promises that where no other thread lets it
-// in, and the kernel's choice is free elsewhere.  False: it is left to the kernel.
-bool take_at_once(int signal, const siginfo_t& info) {
-  Thread* thread = current_thread();
-  Thread* first = first_thread();
-  if (thread == nullptr || signal < 1 || signal > kSignals ||
-      (thread->blocked.load() & signal_bit(signal)) != 0 || !program_action(signal).has_handler()) {
-    return false;
-  }
-  if (first != nullptr && first != thread && (first->blocked.load() & signal_bit(signal)) == 0 &&
-      !is_offloaded(*first->fiber)) {
-    return false;
-  }
-  add_given(*thread, info);
-  thread->fiber->signal_pending.store(true, std::memory_order_relaxed);
-  return true;
-}
-
-}  // namespace
 
 long tgkill(const long* a) {
   int tid = static_cast<int>(a[1]);

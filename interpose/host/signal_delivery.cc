@@ -14,6 +14,7 @@
 #include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
+#include "interpose/host/thread_timers.h"
 
 namespace ramie::host {
 namespace {
@@ -259,6 +260,13 @@ void handle_signal(int signal, siginfo_t* info, void* raw_context) {
     return;
   }
   core::Fiber* fiber = core::current();
+  if (is_timer_signal(signal, *info)) {
+    on_timer_signal(*info, fiber);
+    if (fiber != nullptr && fiber->kind != core::FiberKind::loop) {
+      on_kick(*fiber->carrier, *fiber, context);  // it may have been for this very thread
+    }
+    return;
+  }
   if (fiber == nullptr) {
     SignalAction action = program_action(signal);
     if (!action.has_handler()) {
@@ -319,6 +327,7 @@ void die_by(int signal) {
 void reset_delivery_after_fork() {
   reset_held_after_fork();
   reset_queue_after_fork();
+  reset_timers_after_fork();
   infos_lock.reset();
   for (int signal = 1; signal <= kSignals; ++signal) {
     put_off_infos[signal].si_signo = 0;

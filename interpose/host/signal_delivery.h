@@ -43,6 +43,9 @@ void give_back(Thread& thread, uint64_t signals);
 // The thread has something pending: it is woken, or its carrier is kicked.
 void reach(Thread& thread);
 
+// Sends a signal to one thread, whose calls it interrupts (send_signal.cc).  0 or -errno.
+[[nodiscard]] long send_to_thread(Thread& thread, int signal, const siginfo_t& info);
+
 // A fiber whose call is made elsewhere takes no signal until that call ends.
 [[nodiscard]] inline bool is_offloaded(const core::Fiber& fiber) {
   return fiber.reason.kind == core::WaitKind::offload;

@@ -14,6 +14,7 @@
 #include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
+#include "interpose/host/thread_timers.h"
 #include "interpose/host/user_dispatch.h"
 
 namespace ramie::host {
@@ -177,6 +178,7 @@ void idle(core::Carrier& carrier, bool signal_put_off) {
     sys::call(SYS_rt_sigpending, sys::arg(&pending), sizeof pending);
     hand_out(pending & kStandard);
     hand_out_held();
+    deliver_timer_signals();
     // Real-time signals queue up: the kernel keeps them until their taker lets them in.
     pending &= ~kStandard;
     Thread* taker = find_taker(pending);

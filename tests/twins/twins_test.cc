@@ -44,7 +44,7 @@ constexpr const char* kPrograms[] = {
     "storms",          "signal_helpers",
     "fifos",           "entries",
     "signal_races",    "signal_moments",
-    "signal_queues",
+    "signal_queues",   "timers",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync"};

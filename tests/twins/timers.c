@@ -1,0 +1,142 @@
+// Timers that start threads, and timers that signal one thread.
+#define gettid_of_timer _sigev_un._tid
+#include <sys/syscall.h>
+
+#include "handlers.h"
+
+static _Atomic int fired, wrong;
+
+static void note_fire(union sigval value) {
+  if (value.sival_int != 42) ++wrong;
+  if (pthread_equal(pthread_self(), hit_thread)) ++wrong;
+  ++fired;
+}
+
+static void set_timer(timer_t timer, int ms, int again_ms) {
+  const struct itimerspec when = {{again_ms / 1000, (again_ms % 1000) * 1000000L},
+                                  {ms / 1000, (ms % 1000) * 1000000L}};
+  MUST(timer_settime(timer, 0, &when, NULL) == 0);
+}
+
+static timer_t make_thread_timer(void) {
+  timer_t timer;
+  struct sigevent event;
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_THREAD;
+  event.sigev_notify_function = note_fire;
+  event.sigev_value.sival_int = 42;
+  MUST(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+  return timer;
+}
+
+static void* fire_thrice(void* argument) {
+  hit_thread = pthread_self();
+  fired = 0;
+  timer_t timer = make_thread_timer();
+  struct itimerspec left;
+  set_timer(timer, 5, 5);
+  MUST(timer_gettime(timer, &left) == 0);
+  printf("interval %ld\n", left.it_interval.tv_nsec / 1000000);
+  while (fired < 3) nap(1);
+  CHECK(timer_delete(timer) == 0);
+  printf("gone: %s\n", said(timer_gettime(timer, &left)));
+  timer = make_thread_timer();
+  fired = 0;
+  set_timer(timer, 5, 0);
+  while (fired < 1) nap(1);
+  nap(10);
+  printf("overrun %d, wrong %d\n", timer_getoverrun(timer), wrong);
+  CHECK(timer_delete(timer) == 0);
+  return argument;
+}
+
+static void threads_started(void) {
+  finish(start(fire_thrice, NULL));
+  fire_thrice(NULL);
+}
+
+static void note_timer(int number, siginfo_t* info, void* context) {
+  (void)number;
+  (void)context;
+  if (info->si_code != SI_TIMER || info->si_value.sival_int != 7) ++wrong;
+  hit_thread = pthread_self();
+  ++hits;
+}
+
+static void* be_signalled(void* argument) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_sigaction = note_timer;
+  action.sa_flags = SA_SIGINFO;
+  hits = 0;
+  wrong = 0;
+  MUST(sigaction(SIGRTMIN, &action, NULL) == 0);
+  timer_t timer;
+  struct sigevent event;
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = SIGRTMIN;
+  event.sigev_value.sival_int = 7;
+  event.gettid_of_timer = (int)syscall(SYS_gettid);
+  MUST(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+  set_timer(timer, 2, 2);
+  if (argument) {
+    while (hits < 5) {
+    }
+  } else {
+    while (hits < 5) nap(1);
+  }
+  printf("here %d, wrong %d\n", hit_here(), wrong);
+  CHECK(timer_delete(timer) == 0);
+  event.gettid_of_timer = 1;  // some other process
+  printf("of others: %s\n", said(timer_create(CLOCK_MONOTONIC, &event, &timer)));
+  event.gettid_of_timer = (int)syscall(SYS_gettid);
+  event.sigev_signo = 65;
+  printf("no such signal: %s\n", said(timer_create(CLOCK_MONOTONIC, &event, &timer)));
+  return NULL;
+}
+
+static void* nap_and_see_none(void* argument) {
+  nap(20);
+  return argument;
+}
+
+static void one_thread_signalled(void) {
+  pthread_t other = start(nap_and_see_none, NULL);
+  finish(start(be_signalled, NULL));
+  finish(start(be_signalled, as_pointer(1)));
+  be_signalled(NULL);
+  finish(other);
+}
+
+static void* wait_for_timer(void* argument) {
+  sigset_t set;
+  siginfo_t info;
+  sigemptyset(&set);
+  sigaddset(&set, SIGRTMIN + 1);
+  block(SIGRTMIN + 1);
+  timer_t timer;
+  struct sigevent event;
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = SIGRTMIN + 1;
+  event.sigev_value.sival_int = 9;
+  event.gettid_of_timer = (int)syscall(SYS_gettid);
+  MUST(timer_create(CLOCK_REALTIME, &event, &timer) == 0);
+  set_timer(timer, 3, 0);
+  const int got = sigwaitinfo(&set, &info);
+  printf("waited %d: value %d, timer %d\n", got == SIGRTMIN + 1, info.si_value.sival_int,
+         info.si_code == SI_TIMER);
+  CHECK(timer_delete(timer) == 0);
+  return argument;
+}
+
+static void waited_for(void) { finish(start(wait_for_timer, NULL)); }
+
+static const struct twin_case cases[] = {
+    {"threads_started", THREADS, threads_started},
+    {"one_thread_signalled", THREADS, one_thread_signalled},
+    {"waited_for", THREADS, waited_for},
+};
+
+TWIN_MAIN(cases)
