@@ -12,7 +12,7 @@ LABELS = {
     "light": "light fibers",
     "light-uring": "light fibers, io_uring poller",
     **{f"hosted-{mode}": f"hosted threads, {mode}" for mode in FS_MODES},
-    **{f"hosted-{mode}-uring": f"hosted threads, {mode}, io_uring poller" for mode in FS_MODES},
+    **{f"hosted-{mode}-uring": f"hosted threads, {mode}, 1 carrier, io_uring" for mode in FS_MODES},
     **{f"hosted-{mode}-1": f"hosted threads, {mode}, 1 carrier" for mode in FS_MODES},
     **{f"hosted-{mode}-2": f"hosted threads, {mode}, 2 carriers" for mode in FS_MODES},
     "preloaded": "preloaded, no thread yet",

@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "core/crew.h"
 #include "core/poller.h"
 #include "core/scheduler.h"
 #include "event/poller_backend.h"
@@ -48,14 +49,21 @@ long watch_source(uint32_t index) {
                         pack(kSource, index));
 }
 
+// Carriers that share their fibers share no ring: see docs/limits.md.
+bool is_ring_allowed() { return core::crew.limit.load(std::memory_order_relaxed) <= 1; }
+
 const PollerBackend& first_choice() {
-  return base::config().poller == PollerChoice::io_uring ? kIoUringBackend : kEpollBackend;
+  return base::config().poller == PollerChoice::io_uring && is_ring_allowed() ? kIoUringBackend
+                                                                              : kEpollBackend;
 }
 
 bool has_waiters() { return waiting.load(std::memory_order_relaxed) != 0; }
 
 int open_one() RAMIE_REQUIRES(starting) {
   const PollerBackend* chosen = &first_choice();
+  if (base::config().poller == PollerChoice::io_uring && !is_ring_allowed()) {
+    base::log_line(base::LogLevel::warn, "a poller by io_uring is for one carrier: epoll it is");
+  }
   int result = chosen->open();
   if (result < 0 && chosen != &kEpollBackend) {
     base::log_line(base::LogLevel::warn, "the kernel refuses a poller by ", chosen->name,
