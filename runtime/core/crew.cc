@@ -33,10 +33,12 @@ bool wake_from(Carrier& carrier, uint32_t how, uint32_t to) {
   return true;
 }
 
-// One that sleeps on its word is woken in preference to the one that watches for events.
-bool summon(uint32_t how) {
+// One that sleeps on its word is woken in preference to the one that watches for events.  `self` is
+// not: a carrier counts as asleep until it has handled the events for which it slept, and runs what
+// they made ready itself.
+bool summon(uint32_t how, const Carrier* self) {
   for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
-    if (carrier->sleeping.load(std::memory_order_relaxed) == how &&
+    if (carrier != self && carrier->sleeping.load(std::memory_order_relaxed) == how &&
         wake_from(*carrier, how, kSummoned)) {
       return true;
     }
@@ -45,10 +47,10 @@ bool summon(uint32_t how) {
 }
 
 // One that may be summoned, and takes part.
-bool is_carrier_asleep() {
+bool is_another_asleep(const Carrier* self) {
   for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
     uint32_t how = carrier->sleeping.load(std::memory_order_seq_cst);
-    if (how == kInFutex || how == kInPoller) {
+    if (carrier != self && (how == kInFutex || how == kInPoller)) {
       return true;
     }
   }
@@ -62,7 +64,7 @@ bool summon_reserve() {
       return false;
     }
   } while (!crew.active.compare_exchange_weak(active, active + 1, std::memory_order_relaxed));
-  if (summon(kStandingBy)) {
+  if (summon(kStandingBy, nullptr)) {
     return true;
   }
   // Where no thread can be had, that is not tried again at every wake-up.
@@ -96,13 +98,16 @@ void start_no_more_carriers() {
 }
 
 void call_help() {
+  const Fiber* fiber = current();
+  const Carrier* self = fiber != nullptr ? fiber->carrier : nullptr;
   do {
     uint32_t nobody = 0;
     if (crew.searching.load(std::memory_order_seq_cst) != 0 ||
         !crew.searching.compare_exchange_strong(nobody, 1, std::memory_order_seq_cst)) {
       return;  // who searches looks once more after it has given up
     }
-    if (crew.idle.load(std::memory_order_seq_cst) > 0 && (summon(kInFutex) || summon(kInPoller))) {
+    if (crew.idle.load(std::memory_order_seq_cst) > 0 &&
+        (summon(kInFutex, self) || summon(kInPoller, self))) {
       return;
     }
     if (summon_reserve()) {
@@ -111,7 +116,7 @@ void call_help() {
     crew.searching.fetch_sub(1, std::memory_order_seq_cst);
     // Meanwhile somebody may have fallen asleep, and then another one may have relied on us.
   } while (crew.idle.load(std::memory_order_seq_cst) > 0 && is_work_somewhere() &&
-           is_carrier_asleep());
+           is_another_asleep(self));
 }
 
 void enqueue(Carrier& carrier, Fiber& fiber) {

@@ -69,7 +69,9 @@ void sleep(Carrier& carrier) {
   if (carrier.kernel_mask != 0) {
     signal_hooks().idle(carrier, false);
   }
-  if (carrier.inbox.empty() && !is_work_somewhere() && (polls || is_event_watched()) &&
+  // The hook may have made fibers ready.
+  if (carrier.inbox.empty() && carrier.pinned.empty() && !is_work_somewhere() &&
+      (polls || is_event_watched()) &&
       !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {
     base::Deadline until = carrier.timers.next();
     report_standstill();

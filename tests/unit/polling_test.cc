@@ -81,6 +81,29 @@ TEST(Polling, IsHandedOverByACarrierThatOnlyLooksAtEvents) {
   thread.join();
 }
 
+Ticket in_poller;
+int wakes = 0;
+
+TEST(Polling, ACarrierThatComesOutOfThePollerDoesNotCallItself) {
+  std::thread([] {
+    attach();
+    crew.limit = 0;  // nobody else is called
+    static constexpr Poller kOneEvent{[](base::Deadline, tls::Cpu&) {
+                                        EXPECT_GT(crew.idle, 0U);
+                                        (void)unpark(in_poller);
+                                      },
+                                      [] { ++wakes; }, [] { return true; }};
+    set_poller(&kOneEvent);
+    Carrier* home = current()->home.exchange(nullptr);  // a fiber that any carrier might run
+    in_poller = prepare_park();
+    EXPECT_EQ(park({WaitKind::none, 0}), Wake::unparked);
+    EXPECT_EQ(wakes, 0);
+    EXPECT_EQ(crew.searching, 0U);
+    current()->home = home;
+    set_poller(&kPoller);
+  }).join();
+}
+
 TEST(Retire, HandsOnWhatWasReady) {
   crew.limit = 0;  // nobody is called
   std::thread thread([] {
