@@ -14,11 +14,12 @@ class Catalog:
         self.build, self.quick, self.modes = build, quick, modes
         self.bench = build / "bench"
         self.gevent_folder = source / "bench" / "gevent"
+        self.plain_folder = source / "bench" / "plain"
 
     def all(self):
         for group in (self.switches, self.spawns, self.bursts, self.wakes, self.parked, self.sleeps,
-                      self.skynets, self.echoes, self.scale, self.calls, self.starts,
-                      self.primitives):
+                      self.skynets, self.echoes, self.scale, self.hogs, self.calls,
+                      self.starts, self.primitives):
             yield from group()
 
     def count(self, full, quick):
@@ -159,6 +160,17 @@ class Catalog:
                                     [self.bench / "plain_forks", *what], self.build,
                                     carriers=number, **more)
                 yield self.peer(f"go-{number}", names, *what, **more)
+
+    def hogs(self):
+        milliseconds = self.count(3000, 100)
+        for prefix, command in (("", [self.bench / "plain_hog", "hog"]),
+                                ("python-", [PYTHON, self.plain_folder / "hog.py"])):
+            names = {"late": f"hog/{prefix}sleep", "trip": f"hog/{prefix}echo"}
+            for number in (1, 2):
+                more = {"one_cpu": number == 1}
+                yield Program(f"kernel-{number}", names, [*command, milliseconds], **more)
+                yield HostedProgram(f"hosted-{self.modes[0]}-{number}", names,
+                                    [*command, milliseconds], self.build, carriers=number, **more)
 
     def calls(self):
         names = {call: f"calls/{call}" for call in ("getppid", "mutex", "read", "file")}

@@ -61,6 +61,11 @@ def parked(title):
     return Comparison(title, columns, bases=("kernel", "go"))
 
 
+def lateness(title):
+    columns = (Column("p50 us"), Column("p99 us"))
+    return Comparison(title, columns, decisive=1, bases=("kernel-1", "kernel-2"))
+
+
 def echo(title):
     columns = (Column("CPU us", 2), Column("per s", 0), Column("p50 us", 0), Column("p99 us", 0),
                Column("tasks", 0))
@@ -89,6 +94,10 @@ COMPARISONS = {
     "skynet/1M": whole("tree of 1,000,000 leaves, each node's children spawned, then joined"),
     "scale/skynet": whole("tree of 100,000 leaves", 0, bases=("kernel-1", "go-1")),
     "scale/tasks": whole("10,000 tasks that compute, spawned by one", 0, bases=("kernel-1", "go-1")),
+    "hog/sleep": lateness("sleeps of 10 ms beside one that computes: too late by"),
+    "hog/echo": lateness("a byte there and back beside one that computes"),
+    "hog/python-sleep": lateness("python3: sleeps of 10 ms beside one that computes: too late by"),
+    "hog/python-echo": lateness("python3: a byte there and back beside one that computes"),
     "calls/getppid": time_of("getppid", bases=("native",)),
     "calls/mutex": time_of("an uncontended mutex, locked and unlocked", bases=("native",)),
     "calls/read": time_of("read of a socket that has data", bases=("native",)),
@@ -115,7 +124,7 @@ COMPARISONS = {
 @dataclasses.dataclass(frozen=True)
 class Goal:
     """At most `limit` times what `base` has; without a base, at most `limit`, on a machine like the
-    one that the goals were set on. "hosted" is the mode that "auto" chooses here."""
+    one that the goals were set on. "hosted" stands for the mode that "auto" chooses here."""
     comparison: str
     kind: str
     base: str | None
@@ -145,6 +154,8 @@ GOALS = (
     Goal("echo/16", "hosted", "kernel", 1),
     Goal("echo/1000", "hosted", "kernel", 0.75),
     Goal("echo/10000", "hosted", "kernel", 0.6),
+    *(Goal(f"hog/{what}", f"hosted-{number}", f"kernel-{number}", 2)
+      for what in ("sleep", "echo", "python-sleep", "python-echo") for number in (1, 2)),
     *(Goal(f"calls/{call}", "hosted", "native", 1.03)
       for call in ("getppid", "mutex", "read", "file")),
 )

@@ -18,7 +18,7 @@ class Verdict:
 def verdicts(medians, best_mode):
     """One for each goal whose rows were measured."""
     for goal in GOALS:
-        kind = f"hosted-{best_mode}" if goal.kind == "hosted" else goal.kind
+        kind = goal.kind.replace("hosted", f"hosted-{best_mode}", 1)
         comparison = COMPARISONS[goal.comparison]
         decisive = comparison.columns[comparison.decisive]
         measured = medians.get(f"{goal.comparison}/{kind}")
