@@ -12,6 +12,7 @@
 
 #include "base/format.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "core/carrier.h"
 #include "interpose/host/thread.h"
 #include "interpose/ops/descriptor_hints.h"
@@ -24,7 +25,7 @@ using std::string_view;
 constexpr string_view kFileName = "ramie-comm-";
 
 bool skip(string_view& text, string_view prefix) {
-  bool is = text.substr(0, prefix.size()) == prefix;
+  bool is = base::begins_with(text, prefix);
   if (is) {
     text.remove_prefix(prefix.size());
   }

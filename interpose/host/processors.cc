@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/sys.h"
+#include "base/text.h"
 
 namespace ramie::host {
 namespace {
@@ -72,7 +73,7 @@ unsigned allowed_by_control_groups() {
     return kMost;
   }
   text.remove_prefix(unified + 3);
-  string_view group = text.substr(0, text.find('\n'));
+  string_view group = base::first(text, text.find('\n'));
   unsigned allowed = kMost;
   while (group.size() > 1) {
     char path[640];
@@ -80,7 +81,7 @@ unsigned allowed_by_control_groups() {
     end = std::copy(group.begin(), group.end(), end);
     memcpy(end, "/cpu.max", sizeof "/cpu.max");
     allowed = std::min(allowed, allowed_by_quota(path));
-    group = group.substr(0, group.rfind('/'));
+    group = base::first(group, group.rfind('/'));
   }
   // Inside a container the root of what is seen may have a quota.
   return std::min(allowed, allowed_by_quota("/sys/fs/cgroup/cpu.max"));

@@ -10,6 +10,7 @@
 #include "base/format.h"
 #include "base/lock.h"
 #include "base/sys.h"
+#include "base/text.h"
 
 namespace ramie::base {
 namespace {
@@ -238,7 +239,7 @@ bool parse_config(const char* const* environment, Config& out, char* error, size
   for (; environment != nullptr && *environment != nullptr; ++environment) {
     string_view entry(*environment);
     size_t equals = entry.find('=');
-    if (!entry.starts_with("RAMIE_") || equals == string_view::npos) {
+    if (!begins_with(entry, "RAMIE_") || equals == string_view::npos) {
       continue;
     }
     string_view name(entry.data(), equals);

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/sys.h"
+#include "base/text.h"
 
 namespace ramie::base {
 namespace {
@@ -90,7 +91,7 @@ void MemoryMap::read() {
     }
     std::string_view rest(text, held + static_cast<size_t>(n));
     for (size_t end; (end = rest.find('\n')) != std::string_view::npos;) {
-      add_line(rest.substr(0, end));
+      add_line(first(rest, end));
       rest.remove_prefix(end + 1);
     }
     held = rest.size() < sizeof text ? rest.size() : 0;  // no line is longer than a page and a bit

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/code_symbol.h"
+#include "base/text.h"
 
 namespace ramie::core {
 namespace {
@@ -13,7 +14,7 @@ using base::MemoryMap;
 constexpr size_t kWords = 512;  // of the stack; deeper callers are not looked for
 
 bool is_own(const MemoryMap& map, const MemoryMap::Region& region) {
-  return map.name(region).starts_with("libramie");
+  return base::begins_with(map.name(region), "libramie");
 }
 
 // e8 with a 32-bit displacement, or ff /2 in its lengths of two to seven bytes.

@@ -7,6 +7,7 @@
 #include "base/deadline.h"
 #include "base/format.h"
 #include "base/sys.h"
+#include "base/text.h"
 
 namespace ramie::core {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 // "running", or "-1 SP PC", or "NUMBER ARGUMENTS SP PC" with the latter in hexadecimal digits.
 Activity parse(std::string_view text) {
   Activity activity;
-  if (text.starts_with("running")) {
+  if (base::begins_with(text, "running")) {
     activity.call = Activity::kComputes;
     return activity;
   }
