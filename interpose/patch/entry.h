@@ -31,8 +31,9 @@ extern "C" {
 
 // For a `syscall` instruction that the kernel has refused to carry out (interpose/host/
 // user_dispatch.h).  The first wants, 136 bytes below the site's stack pointer, the address behind
-// the instruction to return to.  At the others 32 places of 16 bytes make the call as it is and go on
-// where their word in ramie_returns_of_syscall or ramie_returns_of_int80 says; a 33rd does at r9.
+// the instruction to return to.  At the others 32 places of 16 bytes make the call as it is and go
+// on where their word in ramie_returns_of_syscall or ramie_returns_of_int80 says; a 33rd does at
+// r9.
 [[gnu::visibility("hidden")]] void ramie_dispatched_entry();
 [[gnu::visibility("hidden")]] void ramie_syscall_in_place();
 [[gnu::visibility("hidden")]] void ramie_int80_in_place();
