@@ -118,10 +118,14 @@ extern "C" [[gnu::visibility("hidden")]] void ramie_leave_handler(ucontext_t* co
   (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&all), 0, sizeof all);
   uint64_t mask = core::context_mask(*context);
   if (auto* thread = static_cast<Thread*>(fiber->host)) {
-    raise_own(*thread, mask);  // what the handler blocked comes right after it
+    // First the mask, then what is pending: a sender does it the other way round.
     uint64_t before = thread->blocked.exchange(mask);
     note_masks_changed();
+    if ((held_signals() & ~mask) != 0) {
+      take_over_held(*thread, mask);
+    }
     open_sleepers(blockable(before & ~mask));
+    raise_own(*thread, mask);  // what the handler blocked comes right after it
   }
   fiber->signal_mask = blockable(mask);
   fiber->carrier->kernel_mask = fiber->signal_mask;

@@ -85,7 +85,14 @@ void leave_runtime(core::Fiber& fiber) {
   }
   auto* thread = static_cast<Thread*>(fiber.host);
   if (thread != nullptr && fiber.signal_pending.load(std::memory_order_relaxed)) {
-    fiber.signal_pending.store(false, std::memory_order_relaxed);
+    // Before it is read what is pending: who adds to that afterwards sets this again.
+    (void)fiber.signal_pending.exchange(false, std::memory_order_seq_cst);
+    {
+      AllBlocked block;
+      set_depth(fiber, 1);
+      deliver_timer_signals();  // a timer may have expired in there
+      set_depth(fiber, 0);
+    }
     raise_own(*thread, thread->blocked);
   }
 }

@@ -84,7 +84,7 @@ bool is_timer_signal(int signal, const siginfo_t& info) {
   return signal == kKickSignal && info.si_code == SI_TIMER;
 }
 
-void on_timer_signal(const siginfo_t& info, const core::Fiber* running) {
+void on_timer_signal(const siginfo_t& info, core::Fiber* running) {
   auto value = reinterpret_cast<uintptr_t>(info.si_value.sival_ptr);
   ThreadTimer& timer = timers[value % kMost];
   if (timer.serial.load(std::memory_order_acquire) != value / kMost) {
@@ -96,6 +96,9 @@ void on_timer_signal(const siginfo_t& info, const core::Fiber* running) {
       running->runtime_depth.load(std::memory_order_relaxed) == 0) {
     deliver_timer_signals();
     return;
+  }
+  if (running != nullptr && running->host != nullptr) {
+    running->signal_pending.store(true, std::memory_order_relaxed);  // leave_runtime() looks
   }
   // Whatever this is in the middle of, it may wake nobody.  A carrier that stands by has no turns.
   for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
@@ -139,7 +142,10 @@ long timer_create(const long* a) {
   }
   uint32_t serial = next_serial++;
   sigevent ours{};
-  ours.sigev_notify = SIGEV_SIGNAL;
+  // Not to the process: the kernel would choose any kernel thread that lets the signal in, also a
+  // helper, which has no thread pointer.  The first one is a carrier for good.
+  ours.sigev_notify = SIGEV_THREAD_ID;
+  ours._sigev_un._tid = sys::getpid();
   ours.sigev_signo = kKickSignal;
   ours.sigev_value.sival_ptr = reinterpret_cast<void*>(static_cast<uintptr_t>(serial) * kMost +
                                                        static_cast<uintptr_t>(timer - timers));

@@ -13,7 +13,7 @@ namespace ramie::host {
 
 // In our handler, with all signals blocked; `running` is null on a kernel thread that is no
 // carrier.
-void on_timer_signal(const siginfo_t& info, const core::Fiber* running);
+void on_timer_signal(const siginfo_t& info, core::Fiber* running);
 
 // The loop: threads get what has come since.  With all signals blocked.
 void deliver_timer_signals();

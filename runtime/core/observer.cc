@@ -196,8 +196,9 @@ void run(KernelThread&) {
   // Files of its own: those that it opens take no number of the program's.  Descriptor 2 is for the
   // reports of RAMIE_BLOCKED; kept without need, it might be the end of a pipe that somebody waits
   // for.
-  (void)sys::call(SYS_close_range, reports_blocked() ? 3 : 0, ~0U, CLOSE_RANGE_UNSHARE);
-  (void)sys::call(SYS_close_range, 0, 1, 0);
+  if (sys::call(SYS_close_range, reports_blocked() ? 3 : 0, ~0U, CLOSE_RANGE_UNSHARE) == 0) {
+    (void)sys::call(SYS_close_range, 0, 1, 0);
+  }
   for (;;) {
     bool busy = false;
     int64_t now = base::now();

@@ -133,10 +133,39 @@ static void* wait_for_timer(void* argument) {
 
 static void waited_for(void) { finish(start(wait_for_timer, NULL)); }
 
+static _Atomic int is_over;
+
+static void* sync_often(void* argument) {
+  FILE* file = tmpfile();
+  MUST(file != NULL);
+  while (!is_over) {
+    CHECK(fsync(fileno(file)) == 0);
+  }
+  fclose(file);
+  return argument;
+}
+
+// What makes calls for a thread (fsync: a helper of Ramie's) is nobody that a timer may interrupt.
+static void beside_syncs(void) {
+  pthread_t syncing[4];
+  is_over = 0;
+  for (int i = 0; i < 4; ++i) syncing[i] = start(sync_often, NULL);
+  hit_thread = pthread_self();
+  fired = wrong = 0;
+  timer_t timers[2] = {make_thread_timer(), make_thread_timer()};
+  for (int i = 0; i < 2; ++i) set_timer(timers[i], 1, 1);
+  while (fired < 300) nap(1);
+  for (int i = 0; i < 2; ++i) CHECK(timer_delete(timers[i]) == 0);
+  is_over = 1;
+  for (int i = 0; i < 4; ++i) finish(syncing[i]);
+  printf("wrong %d\n", wrong);
+}
+
 static const struct twin_case cases[] = {
     {"threads_started", THREADS, threads_started},
     {"one_thread_signalled", THREADS, one_thread_signalled},
     {"waited_for", THREADS, waited_for},
+    {"beside_syncs", THREADS, beside_syncs},
 };
 
 TWIN_MAIN(cases)
