@@ -63,6 +63,17 @@ static void note_timer(int number, siginfo_t* info, void* context) {
   ++hits;
 }
 
+// What tells the calling thread.
+static struct sigevent signal_here(int signal, int value) {
+  struct sigevent event;
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = signal;
+  event.sigev_value.sival_int = value;
+  event.gettid_of_timer = (int)syscall(SYS_gettid);
+  return event;
+}
+
 static void* be_signalled(void* argument) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
@@ -72,12 +83,7 @@ static void* be_signalled(void* argument) {
   wrong = 0;
   MUST(sigaction(SIGRTMIN, &action, NULL) == 0);
   timer_t timer;
-  struct sigevent event;
-  memset(&event, 0, sizeof event);
-  event.sigev_notify = SIGEV_THREAD_ID;
-  event.sigev_signo = SIGRTMIN;
-  event.sigev_value.sival_int = 7;
-  event.gettid_of_timer = (int)syscall(SYS_gettid);
+  struct sigevent event = signal_here(SIGRTMIN, 7);
   MUST(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
   set_timer(timer, 2, 2);
   if (argument) {
@@ -116,12 +122,7 @@ static void* wait_for_timer(void* argument) {
   sigaddset(&set, SIGRTMIN + 1);
   block(SIGRTMIN + 1);
   timer_t timer;
-  struct sigevent event;
-  memset(&event, 0, sizeof event);
-  event.sigev_notify = SIGEV_THREAD_ID;
-  event.sigev_signo = SIGRTMIN + 1;
-  event.sigev_value.sival_int = 9;
-  event.gettid_of_timer = (int)syscall(SYS_gettid);
+  struct sigevent event = signal_here(SIGRTMIN + 1, 9);
   MUST(timer_create(CLOCK_REALTIME, &event, &timer) == 0);
   set_timer(timer, 3, 0);
   const int got = sigwaitinfo(&set, &info);
