@@ -21,7 +21,7 @@ constexpr Setting kSettings[] = {
     {"RAMIE_POLLER", "auto"},   {"RAMIE_DEADLOCK", "off"},   {"RAMIE_LOG", "off"},
     {"RAMIE_BLOCKED", "off"},   {"RAMIE_AUDIT", "off"},      {"RAMIE_HOSTING", "on"},
     {"RAMIE_STATS", ""},        {"RAMIE_PATCH", "all"},      {"RAMIE_NATIVE", ""},
-    {"RAMIE_PRELOAD_PATH", ""},
+    {"RAMIE_LOG_FILE", ""},     {"RAMIE_PRELOAD_PATH", ""},
 };
 
 void print_row(std::string_view name, std::string_view value, std::string_view source) {

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,13 @@ void define_variables(CLI::App& app, RunOptions& options) {
                "likewise, for so long or longer");
   add_variable(app, options, "--log", "RAMIE_LOG", "LEVEL",
                "messages on standard error: off, warn, info, debug");
+  app.add_option_function<std::string>(
+         "--log-file",
+         [&options](const std::string& value) {
+           options.variables.emplace_back("RAMIE_LOG_FILE", std::filesystem::absolute(value));
+         },
+         "append messages and reports to this file instead")
+      ->type_name("FILE");
 }
 
 void define_run(CLI::App& app, RunOptions& options) {

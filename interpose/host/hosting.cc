@@ -306,7 +306,7 @@ void write_stats() {
 void write_audit() {
   std::string_view text = core::audit_report();
   if (!text.empty()) {
-    (void)sys::call(SYS_write, 2, sys::arg(text.data()), static_cast<long>(text.size()));
+    base::write_message(text);
   }
 }
 

@@ -190,6 +190,11 @@ bool parse_one(string_view name, string_view value, Config& out, string_view& ex
     out.log = static_cast<LogLevel>(picked);
     return good;
   }
+  if (name == "RAMIE_LOG_FILE") {
+    expected = "the path of a file, from / on";
+    out.log_file = value.data();  // the environment's own string, which ends with a zero byte
+    return begins_with(value, "/") && value.size() < kTextRoom;
+  }
   if (name == "RAMIE_HOSTING") {
     expected = "on or off";
     bool good = pick(value, kSwitch, picked);
@@ -224,6 +229,7 @@ bool parse_one(string_view name, string_view value, Config& out, string_view& ex
 // Programs change and free their environment, perl as it ends: what is kept of it is copied.
 constinit char kept_stats[kTextRoom];
 constinit char kept_native[kTextRoom];
+constinit char kept_log_file[kTextRoom];
 
 const char* keep(const char* text, char (&room)[kTextRoom]) {
   return text == nullptr ? nullptr : static_cast<const char*>(memcpy(room, text, strlen(text) + 1));
@@ -270,6 +276,7 @@ const Config& config() {
       }
       the_config.stats = keep(the_config.stats, kept_stats);
       the_config.native = keep(the_config.native, kept_native);
+      the_config.log_file = keep(the_config.log_file, kept_log_file);
       is_read.store(true, std::memory_order_release);
     }
   }

@@ -34,6 +34,7 @@ struct Config {
   BlockedAction blocked = BlockedAction::off;     // RAMIE_BLOCKED
   int64_t audit = kNoAudit;                       // RAMIE_AUDIT, in ns; 0: the slice
   LogLevel log = LogLevel::off;                   // RAMIE_LOG
+  const char* log_file = nullptr;                 // RAMIE_LOG_FILE, an absolute path
   unsigned families_off = 0;                      // RAMIE_PATCH, bits
   const char* native = nullptr;                   // RAMIE_NATIVE, names of programs
   bool hosting = true;                            // RAMIE_HOSTING

@@ -39,10 +39,15 @@ class Line {
 
   [[nodiscard]] std::string_view view() const { return {text_, size_}; }
 
+  // The line with its end.
+  [[nodiscard]] std::string_view ended() {
+    text_[size_] = '\n';
+    return {text_, size_ + 1};
+  }
+
   // Ends the line and writes it with one call, so that lines of several threads don't mix.
   void write_to(int fd) {
-    text_[size_] = '\n';
-    (void)sys::call(SYS_write, fd, sys::arg(text_), static_cast<long>(size_ + 1));
+    (void)sys::call(SYS_write, fd, sys::arg(ended().data()), static_cast<long>(ended().size()));
   }
 
  private:

@@ -1,6 +1,8 @@
-// Messages for whoever runs the program: one line each to descriptor 2, by a raw write, only as
-// much as RAMIE_LOG asks for (off by default).
+// Messages for whoever runs the program: one line each, by a raw write, to descriptor 2 or to the
+// file that RAMIE_LOG_FILE names; only as much as RAMIE_LOG asks for (off by default).
 #pragma once
+
+#include <string_view>
 
 #include "base/config.h"
 #include "base/format.h"
@@ -8,6 +10,10 @@
 namespace ramie::base {
 
 [[nodiscard]] inline bool logs(LogLevel level) { return config().log >= level; }
+
+// Writes whole lines as they are.  The file is opened for each call, so that the program finds no
+// descriptor of ours; where it can't be opened, the lines go to descriptor 2.
+void write_message(std::string_view lines);
 
 // Usage: log_line(LogLevel::warn, "no room near libc: ", address);  Nothing is formatted when the
 // level is not asked for.
@@ -17,7 +23,7 @@ void log_line(LogLevel level, const Parts&... parts) {
     Line<512> line;
     line << "ramie: ";
     (line << ... << parts);
-    line.write_to(2);
+    write_message(line.ended());
   }
 }
 

@@ -79,7 +79,7 @@ void close_hold(Hold& hold, int64_t now) {
     base::Line<512> line;
     line << "ramie: fiber " << hold.fiber << " has let others run again after "
          << (now - hold.since) / kMilli << " ms";
-    line.write_to(2);
+    base::write_message(line.ended());
   }
   hold.is_reported = false;
 }
@@ -152,12 +152,12 @@ void report_blocked(Carrier& carrier, const Seen& running, int64_t now) {
   line << " has let no other run for " << lasted / kMilli << " ms, ";
   describe_activity(line, hold.activity.call);
   line << "; behind it: " << held_up << (held_up == 1 ? " fiber" : " fibers");
-  line.write_to(2);
+  base::write_message(line.ended());
   for (size_t i = 0; i < hold.callers.count; ++i) {
     base::Line<512> frame;
     frame << "ramie:   " << (i == 0 ? "at " : "from ");
     describe_code(frame, map, hold.callers.frames[i]);
-    frame.write_to(2);
+    base::write_message(frame.ended());
   }
 }
 

@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/deadline.h"
 #include "base/format.h"
+#include "base/log.h"
 #include "core/carrier.h"
 #include "core/scheduler.h"
 #include "core/stack.h"
@@ -67,7 +68,7 @@ void report(Fiber& fiber, void* count) {
   line << " waits for ";
   describe(line, fiber.reason);
   line << ", since " << (base::now() - fiber.waiting_since) / base::kNanosPerSecond << " s";
-  line.write_to(2);
+  base::write_message(line.ended());
 }
 
 // The shim's list may hold the threads' own fibers, which were seen already.
@@ -116,7 +117,7 @@ void report_deadlock() {
   Line line;
   line << "ramie: deadlock: " << count << (count == 1 ? " fiber is" : " fibers are")
        << " parked and nothing can wake " << (count == 1 ? "it" : "them");
-  line.write_to(2);
+  base::write_message(line.ended());
   if (base::config().deadlock == base::DeadlockAction::abort) {
     base::fail("deadlock", __FILE__, __LINE__);
   }

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <string>
 
+#include "support/process.h"
 #include "support/twin_pair.h"
 
 namespace {
@@ -54,6 +55,17 @@ TEST(Audit, CallsAndLoopsThatHoldUpAKernelThreadAreListed) {
   EXPECT_NE(row(report, "computing"), "") << report;
   // The sleep through libc is none of them: it parks.
   EXPECT_EQ(row(report, "in clock_nanosleep"), "") << report;
+}
+
+TEST(Audit, GoesToTheFileOfTheLog) {
+  const ramie::testing::ScratchDirectory scratch;
+  EXPECT_EQ(audit_of("on", "50", "RAMIE_LOG_FILE=" + scratch.file("log")), "");
+  const std::string report = ramie::testing::read_file(scratch.file("log"));
+  EXPECT_NE(row(report, "in nanosleep: "), "") << report;
+}
+
+TEST(Audit, IsNotLostWithAFileThatCannotBeOpened) {
+  EXPECT_NE(row(audit_of("on", "50", "RAMIE_LOG_FILE=/no/such/folder/log"), "in nanosleep: "), "");
 }
 
 TEST(Audit, ALongerThresholdListsNothing) {

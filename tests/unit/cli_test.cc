@@ -107,6 +107,8 @@ TEST_F(Command, SetsThePreloadBeforeOthersAndItsVariables) {
       ramie("run --except poll,lock --native ls,cc -- sh -c 'echo $RAMIE_PATCH $RAMIE_NATIVE'")
           .output,
       "-poll,-lock ls,cc\n");
+  EXPECT_EQ(ramie("run --log-file a/b.log sh -c 'echo ${RAMIE_LOG_FILE#$PWD}'").output,
+            "/a/b.log\n");
   EXPECT_EQ(ramie("run --only sleep sh -c 'echo $RAMIE_PATCH'").output, "sleep\n");
 }
 

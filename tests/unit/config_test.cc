@@ -83,12 +83,26 @@ TEST(Config, ABadValueIsOneLineThatSaysWhatIsAccepted) {
             "ramie: RAMIE_ENTRY=ptrace is not understood; use auto, patch, sud or symbols");
   EXPECT_EQ(parse({"RAMIE_POLLER=uring"}).error,
             "ramie: RAMIE_POLLER=uring is not understood; use auto, epoll or io_uring");
-  for (const char* bad :
-       {"RAMIE_CARRIERS=0", "RAMIE_CARRIERS=257", "RAMIE_CARRIERS=", "RAMIE_CARRIERS=two",
-        "RAMIE_SLICE=0", "RAMIE_FS=", "RAMIE_FS=Trap", "RAMIE_FS=trap ", "RAMIE_STACK_SIZE=8k",
-        "RAMIE_STACK_SIZE=1025m", "RAMIE_STACK_SIZE=64K", "RAMIE_STACK_SIZE=-64k",
-        "RAMIE_STACK_SIZE=k", "RAMIE_STACK_SIZE=0x10000", "RAMIE_STACK_SIZE=99999999999999999999",
-        "RAMIE_GUARDS=no", "RAMIE_DEADLOCK=1", "RAMIE_LOG=verbose", "RAMIE_HOSTING=1"}) {
+  for (const char* bad : {"RAMIE_CARRIERS=0",
+                          "RAMIE_CARRIERS=257",
+                          "RAMIE_CARRIERS=",
+                          "RAMIE_CARRIERS=two",
+                          "RAMIE_SLICE=0",
+                          "RAMIE_FS=",
+                          "RAMIE_FS=Trap",
+                          "RAMIE_FS=trap ",
+                          "RAMIE_STACK_SIZE=8k",
+                          "RAMIE_STACK_SIZE=1025m",
+                          "RAMIE_STACK_SIZE=64K",
+                          "RAMIE_STACK_SIZE=-64k",
+                          "RAMIE_STACK_SIZE=k",
+                          "RAMIE_STACK_SIZE=0x10000",
+                          "RAMIE_STACK_SIZE=99999999999999999999",
+                          "RAMIE_GUARDS=no",
+                          "RAMIE_DEADLOCK=1",
+                          "RAMIE_LOG=verbose",
+                          "RAMIE_LOG_FILE=log",
+                          "RAMIE_HOSTING=1"}) {
     std::string error = parse({bad}).error;
     EXPECT_NE(error.find(bad), std::string::npos) << error;
     EXPECT_NE(error.find("; use "), std::string::npos) << error;
