@@ -57,6 +57,8 @@ void bury(void* argument) {
 long start_thread(const clone_args& args, void* (*start)(void*), void* argument) {
   Thread* thread = allocate_thread();
   if (thread == nullptr) {
+    static constinit std::atomic<bool> said = false;
+    base::log_once(said, base::LogLevel::warn, "no room for another thread");
     return -EAGAIN;
   }
   core::Fiber& fiber = *thread->fiber;
@@ -110,6 +112,9 @@ long clone3(const long* a) {
   Thread* thread = current_thread();
   if ((args.flags & CLONE_VM) != 0 && thread != nullptr) {
     start_lending(*thread);  // posix_spawn; the child is made by clone, to which glibc falls back
+  } else if (thread != nullptr) {
+    static constinit std::atomic<bool> said = false;
+    base::log_once(said, base::LogLevel::info, "clone3 by the program itself is answered ENOSYS");
   }
   return -ENOSYS;
 }

@@ -173,11 +173,9 @@ long wake_op(const Call& call) {
 }
 
 void warn_once(int command) {
-  static constinit std::atomic<bool> warned = false;
-  if (base::logs(base::LogLevel::warn) && !warned.exchange(true, std::memory_order_relaxed)) {
-    base::log_line(base::LogLevel::warn, "futex operation ", command,
-                   " waits in the kernel and blocks its carrier");
-  }
+  static constinit std::atomic<bool> said = false;
+  base::log_once(said, base::LogLevel::warn, "futex operation ", command,
+                 " waits in the kernel and blocks its carrier");
 }
 
 }  // namespace

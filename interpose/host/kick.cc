@@ -44,7 +44,8 @@ void note_credentials() RAMIE_REQUIRES(noting) {
   constexpr long kMost = sizeof credentials.supplementary / sizeof *credentials.supplementary;
   credentials.count = sys::call(SYS_getgroups, kMost, sys::arg(credentials.supplementary));
   if (credentials.count < 0) {
-    base::log_line(base::LogLevel::warn,
+    static constinit std::atomic<bool> said = false;
+    base::log_once(said, base::LogLevel::warn,
                    "more supplementary groups than a new carrier can take on");
   }
 }

@@ -222,7 +222,9 @@ bool begin(core::Carrier& carrier) {
   take_on_credentials(carrier);
   if (!dispatch_this_thread()) {
     // The program has forbidden it since (seccomp).
-    base::log_line(base::LogLevel::warn, "no further carrier: Syscall User Dispatch is refused");
+    static constinit std::atomic<bool> said = false;
+    base::log_once(said, base::LogLevel::warn,
+                   "no further carrier: Syscall User Dispatch is refused");
     return false;
   }
   return true;

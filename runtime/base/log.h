@@ -2,6 +2,7 @@
 // file that RAMIE_LOG_FILE names; only as much as RAMIE_LOG asks for (off by default).
 #pragma once
 
+#include <atomic>
 #include <string_view>
 
 #include "base/config.h"
@@ -24,6 +25,14 @@ void log_line(LogLevel level, const Parts&... parts) {
     line << "ramie: ";
     (line << ... << parts);
     write_message(line.ended());
+  }
+}
+
+// Likewise, once for each `said`: for what may happen again and again.
+template <class... Parts>
+void log_once(std::atomic<bool>& said, LogLevel level, const Parts&... parts) {
+  if (logs(level) && !said.exchange(true, std::memory_order_relaxed)) [[unlikely]] {
+    log_line(level, parts...);
   }
 }
 

@@ -166,7 +166,8 @@ void Slab::guard_slots(char* base, uint32_t count) {
     long result = sys::call(SYS_mprotect, sys::arg(base + i * stride()), static_cast<long>(guard_),
                             PROT_NONE);
     if (result < 0) {
-      base::log_line(base::LogLevel::warn, "no guard page: mprotect failed with ", -result,
+      static constinit std::atomic<bool> said = false;
+      base::log_once(said, base::LogLevel::warn, "no guard page: mprotect failed with ", -result,
                      "; raise vm.max_map_count");
       return;
     }
