@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "core/carrier.h"
+#include "interpose/host/blocking_calls.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/families.h"
 #include "interpose/host/futex.h"
@@ -17,7 +18,7 @@ namespace {
 
 constexpr long kTableSize = 512;
 
-enum class Class : uint8_t { forward, park, offload, emulate, refuse };
+enum class Class : uint8_t { forward, block, park, offload, emulate, refuse };
 
 struct Row {
   Handler handler = nullptr;
@@ -117,6 +118,9 @@ long dispatch(long number, const long* arguments) {
       return kernel(number, arguments);
     }
     stop_lending(*thread);
+  }
+  if (row.kind == Class::block) {
+    return make_blocking_call(number, arguments);
   }
   if (row.handler == nullptr || is_off(row, number, arguments)) {
     return kernel(number, arguments);

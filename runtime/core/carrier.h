@@ -81,6 +81,9 @@ struct Carrier {
   // whether somebody waits for it.
   std::atomic<uint32_t> aside = 0;
   std::atomic<bool> rest_awaited = false;
+  // Whether it blocks in the kernel by its own account (core/blocking.h): `switches` + 1 as it said
+  // so, or 0.
+  std::atomic<uint64_t> blocking = 0;
   Watched watched;
   Hold hold;                          // likewise the observer's
   std::atomic<bool> gone = false;     // its kernel thread has ended

@@ -258,6 +258,7 @@ void reset_after_fork() {
   carrier.background_timers.store(0, std::memory_order_relaxed);
   carrier.timers.reset();
   carrier.searching = false;
+  carrier.blocking.store(0, std::memory_order_relaxed);
   carrier.sleeping.store(kAwake, std::memory_order_relaxed);
   carrier.loop.signal_pending.store(false, std::memory_order_relaxed);
   carrier.begin_turn();

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "core/bare_tcb.h"
+#include "core/blocking.h"
 #include "core/crew.h"
 #include "core/kernel_thread.h"
 #include "core/loop.h"
@@ -30,9 +31,13 @@ constinit base::Lock starting;
 
 // What one look at all carriers has found.
 struct Findings {
+  base::Deadline next;   // the first timer of those that can't fire their own
   bool overdue = false;  // fibers wait behind one that has not switched since the last look
   bool unmoved = false;  // some carrier has not switched since the last look
   bool stuck = false;    // another carrier got stuck
+  bool unwatched = false;  // and nobody waits for events
+
+  [[nodiscard]] bool must_correct() const { return overdue || stuck || unwatched; }
 };
 
 // After a slice without a switch.
@@ -45,18 +50,30 @@ bool is_stuck(const Carrier& carrier, int64_t now) {
   return used >= base::config().slice / 2 || !is_runnable(carrier.kernel_tid);
 }
 
+void fire_timers_of(Carrier& carrier, int64_t now, Findings& found) {
+  fire_timers(carrier.timers, now);
+  found.next = std::min(found.next, carrier.timers.next());
+}
+
 void look_at(Carrier& carrier, int64_t now, Findings& found) {
   Watched& notes = carrier.watched;
   uint32_t how = carrier.sleeping.load(std::memory_order_relaxed);
   bool runs = how == kAwake || how == kSummoned;
+  bool blocks = is_blocking(carrier);
   uint64_t switches = carrier.switches.load(std::memory_order_relaxed);
-  if (!runs || switches != notes.switches || carrier.gone.load(std::memory_order_acquire)) {
+  if (!runs || switches != notes.switches || blocks ||
+      carrier.gone.load(std::memory_order_acquire)) {
     notes.switches = switches;
     notes.since = now;
     notes.cpu_since = 0;
     if (notes.stuck) {
       notes.stuck = false;
       crew.limit.fetch_sub(1, std::memory_order_relaxed);
+    }
+    if (blocks) {
+      found.unmoved = true;
+      found.overdue = found.overdue || !carrier.ready.empty();
+      fire_timers_of(carrier, now, found);
     }
     return;
   }
@@ -75,12 +92,11 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
                    " has not switched for a slice");
   }
   if (notes.stuck) {
-    fire_timers(carrier.timers, now);
+    fire_timers_of(carrier, now, found);
   }
 }
 
-// True if there was something to correct.
-bool look() {
+Findings look() {
   int64_t now = base::now();
   Findings found;
   for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
@@ -91,11 +107,11 @@ bool look() {
     uint32_t eager = crew.eagerness.load(std::memory_order_relaxed) + 4;
     crew.eagerness.store(std::min(eager, Crew::kMostEager), std::memory_order_relaxed);
   }
-  bool unwatched = found.unmoved && !is_event_watched();
-  if (found.overdue || found.stuck || unwatched) {
+  found.unwatched = found.unmoved && !is_event_watched();
+  if (found.must_correct()) {
     call_help();
   }
-  return found.overdue || found.stuck || unwatched;
+  return found;
 }
 
 void run(KernelThread&) {
@@ -104,7 +120,9 @@ void run(KernelThread&) {
   for (;;) {
     base::futex_wait(state, kTicks, base::Deadline::after(base::now(), tick));
     int64_t longest = std::max(base::config().slice, kShortTick);
-    tick = look() ? kShortTick : std::min(2 * tick, longest);
+    Findings found = look();
+    tick = found.must_correct() ? kShortTick : std::min(2 * tick, longest);
+    tick = std::min(tick, base::nanos_left(found.next));
     quiet = is_carrier_awake() ? 0 : quiet + 1;
     if (quiet < kQuietTicks) {
       continue;
@@ -138,6 +156,8 @@ bool start_watchdog() {
   base::log_line(base::LogLevel::warn, "no watchdog: no kernel thread can be made");
   return false;
 }
+
+void look_now() { base::futex_wake(state, 1); }
 
 bool is_watchdog_there() { return state.load(std::memory_order_relaxed) != kNone; }
 

@@ -7,7 +7,7 @@
 // part; it steals what is ready, watches for events, and the kernel shares the processors between
 // the two.  The watchdog fires the timers of the stuck one, since nobody else would.  When that one
 // passes its scheduler again, there is a carrier too many, and the next bare one that notices
-// stands by.
+// stands by.  One that has announced that it blocks (core/blocking.h) counts as stuck from then on.
 //
 // Between slices it corrects what the crew's cheap rules have missed: fibers that wait in the queue
 // of a carrier while another sleeps, events for which nobody watches.  It looks each millisecond
@@ -21,6 +21,9 @@ namespace ramie::core {
 bool start_watchdog();
 
 [[nodiscard]] bool is_watchdog_there();
+
+// Looks now: there is a timer that nobody else will fire.  Any thread; one system call.
+void look_now();
 
 // A carrier has woken up.  Any thread; a system call only if the watchdog sleeps.
 void notice_work();

@@ -45,6 +45,7 @@ constexpr const char* kPrograms[] = {
     "fifos",           "entries",
     "signal_races",    "signal_moments",
     "signal_queues",   "timers",
+    "blocking_calls",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync"};
@@ -78,6 +79,7 @@ void register_program(const std::string& name) {
     Twin twin;
     twin.name = name + "." + test;
     twin.program.arguments = {path, test};
+    if (name == "blocking_calls") twin.program.environment = {"RAMIE_SLICE=1000"};
     twin.hosting = kind == "alone" ? Hosting::kForbidden : Hosting::kExpected;
     register_twin(name, test, twin);
   }

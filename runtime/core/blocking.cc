@@ -1,0 +1,55 @@
+#include "core/blocking.h"
+
+#include "core/crew.h"
+#include "core/loop.h"
+#include "core/scheduler.h"
+#include "core/watchdog.h"
+
+namespace ramie::core {
+namespace {
+
+// Whoever takes the mark away gives the place back, once.
+void give_back(Carrier& carrier, uint64_t mark) {
+  if (carrier.blocking.compare_exchange_strong(mark, 0, std::memory_order_acq_rel)) {
+    crew.limit.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace
+
+Blocking::Blocking(Carrier& carrier)
+    : carrier_(carrier), mark_(carrier.switches.load(std::memory_order_relaxed) + 1) {
+  uint64_t none = 0;
+  if (crew.limit.load(std::memory_order_relaxed) >= kMaxCarriers ||
+      !carrier.blocking.compare_exchange_strong(none, mark_, std::memory_order_acq_rel)) {
+    mark_ = 0;
+    return;
+  }
+  crew.limit.fetch_add(1, std::memory_order_relaxed);
+  if (!carrier.ready.empty() || !crew.shared.empty() || !is_event_watched()) {
+    call_help();
+  }
+  if (!carrier.timers.next().is_never()) {
+    look_now();
+  }
+}
+
+Blocking::~Blocking() {
+  if (mark_ != 0) {
+    give_back(carrier_, mark_);
+  }
+}
+
+bool is_blocking(Carrier& carrier) {
+  uint64_t mark = carrier.blocking.load(std::memory_order_acquire);
+  if (mark == 0) {
+    return false;
+  }
+  if (mark == carrier.switches.load(std::memory_order_relaxed) + 1) {
+    return true;
+  }
+  give_back(carrier, mark);
+  return false;
+}
+
+}  // namespace ramie::core
