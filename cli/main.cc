@@ -39,6 +39,8 @@ void define_variables(CLI::App& app, RunOptions& options) {
                "kernel threads that run fibers: a number, or auto for one per processor");
   add_variable(app, options, "--slice", "RAMIE_SLICE", "MS",
                "how long a thread may hold up others that wait behind it");
+  add_variable(app, options, "--max-blocked", "RAMIE_MAX_BLOCKED", "COUNT",
+               "kernel threads that may be stuck or wait in calls: 1 to 4096");
   add_variable(app, options, "--fs", "RAMIE_FS", "MODE",
                "how thread-locals are switched: auto, fsgsbase, trap, prctl");
   add_variable(app, options, "--entry", "RAMIE_ENTRY", "HOW",

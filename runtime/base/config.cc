@@ -136,6 +136,13 @@ bool parse_one(string_view name, string_view value, Config& out, string_view& ex
     out.slice = static_cast<int64_t>(millis) * 1'000'000;
     return good;
   }
+  if (name == "RAMIE_MAX_BLOCKED") {
+    expected = "a number from 1 to 4096";
+    size_t count = 0;
+    bool good = parse_number(value, count) && count >= 1 && count <= Config::kMostBlocked;
+    out.max_blocked = static_cast<unsigned>(count);
+    return good;
+  }
   if (name == "RAMIE_FS") {
     expected = "auto, fsgsbase, trap or prctl";
     bool good = pick(value, kFs, picked);

@@ -11,7 +11,7 @@ namespace {
 // Whoever takes the mark away gives the place back, once.
 void give_back(Carrier& carrier, uint64_t mark) {
   if (carrier.blocking.compare_exchange_strong(mark, 0, std::memory_order_acq_rel)) {
-    crew.limit.fetch_sub(1, std::memory_order_relaxed);
+    lower_limit();
   }
 }
 
@@ -20,12 +20,15 @@ void give_back(Carrier& carrier, uint64_t mark) {
 Blocking::Blocking(Carrier& carrier)
     : carrier_(carrier), mark_(carrier.switches.load(std::memory_order_relaxed) + 1) {
   uint64_t none = 0;
-  if (crew.limit.load(std::memory_order_relaxed) >= kMaxCarriers ||
-      !carrier.blocking.compare_exchange_strong(none, mark_, std::memory_order_acq_rel)) {
+  if (!raise_limit()) {
     mark_ = 0;
     return;
   }
-  crew.limit.fetch_add(1, std::memory_order_relaxed);
+  if (!carrier.blocking.compare_exchange_strong(none, mark_, std::memory_order_acq_rel)) {
+    lower_limit();
+    mark_ = 0;
+    return;
+  }
   if (!carrier.ready.empty() || !crew.shared.empty() || !is_event_watched()) {
     call_help();
   }

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/config.h"
 #include "base/futex.h"
+#include "base/log.h"
 #include "base/sys.h"
 #include "core/loop.h"
 #include "core/scheduler.h"
@@ -90,8 +92,23 @@ void change_eagerness(int change) {
 
 void start_crew(unsigned carriers) {
   crew.limit.store(carriers, std::memory_order_relaxed);
+  crew.most.store(carriers + base::config().max_blocked, std::memory_order_relaxed);
   (void)start_watchdog();
 }
+
+bool raise_limit() {
+  uint32_t limit = crew.limit.load(std::memory_order_relaxed);
+  while (limit < crew.most.load(std::memory_order_relaxed)) {
+    if (crew.limit.compare_exchange_weak(limit, limit + 1, std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  static constinit std::atomic<bool> said = false;
+  base::log_once(said, base::LogLevel::warn, "all of RAMIE_MAX_BLOCKED kernel threads are stuck");
+  return false;
+}
+
+void lower_limit() { crew.limit.fetch_sub(1, std::memory_order_relaxed); }
 
 void start_no_more_carriers() {
   no_start_before.store(std::numeric_limits<int64_t>::max(), std::memory_order_relaxed);

@@ -33,6 +33,7 @@ namespace ramie::core {
 
 struct Crew {
   std::atomic<uint32_t> limit = 1;
+  std::atomic<uint32_t> most = 1;    // that the limit may be: RAMIE_MAX_BLOCKED may be stuck
   std::atomic<uint32_t> active = 0;  // take part
   std::atomic<uint32_t> idle = 0;    // of these, sleep
   std::atomic<uint32_t> searching = 0;
@@ -45,9 +46,6 @@ struct Crew {
 
 extern Crew crew;
 
-// The most carriers that may ever take part: stuck ones count.
-inline constexpr uint32_t kMaxCarriers = 512;
-
 // `carriers` of them may take part from here on, and the watchdog looks after them.  Further ones
 // are bare kernel threads, started on demand.
 void start_crew(unsigned carriers);
@@ -55,6 +53,11 @@ void start_crew(unsigned carriers);
 // Somebody who sleeps or stands by comes and looks at all queues, unless somebody searches already
 // or nobody may.  Any thread.
 void call_help();
+
+// One more may take part, for a carrier that is stuck; false if too many are.  Later,
+// lower_limit().
+[[nodiscard]] bool raise_limit();
+void lower_limit();
 
 // One has found that it must not run: no others are tried.
 void start_no_more_carriers();

@@ -31,10 +31,10 @@ constinit base::Lock starting;
 
 // What one look at all carriers has found.
 struct Findings {
-  base::Deadline next;   // the first timer of those that can't fire their own
-  bool overdue = false;  // fibers wait behind one that has not switched since the last look
-  bool unmoved = false;  // some carrier has not switched since the last look
-  bool stuck = false;    // another carrier got stuck
+  base::Deadline next;     // the first timer of those that can't fire their own
+  bool overdue = false;    // fibers wait behind one that has not switched since the last look
+  bool unmoved = false;    // some carrier has not switched since the last look
+  bool stuck = false;      // another carrier got stuck
   bool unwatched = false;  // and nobody waits for events
 
   [[nodiscard]] bool must_correct() const { return overdue || stuck || unwatched; }
@@ -68,7 +68,7 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     notes.cpu_since = 0;
     if (notes.stuck) {
       notes.stuck = false;
-      crew.limit.fetch_sub(1, std::memory_order_relaxed);
+      lower_limit();
     }
     if (blocks) {
       found.unmoved = true;
@@ -83,11 +83,9 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     notes.cpu_since = now;
     notes.cpu_before = cpu_time(carrier.kernel_tid);
   }
-  if (!notes.stuck && crew.limit.load(std::memory_order_relaxed) < kMaxCarriers &&
-      is_stuck(carrier, now)) {
+  if (!notes.stuck && is_stuck(carrier, now) && raise_limit()) {
     notes.stuck = true;
     found.stuck = true;
-    crew.limit.fetch_add(1, std::memory_order_relaxed);
     base::log_line(base::LogLevel::debug, "carrier ", carrier.kernel_tid,
                    " has not switched for a slice");
   }

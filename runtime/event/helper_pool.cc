@@ -2,9 +2,12 @@
 
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <climits>
 
+#include "base/config.h"
 #include "base/futex.h"
 #include "base/lock.h"
 #include "base/sys.h"
@@ -20,11 +23,10 @@ namespace {
 using base::LockGuard;
 
 constexpr uint32_t kUsual = 4;
-constexpr uint32_t kMost = 512;
 constexpr int64_t kIdle = 2 * base::kNanosPerSecond;
 
 constinit base::Lock lock;
-constinit core::KernelThread threads[kMost];
+constinit core::KernelThread threads[base::Config::kMostBlocked];
 constinit HelperJob* oldest RAMIE_GUARDED_BY(lock) = nullptr;
 constinit HelperJob* newest RAMIE_GUARDED_BY(lock) = nullptr;
 constinit uint32_t generation RAMIE_GUARDED_BY(lock) = 0;
@@ -120,6 +122,8 @@ void run_helper(core::KernelThread& self) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   lock.unlock();
 }
 
+uint32_t most() { return base::config().max_blocked; }
+
 // 0, or -errno if not one helper more can be had.
 int add_helper() RAMIE_REQUIRES(lock) {
   for (core::KernelThread& thread : threads) {
@@ -157,7 +161,7 @@ int submit(HelperJob& job) {
   if (int result = open_done_event(); result < 0) {
     return result;
   }
-  if (jobs_waiting >= idle && helpers < (job.is_lasting ? kMost : kUsual)) {
+  if (jobs_waiting >= idle && helpers < (job.is_lasting ? most() : std::min(kUsual, most()))) {
     int result = add_helper();
     if (result < 0 && helpers == 0) {
       return result;
@@ -173,7 +177,7 @@ int submit(HelperJob& job) {
 
 bool add_helper_if_stuck(HelperJob& job) {
   LockGuard guard(lock);
-  if (job.queued && job.jobs_done_before == jobs_done && helpers < kMost) {
+  if (job.queued && job.jobs_done_before == jobs_done && helpers < most()) {
     (void)add_helper();
   }
   job.jobs_done_before = jobs_done;
@@ -184,7 +188,7 @@ bool add_helper_if_stuck(HelperJob& job) {
 void interrupt_job(HelperJob& job) {
   LockGuard guard(lock);
   job.interrupted.store(1, std::memory_order_release);  // pairs with interruptible_call()
-  if (job.queued && helpers < kMost) {
+  if (job.queued && helpers < most()) {
     (void)add_helper();  // those that there are may be stuck
   }
   if (job.helper != nullptr) {
@@ -197,7 +201,7 @@ void renew_helpers() {
   ++generation;
   helpers = 0;
   idle = 0;
-  ring_bell(kMost);
+  ring_bell(INT_MAX);
   if (oldest != nullptr) {
     (void)add_helper();
   }

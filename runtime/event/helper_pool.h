@@ -33,9 +33,9 @@ struct HelperJob {
 // when the job can't be made because no helper could be started: then it isn't queued.
 [[nodiscard]] int submit(HelperJob& job);
 
-// For a job that has been queued for some time: starts one more helper, up to 512, if none has
-// finished anything since the last look.  Then all are blocked, maybe until this very job is done,
-// as two ends of a FIFO are.  False when the job is not queued any more.
+// For a job that has been queued for some time: starts one more helper, up to RAMIE_MAX_BLOCKED, if
+// none has finished anything since the last look.  Then all are blocked, maybe until this very job
+// is done, as two ends of a FIFO are.  False when the job is not queued any more.
 bool add_helper_if_stuck(HelperJob& job);
 
 // Makes the call of a job that has not finished yet fail with -EINTR, as a signal would: at once if

@@ -1,11 +1,13 @@
 // Calls that the kernel alone can make, and that wait: others go on meanwhile, at once. Under the
 // preload the watchdog takes a second here to find out that a kernel thread is stuck (RAMIE_SLICE),
 // so what is done in time was not its doing.
+#include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 
 #include "twin.h"
@@ -117,10 +119,35 @@ static void list_of_futexes(void) {
   printf("woken\n");
 }
 
+enum { kLockers = 12 };
+
+static void* lock_and_unlock(void* path) {
+  const int fd = open(path, O_RDWR | O_CLOEXEC);
+  MUST(fd >= 0);
+  CHECK(flock(fd, LOCK_EX) == 0 && flock(fd, LOCK_UN) == 0);
+  close(fd);
+  return NULL;
+}
+
+static void many_in_flock(void) {
+  char path[] = "/tmp/blocking_callsXXXXXX";
+  const int fd = mkstemp(path);
+  MUST(fd >= 0 && flock(fd, LOCK_EX) == 0);
+  pthread_t lockers[kLockers];
+  for (int i = 0; i < kLockers; ++i) lockers[i] = start(lock_and_unlock, path);
+  nap(100);
+  CHECK(flock(fd, LOCK_UN) == 0);
+  for (int i = 0; i < kLockers; ++i) finish(lockers[i]);
+  close(fd);
+  unlink(path);
+  printf("all have had it\n");
+}
+
 static const struct twin_case cases[] = {
     {"beside_a_sleeper", THREADS, beside_a_sleeper},
     {"beside_talkers", THREADS, beside_talkers},
     {"list_of_futexes", THREADS, list_of_futexes},
+    {"many_in_flock", THREADS, many_in_flock},
 };
 
 TWIN_MAIN(cases)

@@ -102,6 +102,8 @@ TEST(Config, ABadValueIsOneLineThatSaysWhatIsAccepted) {
                           "RAMIE_DEADLOCK=1",
                           "RAMIE_LOG=verbose",
                           "RAMIE_LOG_FILE=log",
+                          "RAMIE_MAX_BLOCKED=0",
+                          "RAMIE_MAX_BLOCKED=4097",
                           "RAMIE_HOSTING=1"}) {
     std::string error = parse({bad}).error;
     EXPECT_NE(error.find(bad), std::string::npos) << error;
