@@ -1,7 +1,11 @@
 """Everything that the bench runs, group by group. Counts are such that one run takes some tenths of
 a second on a machine that does nothing else; quick ones are as small as possible."""
+import functools
+
 from comparisons import FS_MODES
 from echo_program import EchoProgram
+from parallel_inputs import Inputs
+from parallel_program import ParallelProgram
 from programs import Failure, GoogleProgram, HostedProgram, NotHosted, Program, preload
 
 PYTHON = "/usr/bin/python3"  # the one that Debian's gevent belongs to
@@ -19,7 +23,7 @@ class Catalog:
     def all(self):
         for group in (self.switches, self.spawns, self.bursts, self.wakes, self.parked, self.sleeps,
                       self.skynets, self.echoes, self.scale, self.hogs, self.calls,
-                      self.starts, self.primitives):
+                      self.starts, self.primitives, self.parallel):
             yield from group()
 
     def count(self, full, quick):
@@ -191,6 +195,31 @@ class Catalog:
             yield hosted
             command = [self.build / "cli" / "ramie", "run", program, what]
             yield Program("run", names, [program, count, *command])
+
+    def parallel(self):
+        inputs, of_sysbench = Inputs(), {"pattern": rb"total number of events: +\d+"}
+        text, files = self.count((24_000, 6_000), (200, 100)), self.count(24, 2)
+        project = functools.partial(inputs.project, files)
+
+        def sysbench(test, threads, *options):
+            return lambda: ["sysbench", test, f"--threads={threads}", "--time=0", *options, "run"]
+
+        commands = {
+            "pigz": (lambda: ["pigz", "-p2", "-c", inputs.text(text[0])], {}),
+            "xz": (lambda: ["xz", "-T2", "-2", "--block-size=1MiB", "-c", inputs.text(text[1])], {}),
+            "sysbench-cpu": (sysbench("cpu", 2, f"--events={self.count(3000, 10)}"), of_sysbench),
+            "sysbench-threads": (sysbench("threads", 64, f"--events={self.count(2000, 64)}",
+                                          "--thread-yields=200", "--thread-locks=8"), of_sysbench),
+            "sysbench-mutex": (sysbench("mutex", 64, "--mutex-loops=500", "--mutex-num=64",
+                                        f"--mutex-locks={self.count(40_000, 10)}"), of_sysbench),
+            "sort": (lambda: [self.bench / "parallel_sort", self.count(8_000_000, 1000)], {}),
+            "relax": (lambda: [self.bench / "parallel_relax", *self.count((400, 2000), (20, 10))], {}),
+            "make": (lambda: ["make", "-s", "-j2", "-C", inputs.clean(project()), "CC=/usr/bin/cc"],
+                     {"result": lambda: (project() / "program").read_bytes(), "has_threads": False}),
+        }
+        for name, (command, more) in commands.items():
+            for kind in ("native", "run"):
+                yield ParallelProgram(kind, f"parallel/{name}", command, self.build, **more)
 
     def primitives(self):
         whats = ("mutex", "contended", "condition", "semaphore", "channel", "buffered", "queue",

@@ -66,6 +66,11 @@ def lateness(title):
     return Comparison(title, columns, decisive=1, bases=("kernel-1", "kernel-2"))
 
 
+def parallel(title):
+    return Comparison(title, (Column("s", 3), Column("CPU s", 3), Column("switches", 0)),
+                      bases=("native",))
+
+
 def echo(title):
     columns = (Column("CPU us", 2), Column("per s", 0), Column("p50 us", 0), Column("p99 us", 0),
                Column("tasks", 0))
@@ -114,6 +119,14 @@ COMPARISONS = {
     "primitives/select": time_of("select of two channels", bases=("boost", "go", "gevent")),
     "primitives/future": time_of("future, by another fiber", bases=("boost", "go", "gevent")),
     "primitives/pool": time_of("task in a pool of 10", bases=("boost", "go", "gevent")),
+    "parallel/pigz": parallel("pigz -p2 of a text"),
+    "parallel/xz": parallel("xz -T2 of a text"),
+    "parallel/sysbench-cpu": parallel("sysbench cpu, 2 threads"),
+    "parallel/sysbench-threads": parallel("sysbench threads, 64 that yield with a lock"),
+    "parallel/sysbench-mutex": parallel("sysbench mutex, 64 threads"),
+    "parallel/sort": parallel("parallel sort by libstdc++"),
+    "parallel/relax": parallel("2,000 short parallel loops by OpenMP"),
+    "parallel/make": parallel("make -j2 of 25 files of C"),
     "echo/16": echo("echo of 64 bytes, 16 connections"),
     "echo/100": echo("echo of 64 bytes, 100 connections"),
     "echo/1000": echo("echo of 64 bytes, 1,000 connections"),
@@ -158,4 +171,5 @@ GOALS = (
       for what in ("sleep", "echo", "python-sleep", "python-echo") for number in (1, 2)),
     *(Goal(f"calls/{call}", "hosted", "native", 1.03)
       for call in ("getppid", "mutex", "read", "file")),
+    *(Goal(name, "run", "native", 1.05) for name in COMPARISONS if name.startswith("parallel/")),
 )

@@ -15,20 +15,20 @@ class Verdict:
         return self.value <= self.limit
 
 
-def verdicts(medians, best_mode):
+def verdicts(results, best_mode):
     """One for each goal whose rows were measured."""
+    medians = results.medians()
     for goal in GOALS:
         kind = goal.kind.replace("hosted", f"hosted-{best_mode}", 1)
         comparison = COMPARISONS[goal.comparison]
         decisive = comparison.columns[comparison.decisive]
-        measured = medians.get(f"{goal.comparison}/{kind}")
-        base = medians.get(f"{goal.comparison}/{goal.base}") if goal.base else None
-        if measured is None or (goal.base and base is None):
+        row = f"{goal.comparison}/{kind}"
+        if row not in medians:
             continue
-        value = measured[comparison.decisive]
         text = f"{comparison.title}: {LABELS[kind]}"
-        if goal.base:
-            ratio = value / base[comparison.decisive]
+        if goal.base is None:
+            yield Verdict(f"{text}, {decisive.heading}", medians[row][comparison.decisive], goal.limit)
+            continue
+        ratio = results.ratio(row, f"{goal.comparison}/{goal.base}", comparison.decisive)
+        if ratio is not None:
             yield Verdict(f"{text} / {LABELS[goal.base]}", ratio, goal.limit)
-        else:
-            yield Verdict(f"{text}, {decisive.heading}", value, goal.limit)

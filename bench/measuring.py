@@ -21,13 +21,19 @@ class Results:
         return {row: [statistics.median(column) for column in zip(*runs)]
                 for row, runs in self.figures.items()}
 
+    def ratio(self, row, base, place):
+        """Of two rows, in that column: the median of the ratios within each round; None without any."""
+        pairs = list(zip(self.figures.get(row, ()), self.figures.get(base, ())))
+        ratios = [one[place] / other[place] for one, other in pairs if other[place]]
+        return statistics.median(ratios) if ratios else None
+
     def remarks(self, row):
         return {**self.failures.get(row, {}), **self.notes.get(row, {})}
 
 
 def measure(programs, rounds, minutes):
     """In each round every program of a group (switch, spawn, ...) runs once, so that what the machine
-    does meanwhile meets all. A round of all groups would take so long that its first and its last
+    does meanwhile meets all; every second round in the opposite order. A round of all groups would take so long that its first and its last
     program had two different machines. After so many minutes, no more group is begun."""
     results = Results()
     groups = collections.defaultdict(list)
@@ -39,7 +45,7 @@ def measure(programs, rounds, minutes):
             results.left_out.append(name)
             continue
         for number in range(rounds):
-            for program in group:
+            for program in group if number % 2 == 0 else reversed(group):
                 progress(f"{name}: round {number + 1} of {rounds}: {program.kind}")
                 run(program, results)
     progress("")

@@ -65,13 +65,13 @@ class Program:
     def rows(self):
         return [f"{name}/{self.kind}" for name in self.names.values()]
 
-    def start(self):
-        """Its standard output; raises Failure."""
+    def start(self, output=subprocess.PIPE):
+        """Its standard output, unless it goes to a file; raises Failure."""
         try:
             done = subprocess.run(
-                self.command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                env=os.environ | self.environment, timeout=PATIENCE_S, check=False,
-                preexec_fn=prepare_process(self.cpus),
+                self.command, stdout=output, stderr=subprocess.PIPE, text=True,
+                stdin=subprocess.DEVNULL, env=os.environ | self.environment, timeout=PATIENCE_S,
+                check=False, preexec_fn=prepare_process(self.cpus),
             )
         except subprocess.TimeoutExpired as error:
             raise Failure(f"not done after {PATIENCE_S} s") from error

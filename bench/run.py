@@ -80,7 +80,7 @@ def main():
         print(f"{len(medians)} benchmarks run")
     else:
         print_tables(results, medians)
-        print_goals(medians, modes[0])
+        print_goals(results, modes[0])
         # What is in the repository is a run of everything.
         folder = build.parent / "bench" if options.names else SOURCE / "docs" / "bench"
         publish(folder, machine, results, medians, modes[0])

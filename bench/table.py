@@ -10,16 +10,13 @@ def times(value):
     return f"{value:.{0 if value >= 100 else 2 if value >= 0.1 else 4}f}x"
 
 
-def cells(comparison, row, kind, medians):
+def cells(comparison, name, kind, results, medians):
     """The figures of one row, and its ratios."""
-    name, figures = row, medians.get(f"{row}/{kind}")
+    figures = medians.get(f"{name}/{kind}")
     for place, column in enumerate(comparison.columns):
         yield f"{figures[place]:.{column.decimals}f}" if figures else "-"
     for base in comparison.bases:
-        other = medians.get(f"{name}/{base}")
-        decisive = comparison.decisive
-        yield times(figures[decisive] / other[decisive]
-                    if figures and other and other[decisive] else None)
+        yield times(results.ratio(f"{name}/{kind}", f"{name}/{base}", comparison.decisive))
 
 
 def tables(results, medians):
@@ -35,7 +32,7 @@ def tables(results, medians):
         for kind in kinds:
             remarks = "; ".join(f"{what} ({count}x)"
                                 for what, count in results.remarks(f"{name}/{kind}").items())
-            rows.append((LABELS[kind], list(cells(comparison, name, kind, medians)), remarks))
+            rows.append((LABELS[kind], list(cells(comparison, name, kind, results, medians)), remarks))
         yield comparison.title, headings, rows
 
 
@@ -47,9 +44,9 @@ def print_tables(results, medians):
             print(line + (f"  ({remarks})" if remarks else ""))
 
 
-def print_goals(medians, best_mode):
+def print_goals(results, best_mode):
     print()
-    for verdict in verdicts(medians, best_mode):
+    for verdict in verdicts(results, best_mode):
         print(f"goal {'met' if verdict.is_met else 'missed'}: {verdict.text}:"
               f" {verdict.value:.4g}, at most {verdict.limit:g}")
 
@@ -77,7 +74,7 @@ def markdown(machine, results, medians, best_mode, charts):
     yield "\n## Goals\n"
     yield markdown_row(("goal", "measured", "at most", ""))
     yield "|---|--:|--:|---|"
-    for verdict in verdicts(medians, best_mode):
+    for verdict in verdicts(results, best_mode):
         yield markdown_row((verdict.text, f"{verdict.value:.4g}", f"{verdict.limit:g}",
                             "met" if verdict.is_met else "**missed**"))
     yield "\n## Charts\n"
