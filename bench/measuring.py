@@ -33,8 +33,9 @@ class Results:
 
 def measure(programs, rounds, minutes):
     """In each round every program of a group (switch, spawn, ...) runs once, so that what the machine
-    does meanwhile meets all; every second round in the opposite order. A round of all groups would take so long that its first and its last
-    program had two different machines. After so many minutes, no more group is begun."""
+    does meanwhile meets all; every second round in the opposite order. A round of all groups would
+    take so long that its first and its last program had two different machines. After so many
+    minutes, no more group is begun."""
     results = Results()
     groups = collections.defaultdict(list)
     for program in programs:
