@@ -26,16 +26,35 @@ int next_of_ours(unsigned first, unsigned last) {
   return -1;
 }
 
+// Leaves ours open.
+long close_between_ours(unsigned first, unsigned last, long flags) {
+  for (;;) {
+    int own = next_of_ours(first, last);
+    if (own < 0) {
+      return sys::call(SYS_close_range, first, last, flags);
+    }
+    auto kept = static_cast<unsigned>(own);
+    long result = kept > first ? sys::call(SYS_close_range, first, kept - 1, flags) : 0;
+    if (sys::failed(result) || kept == last) {
+      return result;
+    }
+    first = kept + 1;
+  }
+}
+
 // `to` becomes another name of `from`.
 long replace(long number, int from, int to, long flags) {
   if (event::is_ours(from) || event::is_ours(to)) {
     return -EBADF;
   }
   // A call that fails leaves `to` as it is, and whoever waits for it.
-  if (from != to && !sys::failed(sys::call(SYS_fcntl, from, F_GETFD))) {
-    forget(to);
+  if (from == to || sys::failed(sys::call(SYS_fcntl, from, F_GETFD))) {
+    return sys::call(number, from, to, flags);
   }
-  return sys::call(number, from, to, flags);
+  forget(to);
+  long result = sys::call(number, from, to, flags);
+  event::forget_again(to);
+  return result;
 }
 
 }  // namespace
@@ -46,7 +65,9 @@ long close(const long* a) {
     return -EBADF;
   }
   forget(fd);
-  return sys::call(SYS_close, fd);
+  long result = sys::call(SYS_close, fd);
+  event::forget_again(fd);
+  return result;
 }
 
 long dup2(const long* a) {
@@ -57,7 +78,7 @@ long dup3(const long* a) {
   return replace(SYS_dup3, static_cast<int>(a[0]), static_cast<int>(a[1]), a[2]);
 }
 
-// Closes the parts between our own descriptors.  Setting close-on-exec on ours changes nothing.
+// Setting close-on-exec on ours changes nothing.
 long close_range(const long* a) {
   auto first = static_cast<unsigned>(a[0]);
   auto last = static_cast<unsigned>(a[1]);
@@ -66,18 +87,9 @@ long close_range(const long* a) {
   }
   event::forget_range(first, last);
   descriptor_hints.clear_range(first, last);
-  for (;;) {
-    int own = next_of_ours(first, last);
-    if (own < 0) {
-      return sys::call(SYS_close_range, first, last, a[2]);
-    }
-    auto kept = static_cast<unsigned>(own);
-    long result = kept > first ? sys::call(SYS_close_range, first, kept - 1, a[2]) : 0;
-    if (sys::failed(result) || kept == last) {
-      return result;
-    }
-    first = kept + 1;
-  }
+  long result = close_between_ours(first, last, a[2]);
+  event::forget_range_again(first, last);
+  return result;
 }
 
 }  // namespace ramie::ops

@@ -26,8 +26,8 @@ constexpr uint32_t kMixed = kTrouble | EPOLLRDHUP | EPOLLPRI;
 // One lazily touched reservation, indexed by descriptor; mapped at the first wait.
 constinit Lock mapping;
 constinit std::atomic<Descriptor*> table = nullptr;
-// Every registered descriptor is below.
-constinit std::atomic<int> registered_end = 0;
+// Every descriptor of which something is known is below.
+constinit std::atomic<int> known_end = 0;
 
 // Wakes the waiters that `events` concern.  Returns the events that woke nobody.
 //
@@ -82,6 +82,33 @@ void on_event(int fd, uint32_t generation, uint32_t events, bool ended) {
   }
 }
 
+void forget_all_of(int fd, Wake why) {
+  Descriptor* descriptor = descriptor_of(fd);
+  if (descriptor == nullptr || fd >= known_end.load(std::memory_order_relaxed)) {
+    return;
+  }
+  Section section;
+  LockGuard guard(descriptor->lock);
+  // Also where no registration succeeded after something was learned.
+  set_input(*descriptor, Input::unknown);
+  if (descriptor->registered) {
+    descriptor->registered = false;
+    descriptor->ready = 0;
+    descriptor->shared = false;
+    descriptor->reader = descriptor->writer = nullptr;
+    // Under the lock, for epoll knows nothing of generations: who registers anew comes afterwards.
+    unwatch(fd, descriptor->generation++);
+    (void)wake_waiters(*descriptor, ~0U, why);
+  }
+}
+
+void forget_all_of_range(unsigned first, unsigned last, Wake why) {
+  auto end = static_cast<unsigned>(known_end.load(std::memory_order_relaxed));
+  for (unsigned fd = first; fd < end && fd <= last; ++fd) {
+    forget_all_of(static_cast<int>(fd), why);
+  }
+}
+
 int map_table() {
   LockGuard guard(mapping);
   if (table.load(std::memory_order_relaxed) != nullptr) {
@@ -118,15 +145,19 @@ long ensure_registered(Descriptor& descriptor, int fd) RAMIE_REQUIRES(descriptor
   if (descriptor.registered) {
     return 0;
   }
+  note_known(fd);
   if (long result = watch(fd, descriptor.generation); sys::failed(result)) {
     return result;
   }
   descriptor.registered = true;
-  int end = registered_end.load(std::memory_order_relaxed);
-  while (end <= fd &&
-         !registered_end.compare_exchange_weak(end, fd + 1, std::memory_order_relaxed)) {
-  }
   return 0;
+}
+
+// Before the kernel is asked: who has closed the file of which the kernel spoke sees it.
+void note_known(int fd) {
+  int end = known_end.load(std::memory_order_relaxed);
+  while (end <= fd && !known_end.compare_exchange_weak(end, fd + 1, std::memory_order_relaxed)) {
+  }
 }
 
 bool take_ready(Descriptor& descriptor, uint32_t interest) RAMIE_REQUIRES(descriptor.lock) {
@@ -158,34 +189,14 @@ void take_off(Descriptor& descriptor, DescriptorWaiter& waiter) {
   }
 }
 
-void forget(int fd) {
-  Descriptor* descriptor = descriptor_of(fd);
-  if (descriptor == nullptr || fd >= registered_end.load(std::memory_order_relaxed)) {
-    return;
-  }
-  Section section;
-  uint32_t generation = 0;
-  {
-    LockGuard guard(descriptor->lock);
-    if (!descriptor->registered) {
-      return;
-    }
-    descriptor->registered = false;
-    generation = descriptor->generation++;
-    descriptor->ready = 0;
-    set_input(*descriptor, Input::unknown);
-    descriptor->shared = false;
-    descriptor->reader = descriptor->writer = nullptr;
-    (void)wake_waiters(*descriptor, ~0U, Wake::closed);
-  }
-  unwatch(fd, generation);
-}
+void forget(int fd) { forget_all_of(fd, Wake::closed); }
 
-void forget_range(unsigned first, unsigned last) {
-  auto end = static_cast<unsigned>(registered_end.load(std::memory_order_relaxed));
-  for (unsigned fd = first; fd < end && fd <= last; ++fd) {
-    forget(static_cast<int>(fd));
-  }
+void forget_again(int fd) { forget_all_of(fd, Wake::unparked); }
+
+void forget_range(unsigned first, unsigned last) { forget_all_of_range(first, last, Wake::closed); }
+
+void forget_range_again(unsigned first, unsigned last) {
+  forget_all_of_range(first, last, Wake::unparked);
 }
 
 void reset_reactor() {
@@ -194,7 +205,7 @@ void reset_reactor() {
   if (all != nullptr) {
     (void)sys::call(SYS_munmap, sys::arg(all), sizeof(Descriptor) * kMaxDescriptors);
   }
-  registered_end.store(0, std::memory_order_relaxed);
+  known_end.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace ramie::event

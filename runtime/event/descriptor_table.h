@@ -30,8 +30,8 @@ struct DescriptorWaiter : base::ListLink {
 // |         |         | behind what was read, an error is to be reported, urgent data     |
 // | any     | unknown | forget()                                                          |
 //
-// Events and forget() write under the descriptor's lock, and count, so that a reader's
-// compare-exchange, which needs no lock, fails if one came between.
+// forget() stands for forget_again() as well.  Events and they write under the descriptor's lock,
+// and count, so that a reader's compare-exchange, which needs no lock, fails if one came between.
 enum class Input : uint32_t { unknown, trusted, drained, mixed };
 
 constexpr uint32_t kInputMask = 3;
@@ -62,6 +62,9 @@ struct Descriptor {
 
 // Null for a number outside of the table, and before the start.
 [[nodiscard]] Descriptor* descriptor_of(int fd);
+
+// Something is about to be learned of the descriptor: forget() has something to do.
+void note_known(int fd);
 
 // Registers with the poller, if that hasn't been done.  0 or -errno, see watch().
 [[nodiscard]] long ensure_registered(Descriptor& descriptor, int fd)

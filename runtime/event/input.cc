@@ -44,6 +44,7 @@ void InputGlance::got_less() const {
 
 void InputGlance::got_nothing() const {
   if (descriptor_ != nullptr && input_of(word_) == Input::unknown) {
+    note_known(fd_);
     uint32_t expected = word_;
     (void)descriptor_->input.compare_exchange_strong(
         expected, with_input(word_, is_tcp(fd_) ? Input::trusted : Input::mixed),

@@ -8,9 +8,10 @@
 //
 // loses nothing, and the truth stays with the caller: a return of 0 means "try again", no more.
 //
-// Whoever closes or replaces a descriptor calls forget() before.  A close that we can't see (code
-// that enters the kernel by itself) leaves a stale registration behind: a later wait for a new
-// descriptor of the same number may then miss its events.
+// Whoever closes or replaces a descriptor calls forget() before, and forget_again() afterwards: in
+// between another fiber may have tried, found the old file, and begun to wait for it.  A close that
+// we can't see (code that enters the kernel by itself) leaves a stale registration behind: a later
+// wait for a new descriptor of the same number may then miss its events.
 //
 // Several fibers may wait for the same direction of one descriptor.  An event wakes them all, but
 // one that has tried and is yet to wait misses it, and the first taker may leave something behind.
@@ -44,8 +45,12 @@ namespace ramie::event {
 // thread; doesn't park; cheap for a descriptor that was never waited for.
 void forget(int fd);
 
+// After that: whoever waits for the number returns 0, and tries again.  The same rules.
+void forget_again(int fd);
+
 // The same for first..last, both included.
 void forget_range(unsigned first, unsigned last);
+void forget_range_again(unsigned first, unsigned last);
 
 // After fork, in the child, on the calling fiber, after core::reset_after_fork(): everything of
 // this layer starts anew, with no poller, no ring and no helper threads; inherited descriptors of

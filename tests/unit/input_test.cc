@@ -169,6 +169,18 @@ TEST_F(Input, AnotherUserOfTheNumberStartsAnew) {
   });
 }
 
+TEST_F(Input, WhatIsLearnedOfASocketThatNobodyWaitsForIsForgottenAsWell) {
+  on_fiber([&] {
+    Pair pair = tcp_pair();
+    InputGlance(pair.a).got_nothing();
+    InputGlance(pair.a).got_less();
+    EXPECT_TRUE(InputGlance(pair.a).is_empty());
+    forget(pair.a);
+    EXPECT_FALSE(InputGlance(pair.a).is_empty());
+    pair.close();
+  });
+}
+
 TEST_F(Input, OfOtherSocketsAShortReadProvesNothing) {
   pair_.close();
   pair_ = Pair::sockets();

@@ -21,6 +21,7 @@
 using ramie::base::Deadline;
 using ramie::base::now;
 using ramie::event::forget;
+using ramie::event::forget_again;
 using ramie::event::forget_range;
 using ramie::event::is_ours;
 using ramie::event::poller_name;
@@ -191,6 +192,31 @@ TEST(Reactor, ARegistrationOfAnotherFileIsReplacedAfterForgetRange) {
     EXPECT_EQ(dup2(second.a, first.a), first.a);
     EXPECT_EQ(write(second.b, "x", 1), 1);
     EXPECT_EQ(wait_fd(first.a, POLLIN, Deadline::never()), 0);
+  });
+  fibers.join();
+  first.close();
+  second.close();
+}
+
+// Who is told of the close tries again before the kernel has closed the file, and waits once more.
+TEST(Reactor, AWaitThatBeginsBeforeTheFileIsClosedSeesTheNextOne) {
+  Pair first = Pair::pipe();
+  Pair second = Pair::pipe();
+  FiberGroup fibers;
+  fibers.spawn([&] {
+    EXPECT_EQ(wait_fd(first.a, POLLIN, Deadline::never()), -EBADF);
+    EXPECT_EQ(wait_fd(first.a, POLLIN, in_millis(10'000)), 0) << "nobody said that it was closed";
+    EXPECT_EQ(wait_fd(first.a, POLLIN, in_millis(10'000)), 0) << "nobody watches the second file";
+    char got = 0;
+    EXPECT_EQ(read(first.a, &got, 1), 1);
+  });
+  fibers.spawn([&] {
+    forget(first.a);
+    ramie::core::yield();
+    EXPECT_EQ(dup2(second.a, first.a), first.a);
+    forget_again(first.a);
+    ramie::core::yield();
+    EXPECT_EQ(write(second.b, "x", 1), 1);
   });
   fibers.join();
   first.close();
