@@ -21,6 +21,7 @@
 #include "interpose/host/signal_state.h"
 #include "interpose/host/stack_map.h"
 #include "interpose/host/thread.h"
+#include "interpose/ops/blocking_sockets.h"
 
 namespace ramie::host {
 namespace {
@@ -110,6 +111,7 @@ long clone3(const long* a) {
                         reinterpret_cast<void*>(a[4]));
   }
   Thread* thread = current_thread();
+  ops::blocking_sockets::note_sharing();
   if ((args.flags & CLONE_VM) != 0 && thread != nullptr) {
     start_lending(*thread);  // posix_spawn; the child is made by clone, to which glibc falls back
   } else if (thread != nullptr) {

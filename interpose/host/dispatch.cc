@@ -1,5 +1,6 @@
 // The table, and what surrounds each operation.
 #include <fcntl.h>
+#include <sys/ioctl.h>
 
 #include <cerrno>
 
@@ -11,6 +12,7 @@
 #include "interpose/host/handlers.h"
 #include "interpose/host/lend.h"
 #include "interpose/host/thread.h"
+#include "interpose/ops/blocking_sockets.h"
 #include "interpose/ops/ops.h"
 
 namespace ramie::host {
@@ -96,9 +98,48 @@ long run(Handler handler, core::Fiber& fiber, Thread* thread, const long* argume
   }
 }
 
-bool is_for_every_thread(long number) {
-  return number == SYS_futex || number == SYS_close || number == SYS_dup2 || number == SYS_dup3 ||
-         number == SYS_close_range;
+// After an ioctl.
+void note_ioctl(long number, const long* arguments) {
+  if (number == SYS_ioctl && static_cast<unsigned>(arguments[1]) == FIONBIO) {
+    ops::blocking_sockets::note_setting();
+  }
+}
+
+// Futexes on which fibers wait, descriptors that change their meaning under them, settings that
+// decide how they wait.
+bool is_for_every_thread(long number, const long* arguments) {
+  switch (number) {
+    case SYS_futex:
+    case SYS_close:
+    case SYS_dup2:
+    case SYS_dup3:
+    case SYS_close_range:
+    case SYS_setsockopt:
+      return true;
+    case SYS_fcntl:
+      return arguments[1] == F_SETFL;
+    default:
+      return false;
+  }
+}
+
+// A kernel thread that runs no fiber has its calls made by the kernel, but for those that concern
+// fibers.
+long from_other_thread(const Row& row, long number, const long* arguments) {
+  if (is_for_every_thread(number, arguments)) {
+    return row.handler(arguments);
+  }
+  bool shares = number == SYS_clone || number == SYS_clone3 || number == SYS_fork ||
+                number == SYS_sendmsg || number == SYS_sendmmsg;
+  if (shares) {
+    ops::blocking_sockets::note_sharing();
+  }
+  long result = kernel(number, arguments);
+  note_ioctl(number, arguments);
+  if (shares) {
+    ops::blocking_sockets::note_sharing();
+  }
+  return result;
 }
 
 long dispatch(long number, const long* arguments) {
@@ -108,9 +149,7 @@ long dispatch(long number, const long* arguments) {
   }
   core::Fiber* fiber = core::current();
   if (fiber == nullptr) {
-    // A kernel thread that runs no fiber has its calls made by the kernel, but for those that
-    // concern fibers: futexes on which they wait, descriptors that change their meaning under them.
-    return is_for_every_thread(number) ? row.handler(arguments) : kernel(number, arguments);
+    return from_other_thread(row, number, arguments);
   }
   auto* thread = static_cast<Thread*>(fiber->host);
   if (thread != nullptr && thread->lends_memory) [[unlikely]] {
@@ -120,7 +159,9 @@ long dispatch(long number, const long* arguments) {
     stop_lending(*thread);
   }
   if (row.kind == Class::block) {
-    return make_blocking_call(number, arguments);
+    long result = make_blocking_call(number, arguments);
+    note_ioctl(number, arguments);
+    return result;
   }
   if (row.handler == nullptr || is_off(row, number, arguments)) {
     return kernel(number, arguments);
@@ -133,6 +174,15 @@ long dispatch(long number, const long* arguments) {
 bool may_park_inside_libc(long number) {
   return number == SYS_futex || number == SYS_clone3 || number == SYS_clone ||
          row_of(number).kind == Class::emulate;
+}
+
+long call_inside_libc(long number, const long* arguments) {
+  if (!on_light_fiber() || may_park_inside_libc(number)) {
+    return dispatch(number, arguments);
+  }
+  long result = kernel(number, arguments);
+  note_ioctl(number, arguments);
+  return result;
 }
 
 }  // namespace
@@ -167,8 +217,5 @@ extern "C" [[gnu::visibility("hidden")]] long ramie_syscall(long number,
                                                             ramie::host::Frame* frame) {
   using namespace ramie;
   const long arguments[6] = {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9};
-  if (host::on_light_fiber() && !host::may_park_inside_libc(number)) {
-    return host::kernel(number, arguments);
-  }
-  return host::dispatch(number, arguments);
+  return host::call_inside_libc(number, arguments);
 }

@@ -16,6 +16,7 @@
 #include "interpose/host/signal_state.h"
 #include "interpose/host/stack_map.h"
 #include "interpose/host/thread.h"
+#include "interpose/ops/blocking_sockets.h"
 #include "interpose/patch/entry.h"
 #include "runtime.h"
 
@@ -45,6 +46,14 @@ void become_single_threaded(core::Fiber& fiber, Thread& thread) {
   sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
 }
 
+// What the child gets, it shares with us.
+long clone_process(const long* a) {
+  ops::blocking_sockets::note_sharing();
+  long result = kernel(SYS_clone, a);
+  ops::blocking_sockets::note_sharing();
+  return result;
+}
+
 }  // namespace
 
 // A fork, made by _Fork or by number: the child goes on on a copy of this very stack.
@@ -52,7 +61,7 @@ long clone(const long* a) {
   core::Fiber* fiber = core::current();
   Thread* thread = current_thread();
   if (fiber == nullptr || thread == nullptr) {
-    return kernel(SYS_clone, a);
+    return clone_process(a);
   }
   show_mask_to_kernel(*thread);
   core::tls::make_real(fiber->carrier->cpu);
@@ -61,7 +70,7 @@ long clone(const long* a) {
   lock_stacks_for_fork();
   core::lock_light_stacks_for_fork();
   lock_actions_for_fork();
-  long result = kernel(SYS_clone, a);
+  long result = clone_process(a);
   unlock_actions_after_fork();
   core::unlock_light_stacks_after_fork();
   unlock_stacks_after_fork();

@@ -28,6 +28,7 @@
 #include "interpose/host/stack_map.h"
 #include "interpose/host/thread.h"
 #include "interpose/host/user_dispatch.h"
+#include "interpose/ops/blocking_sockets.h"
 #include "interpose/patch/patch.h"
 #include "runtime.h"
 
@@ -79,6 +80,23 @@ std::string_view name_of(Entry which) {
   return which == Entry::patch ? "patch" : which == Entry::dispatch ? "sud" : "none";
 }
 
+// With RAMIE_PATCH, not every call that counts is answered by us.
+void know_blocking_sockets() {
+  if (base::config().families_off == 0) {
+    ops::blocking_sockets::enable();
+  }
+}
+
+// Whether each call of libc that changes how a read waits comes to the table.
+bool sees_settings(const patch::Report& report) {
+  bool sees = true;
+  report.for_each_refused([&](const patch::ObjectSites&, const patch::Site& site) {
+    sees &= site.number != SYS_fcntl && site.number != SYS_ioctl && site.number != SYS_setsockopt &&
+            site.number != SYS_sendmsg && site.number != SYS_sendmmsg;
+  });
+  return sees;
+}
+
 bool patch_libraries(base::Line<160>& reason) {
   static constexpr const char* kObjects[] = {"libc.so.6", "libgomp.so.1"};
   patch::Options options;
@@ -88,6 +106,9 @@ bool patch_libraries(base::Line<160>& reason) {
   patch::Report report = patch::apply(options);
   sites = {report.found, report.ok ? report.patched : 0, report.refused, report.duration_ns};
   bool ok = report.ok;
+  if (ok && sees_settings(report)) {
+    know_blocking_sockets();
+  }
   reason << report.reason.view();
   patch::release(report);
   return ok;
@@ -113,6 +134,7 @@ bool open_entry() {
     base::log_line(base::LogLevel::info, "Syscall User Dispatch instead of patched sites: ",
                    reason.view().empty() ? "RAMIE_ENTRY=sud" : reason.view());
     choose_user_dispatch();
+    know_blocking_sockets();
     entry = Entry::dispatch;
     return true;
   }

@@ -3,6 +3,7 @@
 #include "core/carrier.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
+#include "interpose/ops/blocking_sockets.h"
 
 namespace ramie::host {
 namespace {
@@ -16,12 +17,14 @@ void start_lending(Thread& thread) {
   show_mask_to_kernel(thread);
   core::tls::make_real(carrier.cpu);
   thread.lends_memory = true;
+  ops::blocking_sockets::note_sharing();
 }
 
 bool is_borrower() { return sys::getpid() != process; }
 
 void stop_lending(Thread& thread) {
   thread.lends_memory = false;
+  ops::blocking_sockets::note_sharing();
   core::tls::make_trapped(thread.fiber->carrier->cpu);
 }
 

@@ -6,7 +6,8 @@
 #include "base/sys.h"
 #include "event/io_uring_ops.h"
 #include "event/reactor.h"
-#include "interpose/ops/descriptor_hints.h"
+#include "interpose/ops/blocking_sockets.h"
+#include "interpose/ops/descriptor.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/wait.h"
 
@@ -33,10 +34,14 @@ long accept_when_ready(int fd, const long* a, long flags, base::Deadline deadlin
 
 long accept_with_flags(const long* a, long flags) {
   int fd = static_cast<int>(a[0]);
-  if (is_non_blocking(fd)) {
-    return sys::call(SYS_accept4, fd, a[1], a[2], flags);
+  blocking_sockets::Birth birth;
+  base::Deadline deadline;
+  if (!reads_without_end(fd)) {
+    if (is_non_blocking(fd)) {
+      return sys::call(SYS_accept4, fd, a[1], a[2], flags);
+    }
+    deadline = socket_deadline(fd, Limit::receive);
   }
-  base::Deadline deadline = socket_deadline(fd, Limit::receive);
   long result = event::uring_available()
                     ? event::uring_accept(fd, reinterpret_cast<sockaddr*>(a[1]),
                                           reinterpret_cast<socklen_t*>(a[2]),
@@ -49,7 +54,7 @@ long accept_with_flags(const long* a, long flags) {
       return interrupted(deadline);
     default:
       if (result >= 0) {
-        descriptor_hints.clear(static_cast<int>(result));
+        begin_socket(static_cast<int>(result), birth, (flags & SOCK_NONBLOCK) == 0);
       }
       return result;
   }

@@ -1,19 +1,33 @@
 // close, dup2, dup3, close_range; and what protects our own descriptors from them.
+#include "interpose/ops/descriptor.h"
+
 #include <fcntl.h>
 #include <linux/close_range.h>
 
 #include "base/sys.h"
 #include "event/reactor.h"
+#include "interpose/ops/blocking_sockets.h"
 #include "interpose/ops/descriptor_hints.h"
 #include "interpose/ops/ops.h"
 
 namespace ramie::ops {
-namespace {
 
 void forget(int fd) {
   event::forget(fd);
   descriptor_hints.clear(fd);
+  blocking_sockets::forget(fd);
 }
+
+void begin_socket(int fd, const blocking_sockets::Birth& birth, bool blocks) {
+  forget(fd);
+  descriptor_hints.set(fd, Direction::read, Way::socket);
+  descriptor_hints.set(fd, Direction::write, Way::socket);
+  if (blocks) {
+    birth.note(fd);
+  }
+}
+
+namespace {
 
 // The first of our own descriptors in first..last, or -1.
 int next_of_ours(unsigned first, unsigned last) {
@@ -87,6 +101,7 @@ long close_range(const long* a) {
   }
   event::forget_range(first, last);
   descriptor_hints.clear_range(first, last);
+  blocking_sockets::forget_range(first, last);
   long result = close_between_ours(first, last, a[2]);
   event::forget_range_again(first, last);
   return result;

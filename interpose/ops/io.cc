@@ -3,6 +3,7 @@
 #include <linux/fs.h>
 
 #include "base/sys.h"
+#include "interpose/ops/input.h"
 #include "interpose/ops/iov_cursor.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/stream.h"
@@ -19,8 +20,21 @@ Limit limit_of(const Transfer& t, Way way) {
   return t.reads() ? Limit::receive : Limit::send;
 }
 
+size_t size_of(const Transfer& t) {
+  size_t size = 0;
+  for (long i = 0; i < t.count; ++i) {
+    size += t.iov[i].iov_len;
+  }
+  return size;
+}
+
 // A first result that isn't -EAGAIN, or the result of the call.
 long begin(const Transfer& t, Way& way) {
+  if (way == Way::socket && t.reads()) {
+    long result = receive(
+        t.fd, [&] { return try_once(t, way); }, [&] { return size_of(t); });
+    return result == -EPERM ? call_plainly(t) : result;
+  }
   long result = try_once(t, way);
   if (result != -EAGAIN || way == Way::plain) {
     return result;

@@ -7,7 +7,8 @@
 
 #include "base/sys.h"
 #include "event/own_descriptors.h"
-#include "interpose/ops/descriptor_hints.h"
+#include "interpose/ops/blocking_sockets.h"
+#include "interpose/ops/descriptor.h"
 #include "interpose/ops/ops.h"
 
 namespace ramie::ops {
@@ -39,7 +40,14 @@ long fcntl(const long* a) {
     case F_DUPFD_CLOEXEC: {
       long result = sys::call(SYS_fcntl, a[0], a[1], a[2]);
       if (!sys::failed(result)) {
-        descriptor_hints.clear(static_cast<int>(result));
+        forget(static_cast<int>(result));
+      }
+      return result;
+    }
+    case F_SETFL: {
+      long result = sys::call(SYS_fcntl, a[0], a[1], a[2]);
+      if ((a[2] & O_NONBLOCK) != 0) {
+        blocking_sockets::note_setting();
       }
       return result;
     }

@@ -33,6 +33,10 @@ long accept(const long* a);
 long accept4(const long* a);
 long connect(const long* a);
 
+// settings.cc: man 2 socket, setsockopt.  Any thread.
+long socket(const long* a);
+long setsockopt(const long* a);
+
 // poll.cc, select.cc, epoll.cc: man 2 poll, select, epoll_wait
 long poll(const long* a);
 long ppoll(const long* a);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/sys.h"
+#include "interpose/ops/input.h"
 #include "interpose/ops/iov_cursor.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/stream.h"
@@ -13,21 +14,6 @@
 
 namespace ramie::ops {
 namespace {
-
-// Calls try(), which must not block, until it has something to return.
-template <class Try>
-long receive(int fd, Try try_now) {
-  Wait wait(fd, POLLIN, Limit::receive);
-  for (;;) {
-    long result = try_now();
-    if (result != -EAGAIN) {
-      return result;
-    }
-    if (long end = wait.again(); end != 0) {
-      return end;
-    }
-  }
-}
 
 // MSG_PEEK with MSG_WAITALL: nothing is taken off, so each try starts at the beginning, and ends
 // when it sees all that was asked for or the stream's end.
@@ -75,19 +61,26 @@ bool never_waits(int fd, long flags) {
 
 long recvfrom(const long* a) {
   int fd = static_cast<int>(a[0]);
+  bool peeks = (a[3] & MSG_PEEK) != 0;
   if (never_waits(fd, a[3])) {
-    return sys::call(SYS_recvfrom, fd, a[1], a[2], a[3], a[4], a[5]);
+    event::InputGlance input(fd);
+    long result = sys::call(SYS_recvfrom, fd, a[1], a[2], a[3], a[4], a[5]);
+    if (result > 0 && result < a[2] && (a[3] & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)) == 0) {
+      input.got_less();  // for the poll that mostly follows
+    }
+    return result;
   }
   auto try_now = [&] {
     return sys::call(SYS_recvfrom, fd, a[1], a[2], a[3] | MSG_DONTWAIT, a[4], a[5]);
   };
+  auto asked_for = [&] { return peeks ? 0 : static_cast<size_t>(a[2]); };
   if ((a[3] & MSG_WAITALL) == 0) {
-    return receive(fd, try_now);
+    return receive(fd, try_now, asked_for);
   }
-  if ((a[3] & MSG_PEEK) != 0) {
+  if (peeks) {
     return peek_all(fd, a[2], try_now);
   }
-  long result = receive(fd, try_now);
+  long result = receive(fd, try_now, asked_for);
   if (result <= 0 || result >= a[2] || !can_wait_for_all(fd)) {
     return result;
   }
@@ -102,13 +95,13 @@ long recvmsg(const long* a) {
     return sys::call(SYS_recvmsg, fd, a[1], a[2]);
   }
   auto try_now = [&] { return sys::call(SYS_recvmsg, fd, a[1], a[2] | MSG_DONTWAIT); };
-  long result = receive(fd, try_now);
+  // The kernel has read and written the header, so it can be read here.
+  const msghdr& message = *reinterpret_cast<const msghdr*>(a[1]);
+  long result = receive(fd, try_now, [&] { return (a[2] & MSG_PEEK) != 0 ? 0 : size_of(message); });
   if ((a[2] & MSG_WAITALL) == 0 || result <= 0) {
     return result;
   }
-  // The kernel has read and written the header, so it can be read here.  What follows descriptors
-  // or credentials on a UNIX socket belongs to the next message.
-  const msghdr& message = *reinterpret_cast<const msghdr*>(a[1]);
+  // What follows descriptors or credentials on a UNIX socket belongs to the next message.
   size_t size = size_of(message);
   if (static_cast<size_t>(result) >= size || !can_wait_for_all(fd) ||
       (message.msg_controllen > 0 && domain_of(fd) == AF_UNIX)) {
@@ -139,10 +132,11 @@ long recvmmsg(const long* a) {
                                       : base::Deadline::after(base::now(), base::to_nanos(timeout));
   long received = 0;
   while (received < count) {
-    long result = receive(fd, [&] {
+    auto try_now = [&] {
       return sys::call(SYS_recvmmsg, fd, sys::arg(messages + received), count - received,
                        flags | MSG_DONTWAIT);
-    });
+    };
+    long result = receive(fd, try_now, [] { return size_t{0}; });
     if (result <= 0) {
       received = received > 0 ? received : result;
       break;

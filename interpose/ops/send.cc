@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/sys.h"
+#include "interpose/ops/blocking_sockets.h"
 #include "interpose/ops/iov_cursor.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/stream.h"
@@ -40,6 +41,59 @@ long finish_message(int fd, const msghdr& message, long sent, long flags) {
   return finish_send(fd, rest, sent, static_cast<int>(flags));
 }
 
+// Whether a message that the kernel has taken gave descriptors to its receiver.
+bool passes_descriptors(const msghdr& message) {
+  for (const cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+       part = CMSG_NXTHDR(const_cast<msghdr*>(&message), const_cast<cmsghdr*>(part))) {
+    if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS) {
+      return true;
+    }
+  }
+  return false;
+}
+
+long send_message(const long* a) {
+  int fd = static_cast<int>(a[0]);
+  long flags = a[2];
+  if ((flags & MSG_DONTWAIT) != 0) {
+    return sys::call(SYS_sendmsg, fd, a[1], flags);
+  }
+  if (must_be_offloaded(fd, flags)) {
+    return offload_and_restart(SYS_sendmsg, a);
+  }
+  long result = send(fd, [&] { return sys::call(SYS_sendmsg, fd, a[1], flags | MSG_DONTWAIT); });
+  return result <= 0 ? result
+                     : finish_message(fd, *reinterpret_cast<const msghdr*>(a[1]), result, flags);
+}
+
+// Message by message, as the kernel does: a stream may take a part of one.
+long send_messages(const long* a) {
+  int fd = static_cast<int>(a[0]);
+  auto* messages = reinterpret_cast<mmsghdr*>(a[1]);
+  long count = std::min<long>(static_cast<unsigned>(a[2]), IOV_MAX);
+  long flags = a[3];
+  if (count == 0 || (flags & MSG_DONTWAIT) != 0) {
+    return sys::call(SYS_sendmmsg, fd, a[1], a[2], flags);
+  }
+  if (must_be_offloaded(fd, flags)) {
+    return offload_and_restart(SYS_sendmmsg, a);
+  }
+  long sent = 0;
+  while (sent < count) {
+    long result = send(fd, [&] {
+      return sys::call(SYS_sendmmsg, fd, sys::arg(messages + sent), count - sent,
+                       flags | MSG_DONTWAIT);
+    });
+    if (result <= 0) {
+      return sent > 0 ? sent : result;
+    }
+    sent += result;
+    mmsghdr& last = messages[sent - 1];
+    last.msg_len = static_cast<unsigned>(finish_message(fd, last.msg_hdr, last.msg_len, flags));
+  }
+  return sent;
+}
+
 }  // namespace
 
 long sendto(const long* a) {
@@ -64,43 +118,20 @@ long sendto(const long* a) {
 }
 
 long sendmsg(const long* a) {
-  int fd = static_cast<int>(a[0]);
-  long flags = a[2];
-  if ((flags & MSG_DONTWAIT) != 0) {
-    return sys::call(SYS_sendmsg, fd, a[1], flags);
+  long result = send_message(a);
+  if (result >= 0 && passes_descriptors(*reinterpret_cast<const msghdr*>(a[1]))) {
+    blocking_sockets::note_sharing();
   }
-  if (must_be_offloaded(fd, flags)) {
-    return offload_and_restart(SYS_sendmsg, a);
-  }
-  long result = send(fd, [&] { return sys::call(SYS_sendmsg, fd, a[1], flags | MSG_DONTWAIT); });
-  return result <= 0 ? result
-                     : finish_message(fd, *reinterpret_cast<const msghdr*>(a[1]), result, flags);
+  return result;
 }
 
-// Message by message, as the kernel does: a stream may take a part of one.
 long sendmmsg(const long* a) {
-  int fd = static_cast<int>(a[0]);
-  auto* messages = reinterpret_cast<mmsghdr*>(a[1]);
-  long count = std::min<long>(static_cast<unsigned>(a[2]), IOV_MAX);
-  long flags = a[3];
-  if (count == 0 || (flags & MSG_DONTWAIT) != 0) {
-    return sys::call(SYS_sendmmsg, fd, a[1], a[2], flags);
-  }
-  if (must_be_offloaded(fd, flags)) {
-    return offload_and_restart(SYS_sendmmsg, a);
-  }
-  long sent = 0;
-  while (sent < count) {
-    long result = send(fd, [&] {
-      return sys::call(SYS_sendmmsg, fd, sys::arg(messages + sent), count - sent,
-                       flags | MSG_DONTWAIT);
-    });
-    if (result <= 0) {
-      return sent > 0 ? sent : result;
+  long sent = send_messages(a);
+  const auto* messages = reinterpret_cast<const mmsghdr*>(a[1]);
+  for (long i = 0; i < sent; ++i) {
+    if (passes_descriptors(messages[i].msg_hdr)) {
+      blocking_sockets::note_sharing();
     }
-    sent += result;
-    mmsghdr& last = messages[sent - 1];
-    last.msg_len = static_cast<unsigned>(finish_message(fd, last.msg_hdr, last.msg_len, flags));
   }
   return sent;
 }

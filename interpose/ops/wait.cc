@@ -9,6 +9,7 @@
 #include "core/interruptible.h"
 #include "core/park.h"
 #include "event/reactor.h"
+#include "interpose/ops/blocking_sockets.h"
 
 namespace ramie::ops {
 
@@ -31,26 +32,43 @@ bool is_non_blocking(int fd) {
   return !sys::failed(flags) && (flags & O_NONBLOCK) != 0;
 }
 
+bool reads_without_end(int fd) { return blocking_sockets::Question(fd).is_answered(); }
+
 bool is_ready(int fd, short events) {
   pollfd p = {fd, events, 0};
   return sys::call(SYS_poll, sys::arg(&p), 1, 0) > 0;
 }
 
+// Asks the kernel for what decides how the call waits.
+long Wait::begin() {
+  blocking_sockets::Question question(fd_);
+  if (limit_ == Limit::receive && question.is_answered()) {
+    return 0;
+  }
+  long flags = sys::call(SYS_fcntl, fd_, F_GETFL);
+  if (sys::failed(flags)) {
+    return flags;
+  }
+  // Poll would never report these; the call doesn't get as far as blocking.
+  if ((flags & O_ACCMODE) == (events_ == POLLIN ? O_WRONLY : O_RDONLY)) {
+    return -EBADF;
+  }
+  if ((flags & O_NONBLOCK) != 0) {
+    return -EAGAIN;
+  }
+  deadline_ = socket_deadline(fd_, limit_);
+  if (limit_ == Limit::receive && deadline_.is_never()) {
+    question.note_answer();
+  }
+  return 0;
+}
+
 long Wait::again() {
   if (!begun_) {
     begun_ = true;
-    long flags = sys::call(SYS_fcntl, fd_, F_GETFL);
-    if (sys::failed(flags)) {
-      return flags;
+    if (long end = begin(); end != 0) {
+      return end;
     }
-    // Poll would never report these; the call doesn't get as far as blocking.
-    if ((flags & O_ACCMODE) == (events_ == POLLIN ? O_WRONLY : O_RDONLY)) {
-      return -EBADF;
-    }
-    if ((flags & O_NONBLOCK) != 0) {
-      return -EAGAIN;
-    }
-    deadline_ = socket_deadline(fd_, limit_);
   }
   core::Interruptible section;
   long result = limit_ == Limit::send ? wait_to_send() : event::wait_fd(fd_, events_, deadline_);

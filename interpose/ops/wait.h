@@ -23,6 +23,9 @@ enum class Limit { none, receive, send };
 // Whether the program made the open file description non-blocking (man 2 fcntl, O_NONBLOCK).
 [[nodiscard]] bool is_non_blocking(int fd);
 
+// Whether a read of the socket is known to wait without end, so that neither need be asked.
+[[nodiscard]] bool reads_without_end(int fd);
+
 // Whether poll(2) reports one of the events, an error or a hang-up right now.  Never blocks.
 [[nodiscard]] bool is_ready(int fd, short events);
 
@@ -42,6 +45,7 @@ class Wait {
   [[nodiscard]] long again();
 
  private:
+  [[nodiscard]] long begin();
   [[nodiscard]] long wait_to_send();
 
   int fd_;

@@ -45,7 +45,7 @@ constexpr const char* kPrograms[] = {
     "fifos",           "entries",
     "signal_races",    "signal_moments",
     "signal_queues",   "timers",
-    "blocking_calls",
+    "blocking_calls",  "blocking_modes",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync"};
