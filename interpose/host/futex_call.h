@@ -42,11 +42,7 @@ inline uint32_t load(uint32_t* word) {
   return std::atomic_ref<uint32_t>(*word).load(std::memory_order_seq_cst);
 }
 
-inline int64_t now_of(clockid_t clock) {
-  timespec t;
-  ::clock_gettime(clock, &t);
-  return base::to_nanos(t);
-}
+inline int64_t now_of(clockid_t clock) { return base::to_nanos(base::read_clock(clock)); }
 
 // WAIT's time-out is a duration, the others' a point in time, on one of two clocks (LOCK_PI: the
 // wall clock).  A point of the wall clock is converted here, once: if that clock is set during the

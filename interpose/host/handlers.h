@@ -31,6 +31,11 @@ long sched_getattr(const long* a);
 long setpriority(const long* a);
 long getpriority(const long* a);
 
+// cpu_clocks.cc
+long clock_gettime(const long* a);
+long clock_getres(const long* a);
+long getrusage(const long* a);
+
 // send_signal.cc
 long tgkill(const long* a);
 long tkill(const long* a);

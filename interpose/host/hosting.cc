@@ -178,7 +178,8 @@ void visit_hosted(void (*visit)(core::Fiber&, void*), void* argument) {
   if (Thread* first = first_thread()) {
     visit(*first->fiber, argument);
   }
-  for_each_thread(
+  LiveThreads threads;
+  LiveThreads::for_each(
       [](Thread& thread, void* context) {
         auto& wanted = *static_cast<Request*>(context);
         wanted.visit(*thread.fiber, wanted.argument);

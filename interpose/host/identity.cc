@@ -26,7 +26,7 @@ long for_thread(long number, const long* a, int which, bool changes) {
   if (!is_virtual_tid(tid)) {
     return kernel(number, a);
   }
-  if (find_thread(tid) == nullptr) {
+  if (!is_thread_alive(tid)) {
     return -ESRCH;
   }
   if (changes) {

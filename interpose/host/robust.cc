@@ -59,17 +59,24 @@ long set_robust_list(const long* a) {
 
 // The kernel has the list of the first thread's own kernel thread, which it learned before hosting.
 long get_robust_list(const long* a) {
-  const Thread* thread = a[0] == 0 ? current_thread() : find_thread(static_cast<int>(a[0]));
-  if (thread == nullptr) {
-    return is_virtual_tid(static_cast<int>(a[0]))
-               ? -ESRCH
-               : sys::call(SYS_get_robust_list, a[0], a[1], a[2]);
+  int tid = static_cast<int>(a[0]);
+  const robust_list_head* list = nullptr;
+  bool is_here = false;
+  {
+    LiveThreads threads;
+    if (const Thread* thread = tid == 0 ? current_thread() : LiveThreads::find(tid)) {
+      list = thread->robust_list;
+      is_here = true;
+    }
+  }
+  if (!is_here) {
+    return is_virtual_tid(tid) ? -ESRCH : sys::call(SYS_get_robust_list, a[0], a[1], a[2]);
   }
   if (!ops::looks_mapped(a[1]) || !ops::looks_mapped(a[2])) {
     return -EFAULT;
   }
   ops::copy_out(a[2], sizeof(robust_list_head));
-  ops::copy_out(a[1], sys::arg(thread->robust_list));
+  ops::copy_out(a[1], sys::arg(list));
   return 0;
 }
 

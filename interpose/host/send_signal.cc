@@ -87,7 +87,8 @@ long tgkill(const long* a) {
   int tid = static_cast<int>(a[1]);
   int signal = static_cast<int>(a[2]);
   if (a[0] == sys::getpid()) {
-    if (Thread* thread = find_thread(tid)) {
+    LiveThreads threads;
+    if (Thread* thread = LiveThreads::find(tid)) {
       return send_to_thread(*thread, signal, info_of_call(signal, SI_TKILL));
     }
   }
@@ -96,19 +97,23 @@ long tgkill(const long* a) {
 
 long tkill(const long* a) {
   const long with_group[6] = {sys::getpid(), a[0], a[1], 0, 0, 0};
-  Thread* thread = find_thread(static_cast<int>(a[0]));
-  return thread != nullptr ? tgkill(with_group) : kernel(SYS_tkill, a);
+  int tid = static_cast<int>(a[0]);
+  return is_virtual_tid(tid) || is_thread_alive(tid) ? tgkill(with_group) : kernel(SYS_tkill, a);
 }
 
 long rt_tgsigqueueinfo(const long* a) {
   int tid = static_cast<int>(a[1]);
   int signal = static_cast<int>(a[2]);
-  Thread* thread = a[0] == sys::getpid() ? find_thread(tid) : nullptr;
-  if (thread == nullptr) {
+  if (a[0] != sys::getpid() || (!is_virtual_tid(tid) && !is_thread_alive(tid))) {
     return is_virtual_tid(tid) ? -ESRCH : kernel(SYS_rt_tgsigqueueinfo, a);
   }
   siginfo_t info = *reinterpret_cast<const siginfo_t*>(a[3]);
   info.si_signo = signal;
+  LiveThreads threads;
+  Thread* thread = LiveThreads::find(tid);
+  if (thread == nullptr) {
+    return -ESRCH;
+  }
   // Nobody but itself may be told that the kernel has sent it.
   if ((info.si_code >= 0 || info.si_code == SI_TKILL) && thread != current_thread()) {
     return -EPERM;

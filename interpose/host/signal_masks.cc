@@ -111,13 +111,14 @@ void consider(Thread& thread, void* argument) {
 }
 
 // The thread that shall take one of the signals: the first one by preference, as in the kernel.
+// While there is a LiveThreads.
 Thread* find_taker(uint64_t signals) {
   Search search{signals, nullptr};
   if (Thread* first = first_thread()) {
     consider(*first, &search);
   }
   if (signals != 0 && (search.found == nullptr || is_offloaded(*search.found->fiber))) {
-    for_each_thread(consider, &search);
+    LiveThreads::for_each(consider, &search);
   }
   return search.found;
 }
@@ -128,7 +129,8 @@ uint64_t find_blocked_by_all() {
   uint64_t now = mask_changes.load(std::memory_order_seq_cst);
   if (now != found_at) {
     uint64_t blocked = kAllSignals;
-    for_each_thread(
+    LiveThreads threads;
+    LiveThreads::for_each(
         [](Thread& thread, void* mask) { *static_cast<uint64_t*>(mask) &= thread.blocked.load(); },
         &blocked);
     blocked_by_all = blocked;
@@ -144,6 +146,7 @@ void hand_out(uint64_t pending) {
     uint64_t one = signal_bit(signal);
     siginfo_t info;
     timespec at_once{};
+    LiveThreads threads;
     if (Thread* taker = find_taker(one)) {
       if (sys::call(SYS_rt_sigtimedwait, sys::arg(&one), sys::arg(&info), sys::arg(&at_once),
                     sizeof one) == signal) {
@@ -160,6 +163,7 @@ void hand_out_held() {
   for (uint64_t rest = held; rest != 0; rest &= rest - 1) {
     int signal = __builtin_ctzl(rest) + 1;
     siginfo_t info;
+    LiveThreads threads;
     Thread* taker = find_taker(signal_bit(signal));
     if (taker != nullptr && take_held(signal, info)) {
       give(*taker, signal, info);
@@ -174,7 +178,8 @@ void hand_out_held() {
     if (Thread* first = first_thread()) {
       tell(*first, &held);
     }
-    for_each_thread(tell, &held);
+    LiveThreads threads;
+    LiveThreads::for_each(tell, &held);
   }
 }
 
@@ -188,6 +193,7 @@ void idle(core::Carrier& carrier, bool signal_put_off) {
     deliver_timer_signals();
     // Real-time signals queue up: the kernel keeps them until their taker lets them in.
     pending &= ~kStandard;
+    LiveThreads threads;
     Thread* taker = find_taker(pending);
     kept_back = taker != nullptr ? pending : 0;
     if (taker != nullptr) {

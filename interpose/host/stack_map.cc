@@ -156,7 +156,7 @@ bool is_thread_memory(uintptr_t address) {
   if (find(address).slab != nullptr) {
     return true;
   }
-  return find_thread(*reinterpret_cast<const int*>(address)) != nullptr;
+  return is_thread_alive(*reinterpret_cast<const int*>(address));
 }
 
 bool is_stack_guard(uintptr_t address, size_t& size) {

@@ -9,7 +9,9 @@
 #include "base/lock.h"
 #include "base/sys.h"
 #include "core/carrier.h"
+#include "core/cpu_clock.h"
 #include "interpose/host/names.h"
+#include "interpose/host/signal_queue.h"
 
 namespace ramie::host {
 namespace {
@@ -96,7 +98,7 @@ Thread* allocate_thread() {
   thread->own.kind = core::FiberKind::hosted;
   thread->own.id = static_cast<uint64_t>(tid);
   thread->tid = tid;
-  place_of(tid).store(thread, std::memory_order_release);  // pairs with find_thread()
+  place_of(tid).store(thread, std::memory_order_release);  // pairs with LiveThreads::find()
   live.push_back(thread);
   return thread;
 }
@@ -105,6 +107,7 @@ void free_thread(Thread* thread) {
   base::LockGuard guard(lock);
   live.remove(thread);
   place_of(thread->tid).store(nullptr, std::memory_order_relaxed);
+  forget_pending(*thread);  // what came after take_no_signals(); nobody can find it any more
   thread->next_free = free_threads;
   free_threads = thread;
 }
@@ -114,12 +117,21 @@ Thread* current_thread() {
   return fiber == nullptr ? nullptr : static_cast<Thread*>(fiber->host);
 }
 
-Thread* find_thread(int tid) {
+LiveThreads::LiveThreads() RAMIE_NO_THREAD_SAFETY_ANALYSIS { lock.lock(); }
+
+LiveThreads::~LiveThreads() RAMIE_NO_THREAD_SAFETY_ANALYSIS { lock.unlock(); }
+
+Thread* LiveThreads::find(int tid) {
   if (is_virtual_tid(tid)) {
-    Thread* thread = place_of(tid).load(std::memory_order_acquire);
+    Thread* thread = place_of(tid).load(std::memory_order_acquire);  // pairs with allocate_thread()
     return thread != nullptr && thread->tid == tid ? thread : nullptr;
   }
   return has_first.load(std::memory_order_acquire) && first.tid == tid ? &first : nullptr;
+}
+
+bool is_thread_alive(int tid) {
+  LiveThreads threads;
+  return LiveThreads::find(tid) != nullptr;
 }
 
 bool is_virtual_tid(int tid) {
@@ -133,28 +145,28 @@ Thread* adopt_first_thread(core::Fiber& fiber) {
   first.tid = sys::gettid();
   fiber.host = &first;
   fiber.id = static_cast<uint64_t>(first.tid);
+  core::set_cpu_time(fiber, core::own_cpu_time());
   (void)sys::call(SYS_prctl, PR_GET_NAME, sys::arg(fiber.name));
   constexpr long kGetTidAddress = 40;  // PR_GET_TID_ADDRESS; kernels without it leave null
   (void)sys::call(SYS_prctl, kGetTidAddress, sys::arg(&first.clear_child_tid));
   size_t length = 0;
   (void)sys::call(SYS_get_robust_list, 0, sys::arg(&first.robust_list), sys::arg(&length));
-  has_first.store(true, std::memory_order_release);  // pairs with find_thread()
+  has_first.store(true, std::memory_order_release);  // pairs with LiveThreads::find()
   return &first;
 }
 
 Thread* first_thread() { return has_first.load(std::memory_order_acquire) ? &first : nullptr; }
 
-void for_each_thread(void (*visit)(Thread&, void*), void* argument) {
-  base::LockGuard guard(lock);
+void LiveThreads::for_each(void (*visit)(Thread&, void*),
+                           void* argument) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   for (Thread* thread = live.front(); thread != nullptr; thread = live.next(thread)) {
     visit(*thread, argument);
   }
 }
 
-// With the lock held a thread that was found cannot end.
 bool find_name(int tid, ThreadName& name) {
-  base::LockGuard guard(lock);
-  const Thread* thread = find_thread(tid);
+  LiveThreads threads;
+  const Thread* thread = LiveThreads::find(tid);
   if (thread != nullptr) {
     memcpy(name.text, thread->fiber->name, sizeof name.text);
   }
@@ -162,8 +174,8 @@ bool find_name(int tid, ThreadName& name) {
 }
 
 bool rename_thread(int tid, const ThreadName& name) {
-  base::LockGuard guard(lock);
-  Thread* thread = find_thread(tid);
+  LiveThreads threads;
+  Thread* thread = LiveThreads::find(tid);
   if (thread != nullptr) {
     memcpy(thread->fiber->name, name.text, sizeof name.text);
   }

@@ -35,6 +35,10 @@ struct Thread : base::ListLink {
   core::AlternateStack alternate_stack;
   unsigned interruptions = 0;  // handlers without SA_RESTART that have run on it
 
+  // getrusage(): how much of its processor time was split, and what of that was the user's.
+  int64_t usage_split = 0;
+  int64_t usage_user = 0;
+
   // A child process runs in this thread's memory, on this thread's TCB (vfork, posix_spawn): its
   // calls are not ours.  Ends with the first call that the parent makes.
   bool lends_memory = false;
@@ -56,8 +60,24 @@ void free_thread(Thread* thread);
 // The thread that runs now; null where none of the program's threads does.
 [[nodiscard]] Thread* current_thread();
 
-// The live thread with this id, or null.
-[[nodiscard]] Thread* find_thread(int tid);
+// While one lives, no thread begins or ends, so that what find() gives stays that thread.  For
+// short sections inside the runtime that don't park; a signal's handler may have one where it has
+// interrupted the program's code.  The first thread may end, but its block stays.
+class LiveThreads {
+ public:
+  LiveThreads();
+  ~LiveThreads();
+  LiveThreads(const LiveThreads&) = delete;
+  LiveThreads& operator=(const LiveThreads&) = delete;
+
+  // The one with this id, or null.
+  [[nodiscard]] static Thread* find(int tid);
+  // All but the first.
+  static void for_each(void (*visit)(Thread& thread, void* argument), void* argument);
+};
+
+// A glance: the thread may end the next moment.
+[[nodiscard]] bool is_thread_alive(int tid);
 
 // True for ids that allocate_thread() gave out at some time.
 [[nodiscard]] bool is_virtual_tid(int tid);
@@ -65,9 +85,6 @@ void free_thread(Thread* thread);
 // Makes the calling thread, whose fiber is `fiber`, the one with the kernel's own id.
 Thread* adopt_first_thread(core::Fiber& fiber);
 [[nodiscard]] Thread* first_thread();
-
-// Calls visit for each live thread but the first.  It may neither make nor free threads.
-void for_each_thread(void (*visit)(Thread& thread, void* argument), void* argument);
 
 // As the kernel does at the end of a thread: locks of its robust list become EOWNERDEAD's
 // (robust.cc).

@@ -64,7 +64,8 @@ ThreadTimer* free_place() RAMIE_REQUIRES(lock) {
 
 void deliver(ThreadTimer& timer) RAMIE_REQUIRES(lock) {
   uint32_t times = timer.due.exchange(0, std::memory_order_acq_rel);
-  Thread* thread = find_thread(timer.tid);
+  LiveThreads threads;
+  Thread* thread = LiveThreads::find(timer.tid);
   if (times == 0 || thread == nullptr || timer.serial.load(std::memory_order_relaxed) == 0) {
     return;
   }
@@ -128,7 +129,7 @@ long timer_create(const long* a) {
     return kernel(SYS_timer_create, a);
   }
   int tid = event->_sigev_un._tid;
-  if (find_thread(tid) == nullptr) {
+  if (!is_thread_alive(tid)) {
     return is_virtual_tid(tid) ? -EINVAL : kernel(SYS_timer_create, a);
   }
   if (event->sigev_signo < 1 || event->sigev_signo > kSignals) {

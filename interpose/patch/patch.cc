@@ -1,8 +1,8 @@
 #include "interpose/patch/patch.h"
 
 #include <sys/syscall.h>
-#include <time.h>
 
+#include "base/deadline.h"
 #include "interpose/patch/rewrite.h"
 #include "interpose/patch/scan.h"
 #include "interpose/patch/trampoline.h"
@@ -11,13 +11,6 @@ namespace ramie::patch {
 namespace {
 
 constexpr std::size_t kMaxSites = 1 << 14;
-
-std::uint64_t monotonic_ns() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 // One run of apply().
 class Patcher {
@@ -143,13 +136,13 @@ class Patcher {
 
 Report apply(const Options& options) {
   Report report;
-  const std::uint64_t start = monotonic_ns();
+  const std::int64_t start = base::now();
   {
     Patcher patcher(options, report);
     report.ok = patcher.run();
     patcher.hand_over_sites();
   }
-  report.duration_ns = monotonic_ns() - start;
+  report.duration_ns = static_cast<std::uint64_t>(base::now() - start);
   return report;
 }
 

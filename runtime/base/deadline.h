@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "base/clock.h"
+
 namespace ramie::base {
 
 inline constexpr int64_t kNanosPerSecond = 1'000'000'000;
@@ -34,10 +36,9 @@ struct Deadline {
   constexpr auto operator<=>(const Deadline&) const = default;
 };
 
-// Nanoseconds of CLOCK_MONOTONIC.  Served by the vDSO: no kernel entry, no thread-local.
+// Nanoseconds of CLOCK_MONOTONIC.
 inline int64_t now() {
-  timespec t;
-  ::clock_gettime(CLOCK_MONOTONIC, &t);
+  timespec t = read_clock(CLOCK_MONOTONIC);
   return t.tv_sec * kNanosPerSecond + t.tv_nsec;
 }
 

@@ -1,5 +1,5 @@
-// A thread control block for Ramie's own kernel threads and loops: just enough for core::current(),
-// for the stack protector and for clock_gettime(3), which is all of libc that the loop calls.  Not
+// A thread control block for Ramie's own kernel threads and loops: just enough for core::current()
+// and for the stack protector.  Nothing of libc that uses a thread-local may be called on it.  Not
 // for code of the program.
 #pragma once
 

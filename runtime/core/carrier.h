@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "core/cpu_clock.h"
 #include "core/fault.h"
 #include "core/fiber.h"
 #include "core/hold.h"
@@ -70,6 +71,8 @@ struct Carrier {
   std::atomic<uint32_t> background_timers = 0;  // and those under way
   std::atomic<uint64_t> kernel_mask = 0;  // the signal mask that the kernel has for this thread
   std::atomic<uint64_t> credentials = 0;  // the shim's: which change of them it has made
+
+  CpuAccount cpu_account;
 
   // Any thread.
   StealQueue ready;  // ready fibers that any carrier may run

@@ -121,6 +121,7 @@ struct alignas(64) Fiber {
   Timer timer;
   WaitReason reason;
   int64_t waiting_since = 0;
+  std::atomic<int64_t> cpu_time = 0;  // what it was charged (cpu_clock.h)
 
   Entry entry = nullptr;
   void* argument = nullptr;

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/futex.h"
 #include "base/sys.h"
+#include "core/cpu_clock.h"
 #include "core/crew.h"
 #include "core/loop.h"
 #include "core/observer.h"
@@ -266,6 +267,7 @@ void reset_after_fork() {
   reset_carriers_after_fork(&carrier);
   reset_crew_after_fork();
   reset_watchdog_after_fork();
+  reset_cpu_clocks_after_fork(carrier);
   reset_observer_after_fork();
   awake_carriers.store(1, std::memory_order_relaxed);
   outside_work.store(0, std::memory_order_relaxed);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/carrier.h"
+#include "core/cpu_clock.h"
 #include "core/sanitizer.h"
 
 namespace ramie::core {
@@ -40,6 +41,9 @@ namespace ramie::core {
 [[gnu::always_inline]] inline Arrival leave(Carrier& carrier, Fiber& from, Fiber& to,
                                             Carrier::After after, bool for_ever) {
   save_shared_state(from);
+  if (cpu_clocks_run.load(std::memory_order_acquire)) [[unlikely]] {
+    charge(carrier, from, to);
+  }
   // No read-modify-write: nobody else writes.
   carrier.switches.store(carrier.switches.load(std::memory_order_relaxed) + 1,
                          std::memory_order_relaxed);

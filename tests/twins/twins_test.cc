@@ -46,9 +46,11 @@ constexpr const char* kPrograms[] = {
     "signal_races",    "signal_moments",
     "signal_queues",   "timers",
     "blocking_calls",  "blocking_modes",
+    "cpu_clocks",
 };
 
-constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync"};
+constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
+                                    "python_clocks"};
 
 // A test that says why there is none.
 class AbsentTwin : public ::testing::Test {
