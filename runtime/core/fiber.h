@@ -76,9 +76,11 @@ struct alignas(64) Fiber {
   using Entry = void (*)(Fiber&);
 
   Fiber() = default;
-  // Where another fiber has been.  Its tickets must stay stale, so its epochs go on.
-  explicit Fiber(Recycled recycled) : state(recycled) {
-    uint64_t last = epoch_of(state.load(std::memory_order_relaxed));
+  // Where another fiber has been.  Its tickets must stay stale, so its epochs go on: from what is
+  // found here, or from `forgotten`, if the memory has been given back meanwhile.
+  explicit Fiber(Recycled recycled, uint64_t forgotten = 0) : state(recycled) {
+    uint64_t found = epoch_of(state.load(std::memory_order_relaxed));
+    uint64_t last = found > forgotten ? found : forgotten;
     state.store(pack(last + 1, Wake::unparked, Phase::idle), std::memory_order_relaxed);
   }
 

@@ -1,5 +1,7 @@
 #include "core/scheduler.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/futex.h"
 #include "base/sys.h"
@@ -8,6 +10,7 @@
 #include "core/loop.h"
 #include "core/observer.h"
 #include "core/switch.h"
+#include "core/trimming.h"
 #include "core/watchdog.h"
 
 namespace ramie::core {
@@ -76,6 +79,9 @@ void sleep(Carrier& carrier) {
       !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {
     base::Deadline until = carrier.timers.next();
     report_standstill();
+    if (polls || events == nullptr) {
+      until = std::min(until, trim_stacks(carrier.now));
+    }
     if (polls) {
       events->wait(until, carrier.cpu);
     } else {

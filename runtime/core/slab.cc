@@ -25,19 +25,21 @@ constexpr uint32_t kLargestChunk = 128;
 enum class Guards : uint8_t { unknown, madvise, mprotect };
 constinit std::atomic<Guards> guards = Guards::unknown;
 
+constinit std::atomic<Slab*> all_slabs = nullptr;
+
 void* map(size_t size, int protection) {
   long memory = sys::call(SYS_mmap, 0, static_cast<long>(size), protection,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return sys::failed(memory) ? nullptr : reinterpret_cast<void*>(memory);
 }
 
-// The same advice for `size` bytes at `base + offset + i * stride`, for each i below count: by one
-// call where the kernel takes a vector, else one by one.  False if the kernel refuses the advice.
-bool advise_each(char* base, size_t stride, size_t offset, size_t size, uint32_t count,
-                 int advice) {
+// The same advice for `size` bytes at place(i), for each i below count, kLargestChunk at most: by
+// one call where the kernel takes a vector, else one by one.  False if the kernel refuses it.
+template <class Place>
+bool advise_each(Place place, size_t size, uint32_t count, int advice) {
   iovec ranges[kLargestChunk];
   for (uint32_t i = 0; i < count; ++i) {
-    ranges[i] = {base + i * stride + offset, size};
+    ranges[i] = {place(i), size};
   }
   long done = sys::call(SYS_process_madvise, kPidfdSelfProcess, sys::arg(ranges), count, advice, 0);
   if (done == static_cast<long>(size * count)) {
@@ -79,18 +81,79 @@ Guards current_guards() {
 
 const char* guard_kind() { return current_guards() == Guards::madvise ? "madvise" : "mprotect"; }
 
-void Slab::configure(size_t stride, size_t guard, size_t populate) {
+void Slab::configure(size_t stride, size_t guard, size_t populate,
+                     void (*forget)(const Slab&, char*)) {
   RAMIE_CHECK(stride % kPage == 0 && guard + populate <= stride);
   guard_ = guard;
   populate_ = populate;
+  forget_ = forget;
   stride_.store(stride, std::memory_order_release);  // pairs with stride()
+  next_ = all_slabs.load(std::memory_order_relaxed);
+  while (!all_slabs.compare_exchange_weak(next_, this, std::memory_order_release,  // with first()
+                                          std::memory_order_relaxed)) {
+  }
+}
+
+Slab* Slab::first() { return all_slabs.load(std::memory_order_acquire); }
+
+// The last `count` of the free ones have been taken.  If some of them have no memory, they get it,
+// and with them those that will be taken next.
+void Slab::take_from_free(uint32_t count) {
+  size_t left = free_count_.load(std::memory_order_relaxed) - count;
+  free_count_.store(left, std::memory_order_relaxed);
+  least_free_ = std::min(least_free_, left);
+  size_t clean = clean_count_.load(std::memory_order_relaxed);
+  if (left >= clean) [[likely]] {
+    return;
+  }
+  size_t from = left - std::min<size_t>(left, kLargestChunk - count);
+  clean_count_.store(from, std::memory_order_relaxed);
+  if (populate_ > 0) {
+    (void)advise_each([&](uint32_t i) { return free_[from + i] + stride() - populate_; }, populate_,
+                      static_cast<uint32_t>(clean - from), kMadvPopulateWrite);
+  }
+}
+
+size_t Slab::count_unwanted() const {
+  size_t clean = clean_count_.load(std::memory_order_relaxed);
+  return least_free_ > clean ? least_free_ - clean : 0;
+}
+
+bool Slab::give_back_memory(uint32_t count) {
+  size_t clean = clean_count_.load(std::memory_order_relaxed);
+  for (uint32_t i = 0; forget_ != nullptr && i < count; ++i) {
+    forget_(*this, free_[clean + i]);
+  }
+  clean_count_.store(clean + count, std::memory_order_relaxed);
+  return advise_each([&](uint32_t i) { return free_[clean + i] + guard_; }, stride() - guard_,
+                     count, MADV_DONTNEED);
+}
+
+// The lock is let go now and then: somebody may be waiting for a slot.
+void Slab::trim() {
+  size_t rest = 0;
+  bool goes_on = true;
+  for (bool is_first = true; goes_on; is_first = false) {
+    base::LockGuard lock(lock_);
+    size_t unwanted = count_unwanted();
+    if (is_first) {
+      rest = unwanted > kReserve ? (unwanted - kReserve + 1) / 2 : 0;
+    }
+    auto batch = static_cast<uint32_t>(std::min({rest, unwanted, size_t{kLargestChunk}}));
+    rest -= batch;
+    goes_on = batch > 0 && give_back_memory(batch);
+    if (!goes_on) {
+      least_free_ = free_count_.load(std::memory_order_relaxed);
+    }
+  }
 }
 
 char* Slab::allocate(bool& recycled) {
   base::LockGuard lock(lock_);
-  if (free_count_ > 0) {
+  if (size_t count = free_count_.load(std::memory_order_relaxed); count > 0) {
     recycled = true;
-    return free_[--free_count_];
+    take_from_free(1);
+    return free_[count - 1];
   }
   if (fresh_left_ == 0 && !grow()) {
     return nullptr;
@@ -102,21 +165,25 @@ char* Slab::allocate(bool& recycled) {
 
 uint32_t Slab::allocate_recycled(char** slots, uint32_t count) {
   base::LockGuard lock(lock_);
-  count = static_cast<uint32_t>(std::min<size_t>(count, free_count_));
-  free_count_ -= count;
-  std::copy_n(free_ + free_count_, count, slots);
+  size_t free_slots = free_count_.load(std::memory_order_relaxed);
+  count = static_cast<uint32_t>(std::min<size_t>(count, free_slots));
+  take_from_free(count);
+  std::copy_n(free_ + free_slots - count, count, slots);
   return count;
 }
 
 void Slab::free(char* const* slots, uint32_t count) {
   base::LockGuard lock(lock_);
-  std::copy_n(slots, count, free_ + free_count_);
-  free_count_ += count;
+  size_t before = free_count_.load(std::memory_order_relaxed);
+  std::copy_n(slots, count, free_ + before);
+  free_count_.store(before + count, std::memory_order_relaxed);
 }
 
 void Slab::reset_after_fork() {
   lock_.reset();
-  free_count_ = 0;
+  free_count_.store(0, std::memory_order_relaxed);
+  clean_count_.store(0, std::memory_order_relaxed);
+  least_free_ = 0;
   fresh_left_ = 0;
   // A chunk that was being added may have been counted before its entry was copied.  No more than
   // one: each needs a mapping, for which it waits until a fork is over.
@@ -159,7 +226,8 @@ void Slab::guard_slots(char* base, uint32_t count) {
     return;
   }
   if (current_guards() == Guards::madvise &&
-      advise_each(base, stride(), 0, guard_, count, kMadvGuardInstall)) {
+      advise_each([&](uint32_t i) { return base + i * stride(); }, guard_, count,
+                  kMadvGuardInstall)) {
     return;
   }
   for (uint32_t i = 0; i < count; ++i) {
@@ -177,7 +245,8 @@ void Slab::guard_slots(char* base, uint32_t count) {
 void Slab::populate_slots(char* base, uint32_t count) {
   if (populate_ > 0) {
     // Failure is harmless: the pages come by faults, more slowly.
-    (void)advise_each(base, stride(), stride() - populate_, populate_, count, kMadvPopulateWrite);
+    (void)advise_each([&](uint32_t i) { return base + (i + 1) * stride() - populate_; }, populate_,
+                      count, kMadvPopulateWrite);
   }
 }
 

@@ -1,7 +1,7 @@
 // Slots of equal size, with a guard page at the low end of each, cut from large lazily touched
 // mappings.  One mapping holds many slots, so that the number of mappings (vm.max_map_count,
 // 65,530) doesn't limit the number of stacks.  Slots are recycled last in, first out, and never
-// unmapped.
+// unmapped; the memory of those that nobody has wanted for a while goes back (core/trimming.h).
 //
 // Guards: MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping; else mprotect, which costs two
 // mappings a slot.
@@ -21,8 +21,10 @@ class Slab {
 
   // Slots of `stride` bytes (a multiple of the page size), the lowest `guard` bytes of each
   // guarded. `populate` bytes at the top of each new slot are given memory in advance, a batch at a
-  // time, which costs less than a page fault for each.
-  void configure(size_t stride, size_t guard, size_t populate);
+  // time, which costs less than a page fault for each.  `forget`, if any, is called for a free slot
+  // before its memory goes back: from then on it holds zeroes, also where `recycled` is said of it.
+  void configure(size_t stride, size_t guard, size_t populate,
+                 void (*forget)(const Slab& slab, char* slot) = nullptr);
 
   // 0 before configure().
   [[nodiscard]] size_t stride() const { return stride_.load(std::memory_order_acquire); }
@@ -33,6 +35,18 @@ class Slab {
   // Up to `count` slots that were used before; how many.
   [[nodiscard]] uint32_t allocate_recycled(char** slots, uint32_t count);
   void free(char* const* slots, uint32_t count);
+
+  // Gives back memory of half of the slots that have been free since the last call, but for
+  // kReserve.
+  void trim();
+  // Whether there may be some to give back.
+  [[nodiscard]] bool has_spare() const {
+    return free_count_.load(std::memory_order_relaxed) >
+           clean_count_.load(std::memory_order_relaxed) + kReserve;
+  }
+  // Of all that are configured, and the one after this.
+  [[nodiscard]] static Slab* first();
+  [[nodiscard]] Slab* next() const { return next_; }
 
   // The slot that contains the address, or null.
   [[nodiscard]] char* slot_of(uintptr_t address) const;
@@ -54,17 +68,25 @@ class Slab {
     uint32_t slots;
   };
   static constexpr uint32_t kMaxChunks = 1U << 18;
+  static constexpr size_t kReserve = 256;
 
   bool grow() RAMIE_REQUIRES(lock_);
   void guard_slots(char* base, uint32_t count);
   void populate_slots(char* base, uint32_t count);
+  void take_from_free(uint32_t count) RAMIE_REQUIRES(lock_);
+  [[nodiscard]] size_t count_unwanted() const RAMIE_REQUIRES(lock_);
+  [[nodiscard]] bool give_back_memory(uint32_t count) RAMIE_REQUIRES(lock_);
 
   base::Lock lock_;
   std::atomic<size_t> stride_ = 0;  // written once, after the two below
   size_t guard_ = 0;
   size_t populate_ = 0;
+  void (*forget_)(const Slab& slab, char* slot) = nullptr;
+  Slab* next_ = nullptr;                           // written once
   char** free_ RAMIE_GUARDED_BY(lock_) = nullptr;  // a stack of slots, lazily touched
-  size_t free_count_ RAMIE_GUARDED_BY(lock_) = 0;
+  std::atomic<size_t> free_count_ = 0;             // written under the lock, as is the next one
+  std::atomic<size_t> clean_count_ = 0;  // of these, the lowest, whose memory was given back
+  size_t least_free_ RAMIE_GUARDED_BY(lock_) = 0;  // that there were since the last trim()
   Chunk* chunks_ = nullptr;  // grows only; entries below chunk_count_ don't change
   std::atomic<uint32_t> chunk_count_ = 0;
   uint32_t fresh_left_ RAMIE_GUARDED_BY(lock_) = 0;  // slots of the last chunk never handed out

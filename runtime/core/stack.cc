@@ -26,6 +26,20 @@ constinit base::Lock configuring;
 constinit std::atomic<uint64_t> next_id = 1;
 constexpr uint64_t kIdsAtOnce = 64;
 
+// At least as large as the epoch of each fiber whose control block has been given back.
+constinit std::atomic<uint64_t> forgotten_epoch = 0;
+
+Fiber* fiber_at(char* slot, size_t stride) { return reinterpret_cast<Fiber*>(slot + stride) - 1; }
+
+void forget(const Slab& slab, char* slot) {
+  uint64_t state = fiber_at(slot, slab.stride())->state.load(std::memory_order_relaxed);
+  uint64_t epoch = Fiber::epoch_of(state);
+  uint64_t largest = forgotten_epoch.load(std::memory_order_relaxed);
+  while (largest < epoch &&
+         !forgotten_epoch.compare_exchange_weak(largest, epoch, std::memory_order_relaxed)) {
+  }
+}
+
 Slab* slab_for(size_t size) {
   int order = std::max(static_cast<int>(std::bit_width(size - 1)), kSmallest);
   if (order > kLargest) {
@@ -35,13 +49,11 @@ Slab* slab_for(size_t size) {
   if (slab.stride() == 0) {
     base::LockGuard guard(configuring);
     if (slab.stride() == 0) {
-      slab.configure(size_t{1} << order, Slab::kPage, Slab::kPage);
+      slab.configure(size_t{1} << order, Slab::kPage, Slab::kPage, forget);
     }
   }
   return &slab;
 }
-
-Fiber* fiber_at(char* slot, size_t stride) { return reinterpret_cast<Fiber*>(slot + stride) - 1; }
 
 Carrier* this_carrier() {
   Fiber* self = current();
@@ -85,8 +97,8 @@ Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
     return nullptr;
   }
   Fiber* fiber = fiber_at(slot, slab->stride());
-  if (recycled) {
-    new (fiber) Fiber(Recycled{});
+  if (recycled) {  // after forget(), if it was called for the slot: by the slab's lock
+    new (fiber) Fiber(Recycled{}, forgotten_epoch.load(std::memory_order_relaxed));
   } else {
     new (fiber) Fiber;
   }

@@ -163,6 +163,50 @@ static void own_attributes(void) {
   pthread_attr_destroy(&attributes);
 }
 
+enum { kMany = 2000 };
+
+static pthread_barrier_t all_are_there;
+
+static void* be_there(void* argument) {
+  CHECK(dig(8192));
+  pthread_barrier_wait(&all_are_there);
+  return argument;
+}
+
+static void have_many(void) {
+  static pthread_t threads[kMany];
+  pthread_attr_t attributes;
+  MUST(pthread_attr_init(&attributes) == 0);
+  pthread_attr_setstacksize(&attributes, 1 << 20);
+  MUST(pthread_barrier_init(&all_are_there, NULL, kMany) == 0);
+  for (int i = 0; i < kMany; ++i) {
+    MUST(pthread_create(&threads[i], &attributes, be_there, NULL) == 0);
+  }
+  for (int i = 0; i < kMany; ++i) finish(threads[i]);
+  pthread_barrier_destroy(&all_are_there);
+  pthread_attr_destroy(&attributes);
+}
+
+static long resident_pages(void) {
+  long size;
+  long resident;
+  FILE* const file = fopen("/proc/self/statm", "r");
+  MUST(file && fscanf(file, "%ld %ld", &size, &resident) == 2);
+  fclose(file);
+  return resident;
+}
+
+// What many threads have used is not kept for ever after.
+static void memory_goes_back(void) {
+  const long before = resident_pages();
+  have_many();
+  const long long end = now_ms() + 60000;
+  while (resident_pages() - before > 2L * kMany && now_ms() < end) nap(100);
+  CHECK(resident_pages() - before <= 2L * kMany);
+  have_many();
+  printf("done\n");
+}
+
 static const struct twin_case cases[] = {
     {"sizes", THREADS, sizes},
     {"default_size", THREADS, default_size},
@@ -170,6 +214,7 @@ static const struct twin_case cases[] = {
     {"reuse", THREADS, reuse},
     {"stack_of_main", ALONE, stack_of_main},
     {"own_attributes", THREADS, own_attributes},
+    {"memory_goes_back", THREADS, memory_goes_back},
 };
 
 TWIN_MAIN(cases)
