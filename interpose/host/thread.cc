@@ -192,6 +192,9 @@ void reset_threads_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   unlock_threads_after_fork();
   has_first.store(false, std::memory_order_relaxed);
   while (Thread* thread = live.front()) {
+    // Of their queues somebody may hold the lock for ever; they are reset as a whole.
+    thread->pending.store(0, std::memory_order_relaxed);
+    thread->queue = nullptr;
     free_thread(thread);
   }
 }

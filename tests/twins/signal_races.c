@@ -39,6 +39,40 @@ static void fork_under_fire(void) {
   finish(thread);
 }
 
+// Signals that wait, with what came along, at every moment.
+static void* queue_and_take(void* argument) {
+  const int number = SIGRTMIN;
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  const struct timespec at_once = {0, 0};
+  MUST(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+  while (!stopped) {
+    for (int k = 0; k < 50; ++k) {
+      CHECK(pthread_sigqueue(pthread_self(), number, (union sigval){.sival_int = k}) == 0);
+    }
+    sched_yield();
+    while (sigtimedwait(&set, NULL, &at_once) > 0) {
+    }
+  }
+  return argument;
+}
+
+// The child has none of the other threads, nor what waits for them.
+static void fork_beside_queues(void) {
+  pthread_t threads[4];
+  for (int i = 0; i < 4; ++i) threads[i] = start(queue_and_take, NULL);
+  for (int i = 0; i < 100; ++i) {
+    const pid_t child = fork();
+    if (child == 0) _exit(5);
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 5);
+  }
+  stopped = 1;
+  for (int i = 0; i < 4; ++i) finish(threads[i]);
+}
+
 static _Atomic int mixed, rounds, go;
 
 static int is_blocked(int number) {
@@ -185,6 +219,7 @@ static const struct twin_case cases[] = {
     {"reset_after_one", THREADS, reset_after_one},
     {"reset_leaves_the_next", THREADS, reset_leaves_the_next},
     {"fork_under_fire", THREADS, fork_under_fire},
+    {"fork_beside_queues", THREADS, fork_beside_queues},
 };
 
 TWIN_MAIN(cases)
