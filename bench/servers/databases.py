@@ -22,11 +22,11 @@ class MariaDB(Server):
                 "--max-connections=1200", "--back-log=1200", "--innodb-flush-log-at-trx-commit=2",
                 f"--pid-file={self.folder}/pid", "--table-open-cache=4000"]
 
-    def sysbench(self, test, connections, *arguments):
+    def sysbench(self, test, connections, *arguments, seconds=SECONDS):
         return output_of(["sysbench", test, "--db-driver=mysql", "--mysql-host=127.0.0.1",
                           f"--mysql-port={self.port}", "--mysql-user=bench", "--mysql-db=bench",
                           "--mysql-password=bench", "--tables=2", "--table-size=10000",
-                          f"--threads={connections}", f"--time={SECONDS}", *arguments])
+                          f"--threads={connections}", f"--time={seconds}", *arguments])
 
     def client(self, statement):
         return output_of(["mariadb", "--no-defaults", "-uroot", f"--socket={self.folder}/socket",
@@ -39,15 +39,17 @@ class MariaDB(Server):
                     " grant all on bench.* to bench@'127.0.0.1'")
         self.sysbench("oltp_read_write", 2, "prepare")
 
-    def load(self, connections):
-        told = self.sysbench("oltp_point_select", connections, "run")
+    def load(self, connections, share):
+        told = self.sysbench("oltp_point_select", connections, "run",
+                             seconds=max(1, round(SECONDS * share)))
         if number_in(r"ignored errors:\s+(\d+)", told) != 0:
             raise Failure("sysbench met errors")
-        return number_in(r"queries:\s+\d+\s+\(([\d.]+) per sec", told)
+        return (number_in(r"queries:\s+\d+\s+\(([\d.]+) per sec", told),
+                number_in(r"queries:\s+(\d+)", told))
 
     def check(self):
         """Some writing by many, after which each table must be whole."""
-        self.sysbench("oltp_update_index", 64, "--time=2", "run")
+        self.sysbench("oltp_update_index", 64, "run", seconds=2)
         told = self.client("check table bench.sbtest1, bench.sbtest2")
         if told.count("OK") != 2:
             raise Failure(f"a table is damaged: {told}")
@@ -65,10 +67,11 @@ class Redis(Server):
                 "--appendonly", "no", "--io-threads", 2, "--io-threads-do-reads", "yes",
                 "--maxclients", 2000, "--dir", self.folder]
 
-    def load(self, connections):
+    def load(self, connections, share):
+        requests = max(connections, round(20_000 * share))
         told = output_of(["redis-benchmark", "-p", str(self.port), "-c", str(connections), "-n",
-                          "20000", "-r", "1000", "-t", "get", "--csv"])
-        return number_in(r'^"GET","([\d.]+)"', told)
+                          str(requests), "-r", "1000", "-t", "get", "--csv"])
+        return number_in(r'^"GET","([\d.]+)"', told), requests
 
 
 class Memcached(Server):
@@ -80,8 +83,9 @@ class Memcached(Server):
         return ["memcached", "-p", self.port, "-l", "127.0.0.1", "-t", 4, "-c", 4096, "-u",
                 "nobody" if os.geteuid() == 0 else "", "-U", 0]
 
-    def load(self, connections):
-        each = max(20, 100_000 // connections)
+    def load(self, connections, share):
+        each = max(1, round(100_000 * share / connections))
         told = output_of(["memcslap", f"--servers=127.0.0.1:{self.port}",
                           f"--concurrency={connections}", f"--execute-number={each}", "--test=get"])
-        return each * connections / number_in(r"^Time to get.*:\s+([\d.]+) seconds", told)
+        seconds = number_in(r"^Time to get.*:\s+([\d.]+) seconds", told)
+        return each * connections / seconds, each * connections

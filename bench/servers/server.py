@@ -69,8 +69,9 @@ class Server:
     def fill(self):
         """Once it answers, before it is measured."""
 
-    def load(self, connections):
-        """Requests per second; raises Failure if one was answered wrongly or not at all."""
+    def load(self, connections, share):
+        """That share of the usual load: how many requests per second, and how many in all; raises Failure
+        if one was answered wrongly or not at all."""
         raise NotImplementedError
 
     def __enter__(self):
@@ -106,8 +107,10 @@ class Server:
     def last_words(self):
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")[-300:]
 
-    def measure(self, connections):
-        """Requests per second, and the most memory and kernel threads that were seen meanwhile."""
+    def measure(self, connections, share):
+        """Requests per second, the most memory that was seen meanwhile in MB, CPU time per request in us, and
+        the most kernel threads; after a warm-up."""
+        self.load(connections, share / 5)
         memory, tasks, done = [], [], threading.Event()
 
         def watch():
@@ -117,17 +120,18 @@ class Server:
                 if done.wait(0.5):
                     return
 
-        watcher = threading.Thread(target=watch)
+        watcher, before = threading.Thread(target=watch), self.cpu_s()
         watcher.start()
         try:
-            rate = self.load(connections)
+            rate, requests = self.load(connections, share)
         finally:
             done.set()
             watcher.join()
-        return rate, max(memory), max(tasks)
+        return rate, max(memory), (self.cpu_s() - before) * 1e6 / requests, max(tasks)
 
-    def processes(self):
-        """All that belong to its session, which this program made for it alone."""
+    def stats(self):
+        """Of all that belong to its session, which this program made for it alone: the folder in /proc, and
+        the fields of stat from the third on."""
         for entry in pathlib.Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
@@ -135,7 +139,15 @@ class Server:
                 except OSError:
                     continue
                 if int(fields[3]) == self.process.pid and fields[0] != "Z":
-                    yield entry
+                    yield entry, fields
+
+    def processes(self):
+        return (entry for entry, _ in self.stats())
+
+    def cpu_s(self):
+        """User and system time of its processes so far, with that of children which have ended."""
+        ticks = sum(int(ticks) for _, fields in self.stats() for ticks in fields[11:15])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def memory_mb(self):
         """Of all its processes together; what they share is counted once."""

@@ -8,12 +8,13 @@ REQUESTS = 20_000
 PAGE = "x" * 1000
 
 
-def ab(url, connections, keep=True):
+def ab(url, connections, share, keep=True):
+    requests = max(connections, round(REQUESTS * share))
     told = output_of(["ab", "-q", *(["-k"] if keep else []), "-s", "60", "-c", str(connections),
-                      "-n", str(REQUESTS), url])
+                      "-n", str(requests), url])
     if number_in(r"Failed requests:\s+(\d+)", told) != 0 or "Non-2xx responses" in told:
         raise Failure("ab got wrong answers")
-    return number_in(r"Requests per second:\s+([\d.]+)", told)
+    return number_in(r"Requests per second:\s+([\d.]+)", told), requests
 
 
 class Varnish(Server):
@@ -32,8 +33,8 @@ class Varnish(Server):
                 "-p", "thread_pools=2",
                 "-p", "timeout_idle=120"]
 
-    def load(self, connections):
-        return ab(f"http://127.0.0.1:{self.port}/", connections)
+    def load(self, connections, share):
+        return ab(f"http://127.0.0.1:{self.port}/", connections, share)
 
 
 class Apache(Server):
@@ -60,8 +61,8 @@ class Apache(Server):
         return ["apache2", "-DFOREGROUND", "-f",
                 self.folder / "conf"]
 
-    def load(self, connections):
-        return ab(f"http://127.0.0.1:{self.port}/index.html", connections, self.keep)
+    def load(self, connections, share):
+        return ab(f"http://127.0.0.1:{self.port}/index.html", connections, share, self.keep)
 
 
 class ApacheWorker(Apache):
@@ -96,8 +97,8 @@ class Stunnel(Server):
     def command(self):
         return ["stunnel4", self.folder / "conf"]
 
-    def load(self, connections):
-        return ab(f"https://127.0.0.1:{self.port}/", connections)
+    def load(self, connections, share):
+        return ab(f"https://127.0.0.1:{self.port}/", connections, share)
 
     def end(self):
         super().end()
