@@ -23,7 +23,8 @@ class Catalog:
     def all(self):
         for group in (self.switches, self.spawns, self.bursts, self.wakes, self.parked, self.sleeps,
                       self.skynets, self.echoes, self.scale, self.hogs, self.calls,
-                      self.starts, self.primitives, self.parallel):
+                      self.starts, self.primitives, self.parallel,
+                      self.python_echoes):
             yield from group()
 
     def count(self, full, quick):
@@ -119,8 +120,11 @@ class Catalog:
             yield self.peer("go", names, "memory", count)
             if size != "1M":
                 yield self.fibers("boost", names, "parked", "boost", "memory", count)
+                # By the kernel's default limits a process has no 100,000 kernel threads.
+                yield from self.threads(names, "parked", "memory", count, modes=(),
+                                        **({"most_rounds": 1, "may_fail": True} if size == "100k" else {}))
                 yield from self.threads(names, "parked", "memory", count, modes=self.modes[:1],
-                                        native="kernel" if size == "10k" else None)
+                                        native=None)
                 for kind in ("st", "gevent"):
                     yield self.peer(kind, names, "memory", count)
 
@@ -137,6 +141,12 @@ class Catalog:
                 yield self.fibers("boost", names, "parked", "boost", *arguments)
                 for kind in ("st", "gevent"):
                     yield self.peer(kind, names, *arguments)
+
+        command = [PYTHON, self.plain_folder / "sleep.py", *self.count((10_000, 3), (100, 0.01))]
+        names = {"sleeps": "sleeps/python"}
+        yield Program("kernel", names, command, one_cpu=False, most_rounds=1)
+        yield HostedProgram(f"hosted-{self.modes[0]}", names, command, self.build, one_cpu=False,
+                            most_rounds=3)
 
     def skynets(self):
         for size, full in (("10k", 10_000), ("1M", 1_000_000)):
@@ -255,6 +265,17 @@ class Catalog:
                 yield EchoProgram(kind, f"echo/{connections}", self.count(connections, 20),
                                   self.count(100_000, 100), command, self.build, mode,
                                   "io_uring" if kind != own else "epoll")
+
+
+    def python_echoes(self):
+        """Natively 5,000 connections would take minutes."""
+        command = [PYTHON, self.plain_folder / "echo.py"]
+        for connections, full in ((16, 20_000), (1000, 10_000), (5000, 10_000)):
+            arguments = (f"python-echo/{connections}", self.count(connections, 20), self.count(full, 100),
+                         command, self.build)
+            if connections <= 1000:
+                yield EchoProgram("kernel", *arguments, most_rounds=3)
+            yield EchoProgram(f"hosted-{self.modes[0]}", *arguments, self.modes[0], most_rounds=3)
 
 
 def modes_here(build):

@@ -10,7 +10,9 @@ AXES = {
     "CPU s": "s of CPU time",
     "bytes": "bytes of memory for each",
     "CPU us": "us of CPU time of the server per request",
-    "p99 us": "us from question to answer, 99th percentile",
+    "p99 us": "us, 99th percentile",
+    "per s": "requests per second",
+    "s": "s by the clock",
 }
 
 SCRIPT = """
@@ -76,10 +78,11 @@ def draw_group(folder, group, names, medians, place):
         colour = f" lc rgb '{COLOURS[kind]}'" if kind in COLOURS else ""
         labels = ":xtic(1)" if column == 2 else ""
         plots.append(f"$data using {column}{labels} title columnheader({column}){colour}")
-    heading = COMPARISONS[names[0]].columns[place].heading
+    value = COMPARISONS[names[0]].columns[place]
     script = SCRIPT.format(
-        width=420 + max(14 * len(kinds), 90) * len(names), title=f"{group}: less is better",
-        axis=AXES.get(heading, heading), data="\n".join(lines), plots=", ".join(plots),
+        width=420 + max(14 * len(kinds), 90) * len(names),
+        title=f"{group}: {'more' if value.is_rate else 'less'} is better",
+        axis=AXES.get(value.heading, value.heading), data="\n".join(lines), plots=", ".join(plots),
     )
     done = subprocess.run(["gnuplot"], input=script, capture_output=True, text=True, check=True)
     text = "\n".join(line.rstrip() for line in done.stdout.splitlines())

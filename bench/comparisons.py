@@ -35,6 +35,7 @@ LABELS = {
 class Column:
     heading: str
     decimals: int = 1
+    is_rate: bool = False  # more is better
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,10 +72,14 @@ def parallel(title):
                       bases=("native",))
 
 
-def echo(title):
-    columns = (Column("CPU us", 2), Column("per s", 0), Column("p50 us", 0), Column("p99 us", 0),
-               Column("tasks", 0))
-    return Comparison(title, columns, bases=("epoll", "uring", "kernel"))
+def echo(title, **more):
+    columns = (Column("CPU us", 2), Column("per s", 0, is_rate=True), Column("p50 us", 0),
+               Column("p99 us", 0), Column("tasks", 0))
+    return Comparison(title, columns, **({"bases": ("epoll", "uring", "kernel")} | more))
+
+
+def python_echo(title):
+    return echo(title, decisive=1, bases=("kernel",))
 
 
 COMPARISONS = {
@@ -95,6 +100,7 @@ COMPARISONS = {
     "sleeps/10k": whole("10,000 sleep for 0 to 1 s"),
     "sleeps/100k": whole("100,000 sleep for 0 to 1 s"),
     "sleeps/1M": whole("1,000,000 sleep for 0 to 1 s"),
+    "sleeps/python": whole("python3: 10,000 threads sleep for 3 s", 0, bases=("kernel",)),
     "skynet/10k": whole("tree of 10,000 leaves, each node's children spawned, then joined"),
     "skynet/1M": whole("tree of 1,000,000 leaves, each node's children spawned, then joined"),
     "scale/skynet": whole("tree of 100,000 leaves", 0, bases=("kernel-1", "go-1")),
@@ -131,13 +137,17 @@ COMPARISONS = {
     "echo/100": echo("echo of 64 bytes, 100 connections"),
     "echo/1000": echo("echo of 64 bytes, 1,000 connections"),
     "echo/10000": echo("echo of 64 bytes, 10,000 connections"),
+    "python-echo/16": python_echo("python3: echo by threads, 16 connections"),
+    "python-echo/1000": python_echo("python3: echo by threads, 1,000 connections"),
+    "python-echo/5000": python_echo("python3: echo by threads, 5,000 connections"),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """At most `limit` times what `base` has; without a base, at most `limit`, on a machine like the
-    one that the goals were set on. "hosted" stands for the mode that "auto" chooses here."""
+    """At most `limit` times what `base` has, or at least if it is a rate; without a base, at most `limit`, on
+    a machine like the one that the goals were set on. "hosted" stands for the mode that "auto" chooses
+    here. The base is a kind, or a whole row of the same group."""
     comparison: str
     kind: str
     base: str | None
@@ -167,6 +177,8 @@ GOALS = (
     Goal("echo/16", "hosted", "kernel", 1),
     Goal("echo/1000", "hosted", "kernel", 0.75),
     Goal("echo/10000", "hosted", "kernel", 0.6),
+    Goal("sleeps/python", "hosted", None, 5),
+    *(Goal(f"python-echo/{number}", "hosted", "python-echo/16/kernel", 1) for number in (1000, 5000)),
     *(Goal(f"hog/{what}", f"hosted-{number}", f"kernel-{number}", 2)
       for what in ("sleep", "echo", "python-sleep", "python-echo") for number in (1, 2)),
     *(Goal(f"calls/{call}", "hosted", "native", 1.03)

@@ -10,8 +10,8 @@ class EchoProgram(Program):
     """A server is started for each run, served from by the client, and killed."""
 
     def __init__(self, kind, name, connections, requests, command, build, mode=None,
-                 poller="epoll"):
-        super().__init__(kind, {"echo": name}, command)
+                 poller="epoll", **more):
+        super().__init__(kind, {"echo": name}, command, **more)
         self.connections, self.requests, self.mode = connections, requests, mode
         self.client = build / "bench" / "echo_client"
         if mode:

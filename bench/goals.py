@@ -9,10 +9,15 @@ class Verdict:
     text: str
     value: float
     limit: float
+    is_least: bool = False
 
     @property
     def is_met(self):
-        return self.value <= self.limit
+        return self.value >= self.limit if self.is_least else self.value <= self.limit
+
+    @property
+    def wanted(self):
+        return f"at {'least' if self.is_least else 'most'} {self.limit:g}"
 
 
 def verdicts(results, best_mode):
@@ -29,6 +34,9 @@ def verdicts(results, best_mode):
         if goal.base is None:
             yield Verdict(f"{text}, {decisive.heading}", medians[row][comparison.decisive], goal.limit)
             continue
-        ratio = results.ratio(row, f"{goal.comparison}/{goal.base}", comparison.decisive)
+        base_name, _, base_kind = goal.base.rpartition("/")
+        base = COMPARISONS[base_name] if base_name else comparison
+        ratio = results.ratio(row, f"{base_name or goal.comparison}/{base_kind}", comparison.decisive)
         if ratio is not None:
-            yield Verdict(f"{text} / {LABELS[goal.base]}", ratio, goal.limit)
+            beside = f"{base.title}, {LABELS[base_kind]}" if base_name else LABELS[base_kind]
+            yield Verdict(f"{text} / {beside}", ratio, goal.limit, decisive.is_rate)

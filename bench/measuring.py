@@ -14,6 +14,7 @@ class Results:
     def __init__(self):
         self.figures = collections.defaultdict(list)
         self.failures = collections.defaultdict(collections.Counter)
+        self.refusals = collections.defaultdict(collections.Counter)  # failures that were expected
         self.notes = {}
         self.left_out = []  # comparisons for which there was no time
 
@@ -28,7 +29,7 @@ class Results:
         return statistics.median(ratios) if ratios else None
 
     def remarks(self, row):
-        return {**self.failures.get(row, {}), **self.notes.get(row, {})}
+        return {**self.failures.get(row, {}), **self.refusals.get(row, {}), **self.notes.get(row, {})}
 
 
 def measure(programs, rounds, minutes):
@@ -47,6 +48,8 @@ def measure(programs, rounds, minutes):
             continue
         for number in range(rounds):
             for program in group if number % 2 == 0 else reversed(group):
+                if number >= program.most_rounds:
+                    continue
                 progress(f"{name}: round {number + 1} of {rounds}: {program.kind}")
                 run(program, results)
     progress("")
@@ -63,7 +66,7 @@ def run(program, results):
             results.figures[f"{name}/{program.kind}"].append(figures)
     except (Failure, ValueError) as failure:  # or it printed something else than figures
         for row in program.rows():
-            results.failures[row][str(failure)] += 1
+            (results.refusals if program.may_fail else results.failures)[row][str(failure)] += 1
 
 
 def progress(text):

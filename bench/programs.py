@@ -53,13 +53,15 @@ def last_cpu():
 
 class Program:
     """One process, run again and again. It prints lines of a name and figures; `names` says to which
-    comparison each name belongs. It has one CPU, or with one_cpu=False all there are."""
+    comparison each name belongs. It has one CPU, or with one_cpu=False all there are. One that takes long
+    may have fewer rounds than others; one that may fail meets a limit of the system."""
 
-    def __init__(self, kind, names, command, one_cpu=True):
+    def __init__(self, kind, names, command, one_cpu=True, most_rounds=1000, may_fail=False):
         self.kind, self.names = kind, names
         self.command = [str(part) for part in command]
         self.cpus = last_cpu() if one_cpu else None
         self.environment = {}
+        self.most_rounds, self.may_fail = most_rounds, may_fail
         self.notes = collections.Counter()  # what was remarkable, and in how many runs
 
     def rows(self):

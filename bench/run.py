@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import sys
+import time
 
 import charts
 import machine as this_machine
@@ -69,17 +70,18 @@ def main():
     options = parser.parse_intermixed_args()
     build = options.build.resolve()
 
-    machine = this_machine.describe(build, SOURCE)
+    machine, begin = this_machine.describe(build, SOURCE), time.monotonic()
     print("\n".join(describe(machine)))
     modes = list(modes_here(build))
     chosen = choose(list(Catalog(build, SOURCE, modes, options.quick).all()), options.names)
     results = measure(chosen, 1 if options.quick else options.rounds, options.minutes)
     medians = results.medians()
-    machine["load_after"] = os.getloadavg()[0]
+    machine |= {"load_after": os.getloadavg()[0], "minutes": (time.monotonic() - begin) / 60}
     if options.quick:
-        print(f"{len(medians)} benchmarks run")
+        print(f"{len(medians)} benchmarks run in {machine['minutes']:.1f} minutes")
     else:
         print_tables(results, medians)
+        print(f"\nTook {machine['minutes']:.1f} minutes.")
         print_goals(results, modes[0])
         # What is in the repository is a run of everything.
         folder = build.parent / "bench" if options.names else SOURCE / "docs" / "bench"

@@ -21,7 +21,7 @@ def cells(comparison, name, kind, results, medians):
 
 def tables(results, medians):
     """Of each comparison: its title, headings, and [label, cells, remarks] of each row."""
-    measured = {*medians, *results.failures}
+    measured = {*medians, *results.failures, *results.refusals}
     for name, comparison in COMPARISONS.items():
         kinds = [kind for kind in LABELS if f"{name}/{kind}" in measured]
         if not kinds:
@@ -48,7 +48,7 @@ def print_goals(results, best_mode):
     print()
     for verdict in verdicts(results, best_mode):
         print(f"goal {'met' if verdict.is_met else 'missed'}: {verdict.text}:"
-              f" {verdict.value:.4g}, at most {verdict.limit:g}")
+              f" {verdict.value:.4g}, {verdict.wanted}")
 
 
 def describe(machine):
@@ -56,6 +56,8 @@ def describe(machine):
            f" Linux {machine['kernel']}, {machine['libc']}, {machine['compiler']}")
     yield f"load average {machine['load']:.1f} before" + (
         f", {machine['load_after']:.1f} after" if "load_after" in machine else "")
+    if "minutes" in machine:
+        yield f"took {machine['minutes']:.0f} minutes"
 
 
 def markdown_row(cells_of_row):
@@ -72,10 +74,10 @@ def markdown(machine, results, medians, best_mode, charts):
     yield f"- Ramie {machine['ramie']} at {machine['commit'] or 'an unknown commit'}"
     yield "- " + ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     yield "\n## Goals\n"
-    yield markdown_row(("goal", "measured", "at most", ""))
-    yield "|---|--:|--:|---|"
+    yield markdown_row(("goal", "measured", "wanted", ""))
+    yield "|---|--:|---|---|"
     for verdict in verdicts(results, best_mode):
-        yield markdown_row((verdict.text, f"{verdict.value:.4g}", f"{verdict.limit:g}",
+        yield markdown_row((verdict.text, f"{verdict.value:.4g}", verdict.wanted,
                             "met" if verdict.is_met else "**missed**"))
     yield "\n## Charts\n"
     yield from (f"![{name}]({name}.svg)" for name in charts)

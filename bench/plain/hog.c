@@ -60,11 +60,11 @@ static void* compute(void* argument) {
 }
 
 static void* sleep_often(void* samples) {
-  double begin;
-  while ((begin = read_clock(CLOCK_MONOTONIC)) < ends_at) {
+  do {
+    const double begin = read_clock(CLOCK_MONOTONIC);
     sleep_us(kSleepUs);
     add_sample(samples, (read_clock(CLOCK_MONOTONIC) - begin) / 1e3 - kSleepUs);
-  }
+  } while (read_clock(CLOCK_MONOTONIC) < ends_at);
   return NULL;
 }
 
@@ -80,13 +80,13 @@ static void* answer(void* argument) {
 }
 
 static void* ask(void* argument) {
-  double begin;
   char byte = 'x';
-  while ((begin = read_clock(CLOCK_MONOTONIC)) < ends_at) {
+  do {
+    const double begin = read_clock(CLOCK_MONOTONIC);
     if (write(ends[0], &byte, 1) != 1 || read(ends[0], &byte, 1) != 1) fail("echo", "no byte");
     add_sample(&trips, (read_clock(CLOCK_MONOTONIC) - begin) / 1e3);
     sleep_us(kPauseUs);
-  }
+  } while (read_clock(CLOCK_MONOTONIC) < ends_at);
   shutdown(ends[0], SHUT_RDWR);
   return argument;
 }

@@ -25,7 +25,8 @@ def main():
                 x = x * 48271 % 2147483647
 
     def sleep_often():
-        while (begin := time.monotonic()) < ends_at:
+        while not late or time.monotonic() < ends_at:
+            begin = time.monotonic()
             time.sleep(SLEEP_S)
             late.append(time.monotonic() - begin - SLEEP_S)
 
@@ -34,7 +35,8 @@ def main():
             far.send(byte)
 
     def ask():
-        while (begin := time.monotonic()) < ends_at:
+        while not trips or time.monotonic() < ends_at:
+            begin = time.monotonic()
             near.send(b"x")
             near.recv(1)
             trips.append(time.monotonic() - begin)
