@@ -62,8 +62,17 @@ void end_polling(const Carrier& self) {
   }
 }
 
-// Until there may be something to run.  The order of the steps: crew.h.
-void sleep(Carrier& carrier) {
+// A carrier that was woken on its futex has found a fiber.  If it was woken to watch for events,
+// the next one does that; nobody else knows that it doesn't.
+void pass_on_polling(const Carrier& self) {
+  if (!is_watchdog_there() && !is_event_watched()) {
+    hand_over_polling(self);
+  }
+}
+
+// Until there may be something to run.  The order of the steps: crew.h.  Whether it was in the
+// poller.
+bool sleep(Carrier& carrier) {
   const Poller* events = poller.load(std::memory_order_acquire);
   bool polls = events != nullptr && !polling.exchange(true, std::memory_order_acquire);
   carrier.sleeping.store(polls ? kInPoller : kInFutex, std::memory_order_seq_cst);
@@ -95,6 +104,7 @@ void sleep(Carrier& carrier) {
   if (polls) {
     end_polling(carrier);
   }
+  return polls;
 }
 
 void look_at_events(Carrier& carrier) {
@@ -123,6 +133,7 @@ void look_for_events(Carrier& carrier) {
 }
 
 void run_loop(Fiber& loop) {
+  bool may_be_called_to_poll = false;
   for (;;) {
     Carrier& carrier = *loop.carrier;
     carrier.begin_turn();
@@ -138,10 +149,14 @@ void run_loop(Fiber& loop) {
       look_at_events(carrier);
       take_shared(carrier);
     } else if (!find_work(carrier) && !serve_idler(carrier)) {
-      sleep(carrier);
+      may_be_called_to_poll = !sleep(carrier);
     }
     if (Fiber* next = carrier.take_ready()) {
       end_search(carrier, true);
+      if (may_be_called_to_poll) {
+        may_be_called_to_poll = false;
+        pass_on_polling(carrier);
+      }
       switch_to(carrier, loop, *next, nullptr);
     }
   }
@@ -203,7 +218,7 @@ bool is_event_watched() {
 void hand_over_polling(const Carrier& self) {
   for (Carrier* other = carriers(); other != nullptr; other = other->next_carrier) {
     if (other != &self && other->sleeping.load(std::memory_order_seq_cst) == kInFutex) {
-      wake(*other);
+      wake(*other);  // by somebody else, if not by us: see pass_on_polling()
       return;
     }
   }
