@@ -78,7 +78,7 @@ def parse_syscalls(path):
             raise TableError(f"{where}: unknown class '{cls}', expected one of {', '.join(CLASSES)}")
         if handler != "-" and not re.fullmatch(QUALIFIED_NAME, handler):
             raise TableError(f"{where}: '{handler}' is not the name of a handler")
-        if (handler != "-") != (cls in ("park", "offload", "emulate")):
+        if cls != "block" and (handler != "-") != (cls in ("park", "offload", "emulate")):
             wanted = "no handler ('-')" if handler != "-" else "a handler"
             raise TableError(f"{where}: class '{cls}' takes {wanted}")
         if name in seen:

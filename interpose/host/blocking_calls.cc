@@ -29,6 +29,8 @@ bool waits(long number, const long* a) {
       return a[1] > 0 && !is_zero(reinterpret_cast<const timespec*>(a[4]));
     case SYS_io_uring_enter:
       return a[2] > 0 && (a[3] & IORING_ENTER_GETEVENTS) != 0;
+    case SYS_io_uring_register:
+      return static_cast<unsigned>(a[1]) == IORING_REGISTER_SYNC_CANCEL;
     case SYS_ioctl:
       return is_for_a_line(static_cast<unsigned long>(a[1]));
     default:

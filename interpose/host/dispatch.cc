@@ -159,8 +159,13 @@ long dispatch(long number, const long* arguments) {
     stop_lending(*thread);
   }
   if (row.kind == Class::block) {
-    long result = make_blocking_call(number, arguments);
-    note_ioctl(number, arguments);
+    long result = row.handler == nullptr || thread == nullptr
+                      ? sys::kPassOn
+                      : run(row.handler, *fiber, thread, arguments);
+    if (result == sys::kPassOn) {
+      result = make_blocking_call(number, arguments);
+      note_ioctl(number, arguments);
+    }
     return result;
   }
   if (row.handler == nullptr || is_off(row, number, arguments)) {

@@ -98,7 +98,7 @@ bool sees_settings(const patch::Report& report) {
 }
 
 bool patch_libraries(base::Line<160>& reason) {
-  static constexpr const char* kObjects[] = {"libc.so.6", "libgomp.so.1"};
+  static constexpr const char* kObjects[] = {"libc.so.6", "libgomp.so.1", "liburing.so.2"};
   patch::Options options;
   options.wanted = wanted_calls();
   options.required = patch::required_for_hosting();

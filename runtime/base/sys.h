@@ -21,6 +21,9 @@ namespace ramie::sys {
 // never see): the dispatcher runs the signal's handler and then restarts the call or makes it
 // EINTR.
 inline constexpr long kRestart = -512;
+// What a handler of class `block` (interpose/syscalls.def) answers where the kernel shall make the
+// call as it is.  No error number of the kernel's.
+inline constexpr long kPassOn = -4000;
 
 // The kernel's answer for a failed call is in [-4095, -1].
 [[nodiscard]] constexpr bool failed(long result) { return result < 0 && result >= -4095; }

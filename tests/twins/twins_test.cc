@@ -45,8 +45,8 @@ constexpr const char* kPrograms[] = {
     "fifos",           "entries",
     "signal_races",    "signal_moments",
     "signal_queues",   "timers",
-    "blocking_calls",  "blocking_modes",
-    "cpu_clocks",
+    "blocking_calls",  "rings",
+    "blocking_modes",  "cpu_clocks",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
@@ -81,7 +81,8 @@ void register_program(const std::string& name) {
     Twin twin;
     twin.name = name + "." + test;
     twin.program.arguments = {path, test};
-    if (name == "blocking_calls") twin.program.environment = {"RAMIE_SLICE=1000"};
+    if (name == "blocking_calls" || name == "rings")
+      twin.program.environment = {"RAMIE_SLICE=1000"};
     twin.hosting = kind == "alone" ? Hosting::kForbidden : Hosting::kExpected;
     register_twin(name, test, twin);
   }
