@@ -129,8 +129,13 @@ long from_other_thread(const Row& row, long number, const long* arguments) {
   if (is_for_every_thread(number, arguments)) {
     return row.handler(arguments);
   }
-  bool shares = number == SYS_clone || number == SYS_clone3 || number == SYS_fork ||
-                number == SYS_sendmsg || number == SYS_sendmmsg;
+  // Its child would begin on another stack, in the middle of this function: libc takes clone then,
+  // which is never turned.
+  if (number == SYS_clone3) {
+    return -ENOSYS;
+  }
+  bool shares =
+      number == SYS_clone || number == SYS_fork || number == SYS_sendmsg || number == SYS_sendmmsg;
   if (shares) {
     ops::blocking_sockets::note_sharing();
   }

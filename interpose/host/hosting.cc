@@ -22,6 +22,7 @@
 #include "event/poller.h"
 #include "interpose/host/held_signals.h"
 #include "interpose/host/lend.h"
+#include "interpose/host/other_threads.h"
 #include "interpose/host/processors.h"
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_state.h"
@@ -97,12 +98,16 @@ bool sees_settings(const patch::Report& report) {
   return sees;
 }
 
+// libc has made threads for itself before the program made its first one.
+bool has_threads_of_libc() { return __libc_single_threaded == 0 && !was_hosting; }
+
 bool patch_libraries(base::Line<160>& reason) {
   static constexpr const char* kObjects[] = {"libc.so.6", "libgomp.so.1", "liburing.so.2"};
   patch::Options options;
   options.wanted = wanted_calls();
   options.required = patch::required_for_hosting();
   options.objects = kObjects;
+  options.standstill = has_threads_of_libc() ? &kThreadsOfLibc : nullptr;
   patch::Report report = patch::apply(options);
   sites = {report.found, report.ok ? report.patched : 0, report.refused, report.duration_ns};
   bool ok = report.ok;
@@ -130,7 +135,8 @@ bool open_entry() {
     entry = Entry::patch;
     return true;
   }
-  if (wish != Choice::patch && has_user_dispatch()) {
+  // A thread that is no carrier bypasses the table there, and so do the futexes that it shares.
+  if (wish != Choice::patch && has_user_dispatch() && !has_threads_of_libc()) {
     base::log_line(base::LogLevel::info, "Syscall User Dispatch instead of patched sites: ",
                    reason.view().empty() ? "RAMIE_ENTRY=sud" : reason.view());
     choose_user_dispatch();
@@ -139,7 +145,8 @@ bool open_entry() {
     return true;
   }
   if (wish == Choice::sud) {
-    reason << "the kernel has no Syscall User Dispatch";
+    reason << (has_threads_of_libc() ? "the program has threads already"
+                                     : "the kernel has no Syscall User Dispatch");
   }
   if (wish != Choice::automatic) {
     say_unavailable("RAMIE_ENTRY", reason.view());
@@ -241,8 +248,8 @@ void start_hosting() {
     refuse("RAMIE_NATIVE names this program");
     return;
   }
-  if (__libc_single_threaded == 0 && !was_hosting) {
-    refuse("the program has threads already, made where Ramie doesn't see it");
+  if (has_threads_of_libc() && sys::getpid() != sys::gettid()) {
+    refuse("the first thread is made by one that Ramie doesn't know");
     return;
   }
   if (const char* reason = core::tls::select(base::config().fs)) {

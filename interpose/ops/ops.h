@@ -46,8 +46,8 @@ long epoll_wait(const long* a);
 long epoll_pwait(const long* a);
 long epoll_pwait2(const long* a);
 
-// ring.cc: man 2 io_uring_setup, io_uring_enter, io_uring_register.  The last two answer sys::kPassOn
-// where the kernel shall make the call.
+// ring.cc: man 2 io_uring_setup, io_uring_enter, io_uring_register.  The last two answer
+// sys::kPassOn where the kernel shall make the call.
 long io_uring_setup(const long* a);
 long io_uring_enter(const long* a);
 long io_uring_register(const long* a);

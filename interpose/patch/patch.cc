@@ -22,7 +22,7 @@ class Patcher {
     if (!find() || !prove()) return false;
     if (options_.dry_run) return true;
     choose_state_mask();
-    if (build() && unlock()) return rewrite();
+    if (build() && unlock() && rewrite()) return true;
     for (std::size_t i = 0; i < report_.object_count; ++i) areas_[i].unmap();
     return false;
   }
@@ -112,11 +112,16 @@ class Patcher {
   }
 
   [[nodiscard]] bool rewrite() {
+    const Standstill* others = options_.standstill;
+    const bool stopped = others == nullptr || others->stop(report_.reason);
+    std::span<const Site> sites[kMaxObjects];
     for (std::size_t i = 0; i < report_.object_count; ++i) {
-      write_jumps(report_.objects[i].sites);
-      lock_text(report_.objects[i].sites);
+      sites[i] = report_.objects[i].sites;
+      if (stopped) write_jumps(sites[i]);
+      lock_text(sites[i]);
     }
-    return true;
+    if (stopped && others != nullptr) others->resume({sites, report_.object_count});
+    return stopped;
   }
 
   bool fail(const char* what, const char* name, long error = 0) {

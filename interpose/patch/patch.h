@@ -19,6 +19,14 @@ namespace ramie::patch {
 
 inline constexpr std::size_t kMaxObjects = 4;
 
+// Each thread but the caller waits between the two calls.
+struct Standstill {
+  // True when all of them wait.  Else `reason` says why not, and they run on.
+  bool (*stop)(base::Line<160>& reason);
+  // They go on where moved() says (trampoline.h).  `objects` are the sites of each object.
+  void (*resume)(std::span<const std::span<const Site>> objects);
+};
+
 struct Options {
   // Sites whose number is known are turned if it is among these.  Sites that find their number at
   // run time (syscall() is one) always are.
@@ -27,6 +35,8 @@ struct Options {
   NumberSet required;
   // File names of objects, at most kMaxObjects.  The first must be loaded; others may be.
   std::span<const char* const> objects;
+  // Where there may be other threads: what keeps them still while the text changes.
+  const Standstill* standstill = nullptr;
   // Find and prove, but change nothing.
   bool dry_run = false;
 };
@@ -65,10 +75,10 @@ struct Report {
   }
 };
 
-// Does the work.  The process must have one thread (see rewrite.h) unless it is a dry run.  Neither
-// allocates nor touches errno.  A second call turns what has been loaded since: sites that are
-// already jumps are not found again.  Sets nothing else: ramie_patch_active is the caller's to
-// raise.
+// Does the work.  Unless it is a dry run, the process must have one thread (see rewrite.h), or have
+// its others kept still.  Neither allocates nor touches errno.  A second call turns what has been
+// loaded since: sites that are already jumps are not found again.  Sets nothing else:
+// ramie_patch_active is the caller's to raise.
 [[nodiscard]] Report apply(const Options& options);
 
 // Gives back the memory behind `objects`.

@@ -1,8 +1,9 @@
 // Writes jumps over sites.
 //
-// Only while the process has one thread: another one could be inside of the bytes that change.  For
-// the same reason not from a signal handler that has interrupted a system call of libc.  Handlers
-// that run meanwhile are harmless: the text stays executable, and each site changes with one store.
+// Only while the process has one thread, or the others are kept still (Standstill in patch.h):
+// another one could be inside of the bytes that change.  For the same reason not from a signal
+// handler that has interrupted a system call of libc.  Handlers that run meanwhile are harmless:
+// the text stays executable, and each site changes with one store.
 #pragma once
 
 #include <cstddef>

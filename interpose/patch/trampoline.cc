@@ -67,7 +67,26 @@ std::uint8_t* map_near(TextRange text, std::size_t size) {
   return nullptr;
 }
 
+// Where the instruction is that began at `offset` of the replaced bytes.
+std::uintptr_t trampoline_address(const Site& site, std::size_t offset) {
+  const auto start = reinterpret_cast<std::uintptr_t>(site.trampoline);
+  if (offset <= site.before) return start + offset;
+  const std::size_t skip = takes_any(site) ? sizeof kSkipSyscall : 0;
+  return start + sizeof kLeaveRedZone + sizeof kCallIndirect + 4 + sizeof kNop + 4 + skip + offset -
+         kSyscallLength;
+}
+
 }  // namespace
+
+std::uintptr_t moved(std::uintptr_t pc, std::span<const Site> sites) {
+  for (const Site& site : sites) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(site.begin);
+    if (site.verdict == Verdict::kPatch && pc > begin && pc < begin + site.length) {
+      return trampoline_address(site, pc - begin);
+    }
+  }
+  return pc;
+}
 
 long TrampolineArea::map(TextRange text, std::span<const Site> sites) {
   std::size_t size = sizeof kEntries;

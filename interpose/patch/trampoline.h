@@ -24,6 +24,10 @@
 
 namespace ramie::patch {
 
+// Where a thread that stood at `pc` before the sites were turned goes on: in a trampoline, if it
+// was inside of the bytes that were replaced.
+[[nodiscard]] std::uintptr_t moved(std::uintptr_t pc, std::span<const Site> sites);
+
 class TrampolineArea {
  public:
   // Maps an area near `text` for all sites that are to be patched.  Returns 0 or -errno: -ENOMEM if

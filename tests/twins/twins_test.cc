@@ -46,11 +46,17 @@ constexpr const char* kPrograms[] = {
     "signal_races",    "signal_moments",
     "signal_queues",   "timers",
     "blocking_calls",  "rings",
-    "blocking_modes",  "cpu_clocks",
+    "libc_threads",    "blocking_modes",
+    "cpu_clocks",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
                                     "python_clocks"};
+
+bool is_asked_for_user_dispatch() {
+  const char* entry = std::getenv("RAMIE_ENTRY");
+  return entry != nullptr && std::string(entry) == "sud";
+}
 
 // A test that says why there is none.
 class AbsentTwin : public ::testing::Test {
@@ -84,6 +90,8 @@ void register_program(const std::string& name) {
     if (name == "blocking_calls" || name == "rings")
       twin.program.environment = {"RAMIE_SLICE=1000"};
     twin.hosting = kind == "alone" ? Hosting::kForbidden : Hosting::kExpected;
+    // Beside threads that are libc's own, threads are hosted by patched sites only.
+    if (name == "libc_threads" && is_asked_for_user_dispatch()) twin.hosting = Hosting::kForbidden;
     register_twin(name, test, twin);
   }
 }
@@ -112,9 +120,7 @@ void register_script(const std::string& script, const std::string& interpreter,
 
 bool lacks_entry() {
   constexpr int kSetUserDispatch = 59;
-  const char* entry = std::getenv("RAMIE_ENTRY");
-  return entry != nullptr && std::string(entry) == "sud" &&
-         prctl(kSetUserDispatch, 0, 0, 0, 0) != 0;
+  return is_asked_for_user_dispatch() && prctl(kSetUserDispatch, 0, 0, 0, 0) != 0;
 }
 
 }  // namespace

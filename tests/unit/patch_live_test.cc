@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/sys.h"
+#include "interpose/host/other_threads.h"
 #include "interpose/patch/patch.h"
 
 namespace {
@@ -71,17 +72,11 @@ void expect(bool condition, const char* what) {
 }
 #define CHILD_EXPECT(condition) expect((condition), #condition)
 
-// Runs `body` in a child that has patched itself.
-void run_patched(bool active, void (*body)()) {
+template <class Body>
+void run_in_child(Body body) {
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    const Report report = apply(everything());
-    if (!report.ok) {
-      std::fprintf(stderr, "%s\n", std::string(report.reason.view()).c_str());
-      std::_Exit(2);
-    }
-    ramie_patch_active = active ? 1 : 0;
     body();
     std::_Exit(0);
   }
@@ -89,6 +84,19 @@ void run_patched(bool active, void (*body)()) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
   EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// Runs `body` in a child that has patched itself.
+void run_patched(bool active, void (*body)()) {
+  run_in_child([active, body] {
+    const Report report = apply(everything());
+    if (!report.ok) {
+      std::fprintf(stderr, "%s\n", std::string(report.reason.view()).c_str());
+      std::_Exit(2);
+    }
+    ramie_patch_active = active ? 1 : 0;
+    body();
+  });
 }
 
 void use_files() {
@@ -298,6 +306,75 @@ TEST(PatchedLibc, AnExceptionPassesThroughACall) {
     }
     CHILD_EXPECT(caught);
   });
+}
+
+// As libc starts threads for itself: glibc lets nobody block the two signals that it needs.
+template <class Body>
+std::thread start_as_libc_does(Body body) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread thread(body);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread;
+}
+
+void nap() { usleep(50'000); }
+
+void patch_beside_threads_of_libc() {
+  int ends[2], own[2];
+  CHILD_EXPECT(pipe(ends) == 0 && pipe(own) == 0);
+  std::atomic<bool> is_over = false;
+  char byte = 0;
+  ssize_t taken = 0;
+  std::thread reader = start_as_libc_does([&] { taken = read(ends[0], &byte, 1); });
+  std::thread poller = start_as_libc_does([&] {
+    pollfd wish{ends[0], POLLIN, 0};
+    while (!is_over) (void)!poll(&wish, 1, 10'000);
+  });
+  std::thread busy = start_as_libc_does([&] {
+    char c = 'c';
+    while (!is_over) CHILD_EXPECT(write(own[1], &c, 1) == 1 && read(own[0], &c, 1) == 1);
+  });
+  nap();
+  Options options = everything();
+  options.standstill = &host::kThreadsOfLibc;
+  const Report report = apply(options);
+  CHILD_EXPECT(report.ok);
+  ramie_patch_active = 1;
+  nap();
+  is_over = true;
+  CHILD_EXPECT(write(ends[1], "xy", 2) == 2);
+  busy.join();
+  reader.join();
+  poller.join();
+  CHILD_EXPECT(taken == 1 && byte == 'x' && counts[SYS_read] > 0);
+}
+
+void refuse_beside_a_thread_of_the_program() {
+  int ends[2];
+  CHILD_EXPECT(pipe(ends) == 0);
+  std::thread reader([&] {
+    char byte;
+    CHILD_EXPECT(read(ends[0], &byte, 1) == 1);
+  });
+  nap();
+  Options options = everything();
+  options.standstill = &host::kThreadsOfLibc;
+  const Report report = apply(options);
+  CHILD_EXPECT(!report.ok && report.reason.view().find("threads already") != std::string::npos);
+  ramie_patch_active = 1;
+  CHILD_EXPECT(write(ends[1], "x", 1) == 1);
+  reader.join();
+  CHILD_EXPECT(counts[SYS_read] == 0);
+}
+
+TEST(PatchedLibc, ThreadsOfLibcGoOnInsideOfTheirCalls) {
+  run_in_child(patch_beside_threads_of_libc);
+}
+
+TEST(PatchedLibc, IsRefusedBesideAThreadOfTheProgram) {
+  run_in_child(refuse_beside_a_thread_of_the_program);
 }
 
 }  // namespace

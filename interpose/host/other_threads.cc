@@ -1,0 +1,258 @@
+#include "interpose/host/other_threads.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <ucontext.h>
+
+#include <atomic>
+#include <cstring>
+#include <string_view>
+
+#include "base/deadline.h"
+#include "base/futex.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "core/carrier.h"
+#include "core/signal_frame.h"
+#include "interpose/patch/trampoline.h"
+
+namespace ramie::host {
+namespace {
+
+using core::SignalAction;
+using patch::Site;
+
+constexpr int kSignal = core::kInternalSignal;
+constexpr std::size_t kMostThreads = 64;
+// A thread that runs a program's function for libc (SIGEV_THREAD) may have ended soon.
+constexpr int kTries = 20;
+constexpr std::int64_t kPause = 2'000'000;
+constexpr std::int64_t kRound = 100'000;
+constexpr std::int64_t kPatience = 500'000'000;
+
+constinit char token = 0;  // its address marks the signal as ours
+
+// 1 while threads shall wait.  Going to 0 it publishes the new text and `turned`: the release store
+// in resume() pairs with the acquire loads in the handler.
+constinit std::atomic<std::uint32_t> is_stopped = 0;
+// How many are in the handler.
+constinit std::atomic<std::uint32_t> inside = 0;
+constinit std::span<const std::span<const Site>> turned;
+constinit SignalAction action_before;
+
+// Touches no thread-local, and calls nothing of libc.
+void wait_in_handler(int /*signal*/, siginfo_t* info, void* context) {
+  bool is_ours = info->si_code == SI_QUEUE && info->si_value.sival_ptr == &token;
+  if (!is_ours || is_stopped.load(std::memory_order_acquire) == 0) {
+    return;
+  }
+  inside.fetch_add(1, std::memory_order_acq_rel);
+  while (is_stopped.load(std::memory_order_acquire) != 0) {
+    (void)base::futex_wait(is_stopped, 1);
+  }
+  greg_t& pc = static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP];
+  for (const std::span<const Site>& sites : turned) {
+    pc = static_cast<greg_t>(patch::moved(static_cast<std::uintptr_t>(pc), sites));
+  }
+  inside.fetch_sub(1, std::memory_order_release);  // pairs with resume()
+}
+
+struct Entry {
+  std::uint64_t inode;
+  std::int64_t offset;
+  std::uint16_t length;
+  std::uint8_t type;
+  char name[1];
+};
+
+int number_of(const char* name) {
+  int number = 0;
+  for (; *name >= '0' && *name <= '9'; ++name) {
+    number = number * 10 + (*name - '0');
+  }
+  return number;
+}
+
+// Ids of the process's threads but the caller.  Answers how many, or -1.
+int list_others(int (&ids)[kMostThreads]) {
+  long fd = sys::call(SYS_open, sys::arg("/proc/self/task"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    return -1;
+  }
+  int count = 0;
+  int self = sys::gettid();
+  alignas(Entry) char buffer[2048];
+  long size;
+  while ((size = sys::call(SYS_getdents64, fd, sys::arg(buffer), sizeof buffer)) > 0) {
+    for (long at = 0; at < size;) {
+      const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
+      at += entry->length;
+      int id = number_of(entry->name);
+      if (id == 0 || id == self) {
+        continue;
+      }
+      if (count == static_cast<int>(kMostThreads)) {
+        size = -1;
+        break;
+      }
+      ids[count++] = id;
+    }
+  }
+  sys::call(SYS_close, fd);
+  return size < 0 ? -1 : count;
+}
+
+enum class Kind { libc, kernel, program, gone };
+
+// By its blocked signals, which stand in /proc as sixteen digits (man 5 proc).
+Kind kind_of(int id) {
+  base::Line<64> path;
+  path << "/proc/self/task/" << id << "/status" << '\0';
+  long fd = sys::call(SYS_open, sys::arg(path.view().data()), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return Kind::gone;
+  }
+  char text[4096];
+  long size = sys::call(SYS_read, fd, sys::arg(text), sizeof text);
+  sys::call(SYS_close, fd);
+  constexpr std::string_view kBlocked = "SigBlk:\t";
+  std::string_view status(text, size > 0 ? static_cast<std::size_t>(size) : 0);
+  std::size_t at = status.find(kBlocked);
+  if (at == std::string_view::npos) {
+    return Kind::gone;
+  }
+  std::uint64_t blocked = 0;
+  for (std::size_t i = at + kBlocked.size(); i < status.size() && status[i] != '\n'; ++i) {
+    blocked = blocked * 16 +
+              static_cast<std::uint64_t>(status[i] <= '9' ? status[i] - '0' : status[i] - 'a' + 10);
+  }
+  // Threads of the kernel's own, which serve rings, block what can't be blocked otherwise.
+  if ((blocked & core::signal_bit(kSignal)) != 0) {
+    return base::begins_with(status, "Name:\tiou-") ? Kind::kernel : Kind::program;
+  }
+  // glibc's helpers: all but those that glibc needs itself.
+  std::uint64_t let_in = ~blocked & ~(core::signal_bit(SIGKILL) | core::signal_bit(SIGSTOP) |
+                                      core::signal_bit(kSignal) | core::signal_bit(kSignal - 1));
+  return let_in == 0 ? Kind::libc : Kind::program;
+}
+
+void send_stop(int id) {
+  siginfo_t info{};
+  info.si_signo = kSignal;
+  info.si_code = SI_QUEUE;
+  info.si_value.sival_ptr = &token;
+  (void)sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), id, kSignal, sys::arg(&info));
+}
+
+bool contains(const int* ids, int count, int id) {
+  for (int i = 0; i < count; ++i) {
+    if (ids[i] == id) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void pause(std::int64_t nanos) {
+  timespec span = base::to_timespec(nanos);
+  sys::call(SYS_nanosleep, sys::arg(&span));
+}
+
+void let_all_go() {
+  is_stopped.store(0, std::memory_order_release);
+  base::futex_wake(is_stopped, INT32_MAX);
+  while (inside.load(std::memory_order_acquire) != 0) {  // pairs with the handler
+    pause(kRound);
+  }
+}
+
+// glibc's handler leaves alone what isn't its own.  Where it has none, ours stays and does nothing:
+// a signal of a try that failed may still be on its way, and its default action ends the process.
+void restore_action() {
+  if (action_before.has_handler()) {
+    core::kernel_sigaction(kSignal, &action_before, nullptr);
+  }
+}
+
+enum class Result { stopped, program_runs, failed };
+
+// One that waits makes no further threads, so the list is complete once it holds none that runs.
+Result stop_all(base::Line<160>& reason) {
+  int asked[kMostThreads];
+  int count = 0;
+  base::Deadline end = base::Deadline::after(base::now(), kPatience);
+  for (;;) {
+    int listed[kMostThreads];
+    int others = list_others(listed);
+    if (others < 0) {
+      reason << "too many threads that Ramie didn't see, or no /proc";
+      return Result::failed;
+    }
+    bool is_complete = true;
+    int alive = 0;
+    for (int i = 0; i < others; ++i) {
+      int id = listed[i];
+      if (contains(asked, count, id)) {
+        ++alive;
+        continue;
+      }
+      Kind kind = kind_of(id);
+      if (kind == Kind::program) {
+        reason << "the program has threads already, made where Ramie doesn't see it";
+        return Result::program_runs;
+      }
+      if (kind == Kind::libc) {
+        is_complete = false;
+        if (count == static_cast<int>(kMostThreads)) {
+          reason << "threads that Ramie didn't see come and go";
+          return Result::failed;
+        }
+        asked[count++] = id;
+        send_stop(id);
+      }
+    }
+    if (is_complete &&
+        inside.load(std::memory_order_acquire) == static_cast<std::uint32_t>(alive)) {
+      return Result::stopped;
+    }
+    if (end.passed(base::now())) {
+      reason << "a thread of libc's doesn't stop";
+      return Result::failed;
+    }
+    pause(kRound);
+  }
+}
+
+bool stop(base::Line<160>& reason) {
+  SignalAction ours{reinterpret_cast<std::uintptr_t>(&wait_in_handler),
+                    SA_SIGINFO | SA_ONSTACK | SA_RESTART | core::kSaRestorer,
+                    core::signal_restorer(), ~std::uint64_t{0}};
+  core::kernel_sigaction(kSignal, &ours, &action_before);
+  turned = {};
+  for (int tries = 1;; ++tries) {
+    is_stopped.store(1, std::memory_order_relaxed);
+    reason = {};
+    Result result = stop_all(reason);
+    if (result == Result::stopped) {
+      return true;
+    }
+    let_all_go();
+    if (result == Result::failed || tries == kTries) {
+      restore_action();
+      return false;
+    }
+    pause(kPause);
+  }
+}
+
+void resume(std::span<const std::span<const Site>> objects) {
+  turned = objects;
+  let_all_go();
+  restore_action();
+}
+
+}  // namespace
+
+constinit const patch::Standstill kThreadsOfLibc{stop, resume};
+
+}  // namespace ramie::host
