@@ -223,7 +223,7 @@ class Catalog:
             "sysbench-mutex": (sysbench("mutex", 64, "--mutex-loops=500", "--mutex-num=64",
                                         f"--mutex-locks={self.count(40_000, 10)}"), of_sysbench),
             "sort": (lambda: [self.bench / "parallel_sort", self.count(8_000_000, 1000)], {}),
-            "relax": (lambda: [self.bench / "parallel_relax", *self.count((400, 2000), (20, 10))], {}),
+            "relax": (lambda: [self.bench / "parallel_relax", *self.count((400, 10_000), (20, 10))], {}),
             "make": (lambda: ["make", "-s", "-j2", "-C", inputs.clean(project()), "CC=/usr/bin/cc"],
                      {"result": lambda: (project() / "program").read_bytes(), "has_threads": False}),
         }

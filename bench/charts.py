@@ -2,7 +2,7 @@
 import collections
 import subprocess
 
-from comparisons import COMPARISONS, LABELS
+from comparisons import COMPARISONS, FS_MODES, LABELS
 
 # What the value axis of a group's chart says, where the decisive column's heading is too short.
 AXES = {
@@ -42,6 +42,10 @@ COLOURS = {
     "hosted-prctl-uring": "#8fb38f",
     "kernel": "#d95f02", "native": "#d95f02", "boost": "#7570b3", "go": "#1f9fc4",
     "st": "#e6ab02", "pth": "#a6761d", "gevent": "#e7298a",
+    "preloaded": "#8fd18f", "run": "#1b9e3f",
+    "kernel-1": "#d95f02", "kernel-2": "#8c3d01", "go-1": "#1f9fc4", "go-2": "#14667e",
+    **{f"hosted-{mode}-1": "#66c266" for mode in FS_MODES},
+    **{f"hosted-{mode}-2": "#1b9e3f" for mode in FS_MODES},
 }
 
 P99 = 3  # the column of the echoes

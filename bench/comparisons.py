@@ -131,7 +131,7 @@ COMPARISONS = {
     "parallel/sysbench-threads": parallel("sysbench threads, 64 that yield with a lock"),
     "parallel/sysbench-mutex": parallel("sysbench mutex, 64 threads"),
     "parallel/sort": parallel("parallel sort by libstdc++"),
-    "parallel/relax": parallel("2,000 short parallel loops by OpenMP"),
+    "parallel/relax": parallel("10,000 short parallel loops by OpenMP"),
     "parallel/make": parallel("make -j2 of 25 files of C"),
     "echo/16": echo("echo of 64 bytes, 16 connections"),
     "echo/100": echo("echo of 64 bytes, 100 connections"),
