@@ -46,7 +46,8 @@ constexpr const char* kPrograms[] = {
     "signal_races",    "signal_moments",
     "signal_queues",   "timers",
     "blocking_calls",  "rings",
-    "libc_threads",    "blocking_modes",
+    "libc_threads",    "rows",
+    "names",           "blocking_modes",
     "cpu_clocks",
 };
 
