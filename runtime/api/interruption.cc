@@ -1,6 +1,7 @@
 #include <ramie/detail/abi.h>
 
 #include "api/interruptible.h"
+#include "core/exceptions.h"
 #include "core/park.h"
 #include "event/section.h"
 #include "runtime.h"
@@ -31,7 +32,7 @@ void find_end(core::Fiber& fiber) {
 }
 
 bool may_be_interrupted(const core::Fiber& fiber) {
-  return fiber.interruptions_off == 0 && !Interruptible::is_unwinding(fiber);
+  return fiber.interruptions_off == 0 && !core::is_unwinding(fiber);
 }
 
 }  // namespace

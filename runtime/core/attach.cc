@@ -10,13 +10,11 @@
 #include "base/sys.h"
 #include "core/bare_tcb.h"
 #include "core/crew.h"
+#include "core/exceptions.h"
 #include "core/kernel_thread.h"
 #include "core/loop.h"
 #include "core/scheduler.h"
 #include "core/switch.h"
-
-// The C++ runtime's exception state of a thread, if the program has a C++ runtime.
-extern "C" [[gnu::weak]] void* exception_globals_of_thread() asm("__cxa_get_globals");
 
 namespace ramie::core {
 
@@ -65,9 +63,8 @@ void take_thread(Carrier& carrier) {
   carrier.cpu.own_fs = tls::self();
   carrier.cpu.current_fs = carrier.cpu.own_fs;
   carrier.shared.errno_address = &errno;
-  carrier.shared.exceptions = exception_globals_of_thread != nullptr
-                                  ? static_cast<void**>(exception_globals_of_thread())
-                                  : carrier.no_exceptions;
+  void** exceptions = exceptions_of_tcb();
+  carrier.shared.exceptions = exceptions != nullptr ? exceptions : carrier.no_exceptions;
   carrier.kernel_tid = sys::gettid();
   carrier.now = base::now();
   carrier.current.store(&carrier.thread, std::memory_order_relaxed);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/carrier.h"
+#include "core/exceptions.h"
 
 namespace ramie::core {
 
@@ -26,14 +27,6 @@ class Interruptible {
   // A glance: cancel() was called, or the fiber is in a time-out scope, which may be over.
   static bool may_be_asked_to_end(const Fiber& fiber) {
     return fiber.cancel_requested.load(std::memory_order_relaxed) || !fiber.scopes_end.is_never();
-  }
-
-  // Whether an exception is on its way up the stack: a second one, thrown by a destructor that
-  // waits, would end the program.
-  static bool is_unwinding(const Fiber& fiber) {
-    // The C++ ABI's __cxa_eh_globals: the exceptions caught, and how many are not caught yet.
-    return fiber.shared != nullptr &&
-           static_cast<uint32_t>(reinterpret_cast<uintptr_t>(fiber.shared->exceptions[1])) != 0;
   }
 
  private:

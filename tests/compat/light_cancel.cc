@@ -12,6 +12,8 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <stdexcept>
+#include <thread>
 
 namespace {
 
@@ -59,6 +61,23 @@ void check(const char* name, Call call) {
   }).get();
 }
 
+struct Waits {
+  ~Waits() { ramie::sleep_for(1ms); }
+};
+
+// On a hosted thread, whose exceptions are its own.
+void check_unwinding() {
+  std::thread([] {
+    ramie::timeout limit(0ms);
+    try {
+      Waits waits;
+      throw std::runtime_error("thrown");
+    } catch (const std::runtime_error& error) {
+      std::printf("while another exception is on its way: %s alone\n", error.what());
+    }
+  }).join();
+}
+
 }  // namespace
 
 int main() {
@@ -83,6 +102,7 @@ int main() {
     return select(ends[0] + 1, &set, nullptr, nullptr, nullptr);
   });
   check("accept", [&] { return accept(door, nullptr, nullptr); });
+  check_unwinding();
   // Afterwards all is as before.
   ramie::spawn([] { (void)!write(ends[1], "x", 1); }).detach();
   char byte = '-';
