@@ -58,13 +58,18 @@ void forget_others() {
   detail::forget_joiners(*core::current());
 }
 
-// In the child of a process that ran light fibers: the calling one goes on alone.  Nothing is
-// locked before a fork: handlers that other libraries have registered run with it, and might wait
-// for one who waits for the lock.
+// In the child of a process that ran light fibers: the calling one goes on alone, or none if the
+// thread that forked had none.  Nothing is locked before a fork: handlers that other libraries have
+// registered run with it, and might wait for one who waits for the lock.
 void go_on_after_fork() {
   core::reset_light_stacks_after_fork();
-  if (core::current() != nullptr) {
-    forget_others();
+  bool is_carrier = core::current() != nullptr;
+  if (!is_carrier) {
+    (void)core::attach();  // forgetting is done on a fiber
+  }
+  forget_others();
+  if (!is_carrier) {
+    core::detach_after_fork();
   }
 }
 
