@@ -30,6 +30,8 @@ long sched_setattr(const long* a);
 long sched_getattr(const long* a);
 long setpriority(const long* a);
 long getpriority(const long* a);
+long ioprio_set(const long* a);
+long ioprio_get(const long* a);
 
 // cpu_clocks.cc
 long clock_gettime(const long* a);

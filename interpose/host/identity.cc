@@ -1,4 +1,5 @@
 // Who a hosted thread is: its id, its name, and what the kernel registers per thread.
+#include <linux/ioprio.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -105,6 +106,16 @@ long setpriority(const long* a) {
 long getpriority(const long* a) {
   return a[0] == PRIO_PROCESS ? for_thread(SYS_getpriority, a, 1, false)
                               : kernel(SYS_getpriority, a);
+}
+
+// For a thread's id, as the two before.
+long ioprio_set(const long* a) {
+  return a[0] == IOPRIO_WHO_PROCESS ? for_thread(SYS_ioprio_set, a, 1, true)
+                                    : kernel(SYS_ioprio_set, a);
+}
+long ioprio_get(const long* a) {
+  return a[0] == IOPRIO_WHO_PROCESS ? for_thread(SYS_ioprio_get, a, 1, false)
+                                    : kernel(SYS_ioprio_get, a);
 }
 
 }  // namespace ramie::host

@@ -92,6 +92,11 @@ static void* keep_schedule(void* argument) {
   SAY(sched_setaffinity(0, sizeof set, &set));
   SAY(syscall(SYS_sched_getattr, 0, &attributes, 48, 0));
   SAY(syscall(SYS_sched_setattr, 0, &attributes, 0));
+  const long self = syscall(SYS_gettid);
+  printf("I/O priority %ld\n", syscall(SYS_ioprio_get, 1, self));
+  SAY(syscall(SYS_ioprio_set, 1, self, syscall(SYS_ioprio_get, 1, self)));
+  SAY(syscall(SYS_ioprio_get, 1, -1));
+  SAY(syscall(SYS_ioprio_get, 12345, 0));
   errno = 0;
   printf("nice %d\n", getpriority(PRIO_PROCESS, 0));
   SAY(setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0)));
