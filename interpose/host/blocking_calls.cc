@@ -8,6 +8,7 @@
 
 #include "core/blocking.h"
 #include "interpose/host/entry.h"
+#include "interpose/host/passed_call.h"
 
 namespace ramie::host {
 namespace {
@@ -46,7 +47,7 @@ long make_blocking_call(long number, const long* arguments) {
     return kernel(number, arguments);
   }
   core::Blocking section(*fiber->carrier);
-  return kernel(number, arguments);
+  return passed_call(number, arguments);
 }
 
 }  // namespace ramie::host

@@ -11,6 +11,7 @@
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/lend.h"
+#include "interpose/host/passed_call.h"
 #include "interpose/host/thread.h"
 #include "interpose/ops/blocking_sockets.h"
 #include "interpose/ops/ops.h"
@@ -174,7 +175,7 @@ long dispatch(long number, const long* arguments) {
     return result;
   }
   if (row.handler == nullptr || is_off(row, number, arguments)) {
-    return kernel(number, arguments);
+    return passed_call(number, arguments);
   }
   return run(row.handler, *fiber, thread, arguments);
 }

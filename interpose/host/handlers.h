@@ -69,6 +69,8 @@ long madvise(const long* a);
 long rt_sigaction(const long* a);
 long rt_sigprocmask(const long* a);
 long rt_sigpending(const long* a);
+long signalfd(const long* a);
+long signalfd4(const long* a);
 long rt_sigsuspend(const long* a);
 long rt_sigtimedwait(const long* a);
 long sigaltstack(const long* a);

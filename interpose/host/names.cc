@@ -71,6 +71,13 @@ long open_first_name(long flags) {
   return sys::call(SYS_open, sys::arg(path.view().data()), flags | O_CLOEXEC);
 }
 
+// The same file as `fd`, for reading or writing alone, as `flags` say.
+long open_once_more(int fd, long flags) {
+  base::Line<64> path;
+  path << "/proc/self/fd/" << fd << '\0';
+  return sys::call(SYS_open, sys::arg(path.view().data()), flags & (O_ACCMODE | O_CLOEXEC));
+}
+
 bool is_on_own_kernel_thread(const Thread& first) {
   return core::current()->carrier->kernel_tid == first.tid;
 }
@@ -136,6 +143,14 @@ long open_name(const char* path, long flags) {
   if (long written = write_file(static_cast<int>(fd), name); sys::failed(written)) {
     (void)sys::call(SYS_close, fd);
     return written;
+  }
+  if ((flags & O_ACCMODE) != O_RDWR) {
+    long only = open_once_more(static_cast<int>(fd), flags);
+    (void)sys::call(SYS_close, fd);
+    if (sys::failed(only)) {
+      return only;
+    }
+    fd = only;
   }
   if ((flags & O_ACCMODE) != O_RDONLY) {
     ops::descriptor_hints.set(static_cast<int>(fd), ops::Direction::write, ops::Way::thread_name);

@@ -1,6 +1,7 @@
 // Sending signals: to one thread, whose id the kernel doesn't know; and to the process itself.
 #include <signal.h>
 
+#include <atomic>
 #include <cerrno>
 
 #include "base/sys.h"
@@ -8,6 +9,7 @@
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/signal_delivery.h"
+#include "interpose/host/signal_masks.h"
 #include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
@@ -17,8 +19,6 @@ namespace {
 
 using core::signal_bit;
 using core::SignalAction;
-
-constexpr int kSignals = 64;
 
 siginfo_t info_of_call(int signal, int code) {
   siginfo_t info{};
@@ -48,7 +48,47 @@ bool take_at_once(int signal, const siginfo_t& info) {
   return true;
 }
 
+// Of all signalfds that there were.
+constinit std::atomic<uint64_t> watched = 0;
+
+// While there is a LiveThreads.
+bool is_blocked_by_all(uint64_t signal) {
+  struct Search {
+    uint64_t signal;
+    bool blocked;
+  } search{signal, first_thread() == nullptr || (first_thread()->blocked.load() & signal) != 0};
+  LiveThreads::for_each(
+      [](Thread& thread, void* argument) {
+        auto& wanted = *static_cast<Search*>(argument);
+        wanted.blocked = wanted.blocked && (thread.blocked.load() & wanted.signal) != 0;
+      },
+      &search);
+  return search.blocked;
+}
+
+// Whether it is for a signalfd, which sees what is pending for the process.  No thread lets it in,
+// so nobody but those who look for it notices to whom it was sent.
+bool goes_to_signalfd(const Thread& thread, int signal) {
+  uint64_t bit = signal_bit(signal);
+  return (watched.load(std::memory_order_relaxed) & bit) != 0 && (bit & blockable(bit)) != 0 &&
+         (thread.awaited.load() & bit) == 0 && is_blocked_by_all(bit);
+}
+
 }  // namespace
+
+void show_to_signalfd(Thread& caller, uint64_t set) {
+  watched.fetch_or(set, std::memory_order_relaxed);
+  LiveThreads threads;
+  siginfo_t info;
+  for (uint64_t rest = caller.pending.load() & set; rest != 0; rest &= rest - 1) {
+    int signal = __builtin_ctzl(rest) + 1;
+    AllBlocked block;
+    while (goes_to_signalfd(caller, signal) &&
+           take_pending(caller, signal_bit(signal), info) != 0) {
+      send_again(signal, info);
+    }
+  }
+}
 
 long send_to_thread(Thread& thread, int signal, const siginfo_t& info) {
   if (signal < 0 || signal > kSignals) {
@@ -67,6 +107,11 @@ long send_to_thread(Thread& thread, int signal, const siginfo_t& info) {
     }
     return &thread == current_thread() ? sys::call(SYS_tgkill, sys::getpid(), sys::gettid(), signal)
                                        : sys::call(SYS_kill, sys::getpid(), signal);
+  }
+  if (blocked && goes_to_signalfd(thread, signal)) {
+    AllBlocked block;
+    send_again(signal, info);
+    return 0;
   }
   // First it is pending, then we look at what the thread lets in: it does it the other way round.
   if (long result = add_own(thread, info); result < 0) {

@@ -13,6 +13,7 @@
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/held_signals.h"
+#include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
@@ -44,7 +45,7 @@ int take_own(Thread& thread, uint64_t set, siginfo_t* out) {
   }
   int signal = take_pending(thread, set, info);
   if (signal != 0) {
-    thread.fiber->interrupt_requested.store(false, std::memory_order_relaxed);
+    settle_interruption(thread);
     if (out != nullptr) {
       *out = info;
     }
@@ -125,6 +126,20 @@ long rt_sigpending(const long* a) {
     pending &= thread->blocked;
   }
   return result;
+}
+
+long signalfd(const long* a) {
+  const long without_flags[6] = {a[0], a[1], a[2], 0, 0, 0};
+  return signalfd4(without_flags);
+}
+
+long signalfd4(const long* a) {
+  long fd = kernel(SYS_signalfd4, a);
+  Thread* thread = current_thread();
+  if (!sys::failed(fd) && thread != nullptr) {
+    show_to_signalfd(*thread, *pointer<const uint64_t>(a[1]));
+  }
+  return fd;
 }
 
 long rt_sigsuspend(const long* a) {

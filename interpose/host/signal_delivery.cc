@@ -10,6 +10,7 @@
 #include "event/interruptible_call.h"
 #include "interpose/host/held_signals.h"
 #include "interpose/host/kick.h"
+#include "interpose/host/passed_call.h"
 #include "interpose/host/signal_masks.h"
 #include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
@@ -35,25 +36,6 @@ bool is_fault(int signal, const siginfo_t& info) {
 
 // Such a signal comes at once, wherever it is sent.
 bool is_never_blocked(int signal) { return blockable(signal_bit(signal)) == 0; }
-
-// Sends the signal to the process once more.  Only on the first kernel thread does the kernel let
-// us say that somebody else has sent it.  With all signals blocked.
-void send_again(int signal, const siginfo_t& info) {
-  core::Fiber* fiber = core::current();
-  if (fiber != nullptr && is_never_blocked(signal)) {
-    hold(signal, info);
-    core::put_off_signal(*fiber->carrier);
-    return;
-  }
-  int process = sys::getpid();
-  if (sys::call(SYS_rt_sigqueueinfo, process, signal, sys::arg(&info)) == -EPERM) {
-    {
-      base::LockGuard guard(infos_lock);
-      put_off_infos[signal] = info;
-    }
-    (void)sys::call(SYS_kill, process, signal);
-  }
-}
 
 // The program had a handler when the signal came, and has none now: the kernel knows what to do.
 void carry_out_default(int signal, const siginfo_t& info) {
@@ -152,6 +134,7 @@ void start_own(core::Fiber& fiber, Thread& thread, ucontext_t& context) {
       sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), sys::gettid(), signal, sys::arg(&info));
     }
   }
+  settle_interruption(thread);
   if ((thread.pending.load(std::memory_order_seq_cst) & ~thread.blocked.load()) != 0) {
     fiber.signal_pending.store(true, std::memory_order_relaxed);
   }
@@ -174,6 +157,24 @@ void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
 
 }  // namespace
 
+// Only on the first kernel thread does the kernel let us say that somebody else has sent it.
+void send_again(int signal, const siginfo_t& info) {
+  core::Fiber* fiber = core::current();
+  if (fiber != nullptr && is_never_blocked(signal)) {
+    hold(signal, info);
+    core::put_off_signal(*fiber->carrier);
+    return;
+  }
+  int process = sys::getpid();
+  if (sys::call(SYS_rt_sigqueueinfo, process, signal, sys::arg(&info)) == -EPERM) {
+    {
+      base::LockGuard guard(infos_lock);
+      put_off_infos[signal] = info;
+    }
+    (void)sys::call(SYS_kill, process, signal);
+  }
+}
+
 void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_t& info,
                   ucontext_t& context, SignalAction action) {
   if ((action.flags & SA_RESETHAND) != 0 && !reset_program_action(signal, action)) {
@@ -181,9 +182,6 @@ void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_
     return;
   }
   bool interrupts = !is_fault(signal, info);
-  if (interrupts) {
-    fiber.interrupt_requested.store(false, std::memory_order_relaxed);
-  }
   uint64_t before = thread != nullptr ? thread->blocked.load() : core::context_mask(context);
   uint64_t during = before | action.mask;
   if ((action.flags & SA_NODEFER) == 0) {
@@ -198,11 +196,27 @@ void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_
     note_masks_changed();
     if (interrupts && (action.flags & SA_RESTART) == 0) {
       ++thread->interruptions;
+      end_passed_call(context);
     }
+    if (interrupts) {
+      settle_interruption(*thread);
+    }
+  } else if (interrupts) {
+    fiber.interrupt_requested.store(false, std::memory_order_relaxed);
   }
   fiber.signal_mask = blockable(during);
   fiber.carrier->kernel_mask = fiber.signal_mask;
   core::push_signal_frame(context, signal, info, action, alternate, fiber.signal_mask);
+}
+
+// A sender makes a signal pending before it interrupts, so of the two either we see the signal, or
+// the request comes after ours was dropped.
+void settle_interruption(Thread& thread) {
+  core::Fiber& fiber = *thread.fiber;
+  fiber.interrupt_requested.store(false, std::memory_order_seq_cst);
+  if ((thread.pending.load(std::memory_order_seq_cst) & ~thread.blocked.load()) != 0) {
+    fiber.interrupt_requested.store(true, std::memory_order_seq_cst);
+  }
 }
 
 // The thread has something pending.  It is woken, or its carrier is kicked if it computes.  On its

@@ -40,8 +40,20 @@ void give(Thread& thread, int signal, const siginfo_t& info);
 // rest that is pending for it stays.
 void give_back(Thread& thread, uint64_t signals);
 
+// What core::interrupt() has asked of the thread is done, or has become pointless: no park ends
+// because of it any more, unless something else is pending.  By the thread itself.
+void settle_interruption(Thread& thread);
+
 // The thread has something pending: it is woken, or its carrier is kicked.
 void reach(Thread& thread);
+
+// Sends the signal to the process once more.  With all signals blocked.
+void send_again(int signal, const siginfo_t& info);
+
+// From now on, signals of `set` that were sent to one thread go to the process where every thread
+// blocks them, since a signalfd sees no others; also those that are pending for the caller
+// (send_signal.cc).
+void show_to_signalfd(Thread& caller, uint64_t set);
 
 // Sends a signal to one thread, whose calls it interrupts (send_signal.cc).  0 or -errno.
 [[nodiscard]] long send_to_thread(Thread& thread, int signal, const siginfo_t& info);

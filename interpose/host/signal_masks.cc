@@ -314,6 +314,7 @@ void set_blocked(Thread& thread, uint64_t mask) {
     thread.fiber->signal_mask = blockable(mask);
     if ((thread.pending.load(std::memory_order_seq_cst) & thread.blocked.load()) != 0) {
       give_back(thread, thread.blocked);
+      settle_interruption(thread);
     }
     if ((thread.pending.load(std::memory_order_seq_cst) & ~thread.blocked.load()) != 0) {
       thread.fiber->signal_pending.store(true, std::memory_order_relaxed);

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 
 #include "base/lock.h"
 #include "base/sys.h"
 #include "interpose/host/signal_masks.h"
 #include "interpose/host/thread.h"
+#include "interpose/host/thread_timers.h"
 
 namespace ramie::host {
 
@@ -81,6 +83,21 @@ PendingSignal** find_kind(Thread& thread, int signal, bool given) RAMIE_REQUIRES
   return link;
 }
 
+// A timer has one signal pending at most; what comes meanwhile are overruns of that one.
+bool merge_with_pending(const Thread& thread, const siginfo_t& info) RAMIE_REQUIRES(lock) {
+  for (PendingSignal* node = thread.queue; node != nullptr; node = node->next) {
+    siginfo_t& other = node->info;
+    if (other.si_code == SI_TIMER && other.si_signo == info.si_signo &&
+        other.si_timerid == info.si_timerid) {
+      // As the kernel: it stops at the largest number.
+      int64_t sum = int64_t{other.si_overrun} + info.si_overrun + 1;
+      other.si_overrun = static_cast<int>(std::min<int64_t>(sum, INT_MAX));
+      return true;
+    }
+  }
+  return false;
+}
+
 // The bit says whether there is one.
 void remove(Thread& thread, PendingSignal** link) RAMIE_REQUIRES(lock) {
   PendingSignal* node = *link;
@@ -100,6 +117,9 @@ void remove(Thread& thread, PendingSignal** link) RAMIE_REQUIRES(lock) {
 long add(Thread& thread, const siginfo_t& info, bool given) {
   AllBlocked block;
   base::LockGuard guard(lock);
+  if (info.si_code == SI_TIMER && merge_with_pending(thread, info)) {
+    return 0;
+  }
   bool queues_up = info.si_signo >= kFirstRealTime;
   if (!queues_up && *find_kind(thread, info.si_signo, given) != nullptr) {
     return 0;
@@ -128,15 +148,21 @@ int take_pending(Thread& thread, uint64_t set, siginfo_t& info) {
     return 0;
   }
   AllBlocked block;
-  base::LockGuard guard(lock);
-  uint64_t wanted = thread.pending.load(std::memory_order_relaxed) & set;
-  if (wanted == 0) {
-    return 0;
+  int signal = 0;
+  {
+    base::LockGuard guard(lock);
+    uint64_t wanted = thread.pending.load(std::memory_order_relaxed) & set;
+    if (wanted == 0) {
+      return 0;
+    }
+    signal = __builtin_ctzl(wanted) + 1;
+    PendingSignal** link = find(thread, signal);
+    info = (*link)->info;
+    remove(thread, link);
   }
-  int signal = __builtin_ctzl(wanted) + 1;
-  PendingSignal** link = find(thread, signal);
-  info = (*link)->info;
-  remove(thread, link);
+  if (info.si_code == SI_TIMER) {
+    note_taken_timer(info);
+  }
   return signal;
 }
 

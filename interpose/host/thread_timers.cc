@@ -29,7 +29,7 @@ struct ThreadTimer {
   int id = 0;  // the kernel's
   int tid = 0;
   int signal = 0;
-  int overrun = 0;  // of the last signal
+  int overrun = 0;  // of the last signal that was taken
   sigval value = {};
 };
 
@@ -75,7 +75,6 @@ void deliver(ThreadTimer& timer) RAMIE_REQUIRES(lock) {
   info.si_timerid = timer.id;
   info.si_overrun = static_cast<int>(times - 1);
   info.si_value = timer.value;
-  timer.overrun = info.si_overrun;
   (void)send_to_thread(*thread, timer.signal, info);
 }
 
@@ -120,6 +119,13 @@ void deliver_timer_signals() {
     if (timers[i].due.load(std::memory_order_relaxed) != 0) {
       deliver(timers[i]);
     }
+  }
+}
+
+void note_taken_timer(const siginfo_t& info) {
+  base::LockGuard guard(lock);
+  if (ThreadTimer* timer = find(info.si_timerid)) {
+    timer->overrun = info.si_overrun;
   }
 }
 

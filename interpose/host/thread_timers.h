@@ -18,6 +18,10 @@ void on_timer_signal(const siginfo_t& info, core::Fiber* running);
 // The loop: threads get what has come since.  With all signals blocked.
 void deliver_timer_signals();
 
+// A thread has taken a timer's signal: timer_getoverrun() tells of that one.  With all signals
+// blocked.
+void note_taken_timer(const siginfo_t& info);
+
 void reset_timers_after_fork();
 
 }  // namespace ramie::host

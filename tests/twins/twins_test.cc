@@ -48,7 +48,7 @@ constexpr const char* kPrograms[] = {
     "blocking_calls",  "rings",
     "libc_threads",    "rows",
     "names",           "blocking_modes",
-    "cpu_clocks",
+    "cpu_clocks",      "signal_details",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
