@@ -62,7 +62,8 @@ bool entry_leaves_threads_alone() {
   return entry != nullptr && std::string(entry) == "symbols";
 }
 
-std::string judge_hosting(Hosting expected, const HostedRun& run) {
+std::string judge_hosting(const Twin& twin, const HostedRun& run) {
+  const Hosting expected = twin.hosting;
   const auto& figures = run.figures;
   if (entry_leaves_threads_alone()) {
     return figures.processes > 0 ? "threads were hosted\n" : "";
@@ -72,7 +73,7 @@ std::string judge_hosting(Hosting expected, const HostedRun& run) {
   }
   if (expected == Hosting::kExpected && figures.fibers == 0) return "no fiber was hosted\n";
   if (expected == Hosting::kExpected && figures.switches == 0) return "no switch happened\n";
-  if (expected == Hosting::kExpected && run.outcome.peak.threads > kMostKernelThreads) {
+  if (expected == Hosting::kExpected && run.outcome.peak.threads > twin.most_kernel_threads) {
     return std::to_string(run.outcome.peak.threads) + " kernel threads\n";
   }
   return {};
@@ -148,7 +149,7 @@ std::string difference(const Twin& twin) {
   if (hosted.outcome.output != native.output) {
     reasons += first_difference(native.output, hosted.outcome.output);
   }
-  reasons += judge_hosting(twin.hosting, hosted);
+  reasons += judge_hosting(twin, hosted);
   if (!reasons.empty() && !hosted.outcome.errors.empty()) {
     reasons += "standard error: " + hosted.outcome.errors;
   }

@@ -11,10 +11,14 @@ namespace ramie::testing {
 // a success, so a program with threads must show that fibers ran and switched.
 enum class Hosting { kExpected, kForbidden, kEither };
 
+// The kernel threads that a hosted process may have: carriers and what serves them.
+inline constexpr int kMostKernelThreads = 8;
+
 struct Twin {
   std::string name;  // As in tests/known_failures.txt.
   Program program;
   Hosting hosting = Hosting::kExpected;
+  int most_kernel_threads = kMostKernelThreads;
   bool in_scratch_directory = false;  // A fresh one for each run, for programs that leave files.
 };
 
@@ -35,9 +39,6 @@ struct HostedRun {
 
 // Runs it so, and collects its figures.
 [[nodiscard]] HostedRun run_hosted(const Program& program);
-
-// The kernel threads that a hosted process may have: carriers and what serves them.
-inline constexpr int kMostKernelThreads = 8;
 
 // Runs it both ways. Empty when all is well, else the reason why not, in a few lines.
 [[nodiscard]] std::string difference(const Twin& twin);

@@ -91,6 +91,8 @@ void register_program(const std::string& name) {
     if (name == "blocking_calls" || name == "rings")
       twin.program.environment = {"RAMIE_SLICE=1000"};
     twin.hosting = kind == "alone" ? Hosting::kForbidden : Hosting::kExpected;
+    // Each lock that is waited for takes a helper once they are known to be stuck.
+    if (twin.name == "blocking_calls.many_in_flock") twin.most_kernel_threads += 12;
     // Beside threads that are libc's own, threads are hosted by patched sites only.
     if (name == "libc_threads" && is_asked_for_user_dispatch()) twin.hosting = Hosting::kForbidden;
     register_twin(name, test, twin);
