@@ -96,7 +96,7 @@ long unlock_pi(const FutexCall& call) {
     return -EPERM;
   }
   // Under the lock of the queue, so that nobody goes to sleep on a word that says "free".
-  sync::unpark_one(call.word, [&](sync::UnparkOne next) -> uintptr_t {
+  sync::unpark_one(call.word, [&](sync::UnparkOne next) -> uint32_t {
     std::atomic_ref<uint32_t>(*call.word)
         .store(next.has_more ? FUTEX_WAITERS : 0, std::memory_order_seq_cst);
     return 0;

@@ -3,6 +3,7 @@
 
 #include "api/interruptible.h"
 #include "base/deadline.h"
+#include "core/switch.h"
 #include "sync/condition_variable.h"
 #include "sync/event.h"
 #include "sync/mutex.h"
@@ -16,8 +17,12 @@ static_assert(semaphore_unit == sync::Semaphore::kUnit);
 static_assert(event_set == sync::Event::kSet);
 
 bool lock_slowly(word& mutex, std::int64_t deadline) noexcept {
-  Interruptible section;
-  return sync::Mutex::lock_slowly(mutex, base::Deadline::at(deadline));
+  bool locked;
+  {
+    Interruptible section;
+    locked = sync::Mutex::lock_slowly(mutex, base::Deadline::at(deadline));
+  }
+  return core::return_by_jump(locked);
 }
 
 void unlock_slowly(word& mutex) noexcept { sync::Mutex::unlock_slowly(mutex); }
@@ -45,8 +50,12 @@ void notify_one(word& condition) noexcept { sync::ConditionVariable::notify_one(
 void notify_all(word& condition) noexcept { sync::ConditionVariable::notify_all(condition); }
 
 bool acquire_slowly(word& semaphore, std::int64_t deadline) noexcept {
-  Interruptible section;
-  return sync::Semaphore::acquire_slowly(semaphore, base::Deadline::at(deadline));
+  bool acquired;
+  {
+    Interruptible section;
+    acquired = sync::Semaphore::acquire_slowly(semaphore, base::Deadline::at(deadline));
+  }
+  return core::return_by_jump(acquired);
 }
 
 void release_units(word& semaphore, std::uint32_t units) noexcept {
@@ -56,8 +65,12 @@ void release_units(word& semaphore, std::uint32_t units) noexcept {
 }
 
 bool wait_event(word& event, std::int64_t deadline) noexcept {
-  Interruptible section;
-  return sync::Event::wait_slowly(event, base::Deadline::at(deadline));
+  bool was_set;
+  {
+    Interruptible section;
+    was_set = sync::Event::wait_slowly(event, base::Deadline::at(deadline));
+  }
+  return core::return_by_jump(was_set);
 }
 
 void set_event(word& event) noexcept { sync::Event::set(event); }

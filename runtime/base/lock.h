@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "base/futex.h"
+#include "base/one_thread.h"
 #include "base/thread_safety.h"
 
 namespace ramie::base {
@@ -28,8 +29,8 @@ class RAMIE_CAPABILITY("lock") Lock {
   void lock() RAMIE_ACQUIRE() {
     uint32_t free = 0;
     // Pairs with unlock().
-    if (!word_.compare_exchange_strong(free, 1, std::memory_order_acquire,
-                                       std::memory_order_relaxed)) [[unlikely]] {
+    if (!compare_exchange(word_, free, 1U, std::memory_order_acquire, std::memory_order_relaxed))
+        [[unlikely]] {
       lock_slowly();
     }
   }
@@ -41,6 +42,10 @@ class RAMIE_CAPABILITY("lock") Lock {
   }
 
   void unlock() RAMIE_RELEASE() {
+    if (has_one_thread()) {
+      word_.store(0, std::memory_order_relaxed);
+      return;
+    }
     // Pairs with lock() and lock_slowly().
     if (word_.exchange(0, std::memory_order_release) == 2) [[unlikely]] {
       futex_wake(word_, 1);

@@ -17,7 +17,7 @@ asm(R"(
   .p2align 4
 ramie_return_by_jump:
   .cfi_startproc
-  mov %edi, %eax
+  mov %rdi, %rax
   pop %rcx
   .cfi_adjust_cfa_offset -8
   .cfi_register rip, rcx

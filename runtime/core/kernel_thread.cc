@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include "base/one_thread.h"
 #include "base/sys.h"
 #include "core/sanitizer.h"
 
@@ -88,6 +89,7 @@ long clone_thread(KernelThread& thread) {
 }  // namespace
 
 int start_kernel_thread(KernelThread& thread) {
+  base::has_own_threads.store(true, std::memory_order_relaxed);
   if (thread.stack == nullptr) {
     long memory = sys::call(SYS_mmap, 0, static_cast<long>(thread.stack_size),
                             PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);

@@ -6,6 +6,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "base/one_thread.h"
+
 namespace ramie::core {
 
 // Constructs an object where another one of its type has been: what outlives that one stays.
@@ -22,11 +24,11 @@ class StateWord {
   uint64_t exchange(uint64_t value, std::memory_order order) { return word.exchange(value, order); }
   bool compare_exchange_strong(uint64_t& expected, uint64_t value, std::memory_order success,
                                std::memory_order failure) {
-    return word.compare_exchange_strong(expected, value, success, failure);
+    return base::compare_exchange(word, expected, value, success, failure);
   }
   bool compare_exchange_weak(uint64_t& expected, uint64_t value, std::memory_order success,
                              std::memory_order failure) {
-    return word.compare_exchange_weak(expected, value, success, failure);
+    return base::compare_exchange(word, expected, value, success, failure);
   }
 
  private:

@@ -1,5 +1,6 @@
 #include "sync/condition_variable.h"
 
+#include "core/switch.h"
 #include "sync/parking_lot.h"
 
 namespace ramie::sync {
@@ -10,16 +11,16 @@ bool ConditionVariable::wait(std::atomic<uint32_t>& word, base::Deadline deadlin
   // the same mutex: so it either sees the word set, or the waiter saw the condition.
   ParkResult result = park(
       &word, {.deadline = deadline},
-      [&] {
+      [&word] {
         word.store(1, std::memory_order_relaxed);
         return true;
       },
-      [&] { unlock(lock); });
-  return !gave_up(result.how);
+      [unlock, lock] { unlock(lock); });
+  return core::return_by_jump(!gave_up(result.how));
 }
 
 void ConditionVariable::notify_one(std::atomic<uint32_t>& word) {
-  unpark_one(&word, [&](UnparkOne waiter) -> uintptr_t {
+  unpark_one(&word, [&](UnparkOne waiter) -> uint32_t {
     if (!waiter.has_more) {
       word.store(0, std::memory_order_relaxed);
     }

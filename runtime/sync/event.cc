@@ -1,16 +1,20 @@
 #include "sync/event.h"
 
+#include "core/switch.h"
 #include "sync/parking_lot.h"
 
 namespace ramie::sync {
+namespace {
 
-bool Event::wait_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
+[[gnu::always_inline]] inline bool wait_until_set(std::atomic<uint32_t>& word,
+                                                  base::Deadline deadline) {
+  constexpr uint32_t kParked = Event::kParked;
   for (;;) {
-    uint32_t seen = kClear;
+    uint32_t seen = Event::kClear;
     // Acquire pairs with set().
     word.compare_exchange_strong(seen, kParked, std::memory_order_acquire,
                                  std::memory_order_acquire);
-    if (seen == kSet) {
+    if (seen == Event::kSet) {
       return true;
     }
     ParkResult result = park(&word, {.deadline = deadline},
@@ -23,6 +27,12 @@ bool Event::wait_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
       return false;
     }
   }
+}
+
+}  // namespace
+
+bool Event::wait_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
+  return core::return_by_jump(wait_until_set(word, deadline));
 }
 
 void Event::set_slowly(std::atomic<uint32_t>& word) {

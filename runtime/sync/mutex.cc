@@ -1,16 +1,18 @@
 #include "sync/mutex.h"
 
+#include "core/switch.h"
 #include "sync/parking_lot.h"
 
 namespace ramie::sync {
 namespace {
 
-constexpr uintptr_t kCompete = 0;
-constexpr uintptr_t kHandedOver = 1;
+constexpr uint32_t kCompete = 0;
+constexpr uint32_t kHandedOver = 1;
 
-}  // namespace
-
-bool Mutex::lock_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
+[[gnu::always_inline]] inline bool lock_in_turn(std::atomic<uint32_t>& word,
+                                                base::Deadline deadline) {
+  constexpr uint32_t kLocked = Mutex::kLocked;
+  constexpr uint32_t kParked = Mutex::kParked;
   unsigned lost = 0;
   for (;;) {
     uint32_t seen = word.load(std::memory_order_relaxed);
@@ -26,7 +28,7 @@ bool Mutex::lock_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
       continue;
     }
     ParkOptions options{
-        .deadline = deadline, .front = lost > 0, .wants_handoff = lost >= kPatience};
+        .deadline = deadline, .front = lost > 0, .wants_handoff = lost >= Mutex::kPatience};
     ParkResult result = park(&word, options, [&] {
       return word.load(std::memory_order_relaxed) == (kLocked | kParked);
     });
@@ -43,10 +45,16 @@ bool Mutex::lock_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
   }
 }
 
+}  // namespace
+
+bool Mutex::lock_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
+  return core::return_by_jump(lock_in_turn(word, deadline));
+}
+
 void Mutex::unlock_slowly(std::atomic<uint32_t>& word) {
   // A waiter may have set `parked` and found the word changed before it parked: then nobody is
   // here.
-  unpark_one(&word, [&](UnparkOne waiter) -> uintptr_t {
+  unpark_one(&word, [&](UnparkOne waiter) -> uint32_t {
     uint32_t rest = waiter.has_more ? kParked : 0;
     if (waiter.found && waiter.wants_handoff) {
       word.store(kLocked | rest, std::memory_order_release);

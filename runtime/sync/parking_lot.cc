@@ -10,30 +10,21 @@
 #include "base/intrusive_list.h"
 #include "base/lock.h"
 #include "core/carrier.h"
-#include "core/park.h"
+#include "core/park_here.h"
 #include "event/section.h"
+#include "sync/waiter.h"
 
 namespace ramie::sync {
+
+// See core/switch.h.
+[[gnu::visibility("hidden")]] ParkResult return_by_jump(ParkResult value) asm(
+    "ramie_return_by_jump");
+static_assert(sizeof(ParkResult) <= sizeof(uint64_t));
+
 namespace {
 
 constexpr unsigned kBucketBits = 12;
 constexpr size_t kBuckets = 1UL << kBucketBits;
-
-struct Waiter : base::ListLink {
-  // Changed by requeue() with both buckets locked; read without a lock by the waiter that times
-  // out, which then locks and looks again.
-  std::atomic<const void*> key = nullptr;
-  uint32_t bits = kAllBits;
-  bool wants_handoff = false;
-  uintptr_t token = 0;
-  core::Ticket ticket;  // of a fiber; without one it is a kernel thread, and sleeps on ...
-  std::atomic<uint32_t> word = 0;  // ... this: 1 means woken
-  WatchSet* set = nullptr;         // of a watch, which is neither
-  Watch* watch = nullptr;
-};
-
-static_assert(sizeof(Waiter) <= sizeof(WatchPlace));
-static_assert(alignof(Waiter) <= alignof(WatchPlace));
 
 struct alignas(64) Bucket {
   base::Lock lock;
@@ -75,8 +66,46 @@ class PairGuard {
   Bucket* high_;
 };
 
-// Waiters that were taken out and are to be woken once the locks are dropped.  It holds copies, not
-// nodes.  When it is full it wakes under the lock, which is correct and merely slower.
+// Somebody to be woken, once the locks are dropped: a fiber, or whoever sleeps on the address,
+// which is not to be read or written any more.
+struct Sleeper {
+  core::Ticket ticket;
+  std::atomic<uint32_t>* word;
+
+  void wake() const {
+    if (ticket.fiber != nullptr) {
+      (void)core::unpark(ticket);
+    } else {
+      (void)base::futex_wake(*word, 1);
+    }
+  }
+};
+
+// The set stays as long as the bucket's lock is held: its owner needs that to leave.
+Sleeper fire(WatchSet& set, Watch& watch) {
+  base::LockGuard guard(set.lock);
+  watch.next_fired = set.fired;
+  set.fired = &watch;
+  core::Ticket ticket = std::exchange(set.ticket, {});
+  set.word.store(1, std::memory_order_release);  // pairs with wait_fired()
+  return {ticket, &set.word};
+}
+
+// Under the lock of the waiter's bucket.  Copies: the node is not to be touched afterwards.
+Sleeper take_out(Waiter& waiter) {
+  base::IntrusiveList<Waiter>::remove(&waiter);
+  if (waiter.set != nullptr) {
+    return fire(*waiter.set, *waiter.watch);
+  }
+  Sleeper sleeper{waiter.ticket, &waiter.word};
+  if (sleeper.ticket.fiber == nullptr) {
+    waiter.word.store(1, std::memory_order_release);  // pairs with block_thread()
+  }
+  return sleeper;
+}
+
+// Waiters that were taken out.  When it is full it wakes under the lock, which is correct and
+// merely slower.
 class WakeList {
  public:
   WakeList() = default;
@@ -84,53 +113,24 @@ class WakeList {
   WakeList& operator=(const WakeList&) = delete;
   ~WakeList() { wake_all(); }
 
-  // Under the lock of the waiter's bucket.
   void take(Waiter& waiter) {
     if (size_ == kCapacity) {
       wake_all();
     }
-    base::IntrusiveList<Waiter>::remove(&waiter);
-    if (waiter.set != nullptr) {
-      fire(*waiter.set, *waiter.watch);
-      return;
-    }
-    entries_[size_++] = {waiter.ticket.fiber, waiter.ticket.epoch, &waiter.word};
-    if (waiter.ticket.fiber == nullptr) {
-      waiter.word.store(1, std::memory_order_release);  // pairs with block_thread()
-    }
+    sleepers_[size_++] = take_out(waiter);
   }
 
  private:
   static constexpr unsigned kCapacity = 32;
-  struct Entry {
-    core::Fiber* fiber;
-    uint64_t epoch;
-    std::atomic<uint32_t>* word;  // an address for the kernel; not to be read or written any more
-  };
-
-  // The set stays as long as the bucket's lock is held: its owner needs that to leave.
-  void fire(WatchSet& set, Watch& watch) {
-    base::LockGuard guard(set.lock);
-    watch.next_fired = set.fired;
-    set.fired = &watch;
-    core::Ticket ticket = std::exchange(set.ticket, {});
-    set.word.store(1, std::memory_order_release);  // pairs with wait_fired()
-    entries_[size_++] = {ticket.fiber, ticket.epoch, &set.word};
-  }
 
   void wake_all() {
     for (unsigned i = 0; i < size_; ++i) {
-      const Entry& one = entries_[i];
-      if (one.fiber != nullptr) {
-        (void)core::unpark({one.fiber, one.epoch});
-      } else {
-        (void)base::futex_wake(*one.word, 1);
-      }
+      sleepers_[i].wake();
     }
     size_ = 0;
   }
 
-  Entry entries_[kCapacity];  // left uninitialised: most lists hold one
+  Sleeper sleepers_[kCapacity];  // left uninitialised: most lists hold one
   unsigned size_ = 0;
 };
 
@@ -150,7 +150,84 @@ unsigned take(const void* address, unsigned count, uint32_t bits,
   return taken;
 }
 
-// A waiter's own way out.  True if it was still queued; false if a waker has taken it.
+core::Wake block_thread(Waiter& waiter, base::Deadline deadline) {
+  while (waiter.word.load(std::memory_order_acquire) == 0) {  // pairs with WakeList::take()
+    switch (base::futex_wait(waiter.word, 0, deadline)) {
+      case -ETIMEDOUT:
+        return core::Wake::timed_out;
+      case -EINTR:
+        return core::Wake::interrupted;
+      default:
+        break;
+    }
+  }
+  return core::Wake::unparked;
+}
+
+// What the waiter knows when its sleep has ended.
+ParkResult finish(Waiter& waiter, core::Wake wake) {
+  if (wake != core::Wake::unparked && withdraw(waiter)) {
+    return {outcome_of(wake)};
+  }
+  return {Outcome::woken, waiter.token};
+}
+
+[[gnu::always_inline]] inline ParkResult park_fiber(core::Fiber& self, const void* address,
+                                                    const ParkOptions& options,
+                                                    FunctionRef<bool()> validate,
+                                                    FunctionRef<void()> before_sleep) {
+  // From the ticket to the end of the park: a handler of the program might wait itself meanwhile,
+  // and that would be another ticket.
+  core::RuntimeSection whole(self);
+  Waiter waiter(address, options);
+  waiter.ticket = core::prepare_park();
+  if (!enqueue(waiter, address, options.front, validate)) {
+    core::abandon_park();
+    return {Outcome::invalid};
+  }
+  if (before_sleep) {
+    before_sleep();
+  }
+  core::WaitReason reason = options.reason;
+  if (reason.kind == core::WaitKind::none) {
+    reason = {core::WaitKind::address, reinterpret_cast<uintptr_t>(address)};
+  }
+  return finish(waiter, core::park_here(reason, options.deadline, {}));
+}
+
+// It sleeps with its signals let in.
+[[gnu::noinline]] ParkResult park_thread(const void* address, const ParkOptions& options,
+                                         FunctionRef<bool()> validate,
+                                         FunctionRef<void()> before_sleep) {
+  Waiter waiter(address, options);
+  {
+    event::Section section;
+    if (!enqueue(waiter, address, options.front, validate)) {
+      return {Outcome::invalid};
+    }
+  }
+  if (before_sleep) {
+    before_sleep();
+  }
+  return finish(waiter, block_thread(waiter, options.deadline));
+}
+
+}  // namespace
+
+bool enqueue(Waiter& waiter, const void* address, bool front, FunctionRef<bool()> validate) {
+  Bucket& bucket = bucket_of(address);
+  base::LockGuard guard(bucket.lock);
+  if (!validate()) {
+    return false;
+  }
+  if (front) {
+    bucket.waiters.push_front(&waiter);
+  } else {
+    bucket.waiters.push_back(&waiter);
+  }
+  return true;
+}
+
 bool withdraw(Waiter& waiter) {
   for (;;) {
     const void* key = waiter.key.load(std::memory_order_relaxed);
@@ -168,20 +245,6 @@ bool withdraw(Waiter& waiter) {
   }
 }
 
-core::Wake block_thread(Waiter& waiter, base::Deadline deadline) {
-  while (waiter.word.load(std::memory_order_acquire) == 0) {  // pairs with WakeList::take()
-    switch (base::futex_wait(waiter.word, 0, deadline)) {
-      case -ETIMEDOUT:
-        return core::Wake::timed_out;
-      case -EINTR:
-        return core::Wake::interrupted;
-      default:
-        break;
-    }
-  }
-  return core::Wake::unparked;
-}
-
 Outcome outcome_of(core::Wake wake) {
   switch (wake) {
     case core::Wake::timed_out:
@@ -193,58 +256,13 @@ Outcome outcome_of(core::Wake wake) {
   }
 }
 
-}  // namespace
-
 ParkResult park(const void* address, const ParkOptions& options, FunctionRef<bool()> validate,
                 FunctionRef<void()> before_sleep) {
   core::Fiber* self = core::current();
-  bool on_fiber = self != nullptr;
-  // From the ticket to the end of the park: a handler of the program might wait itself meanwhile,
-  // and that would be another ticket.  (A kernel thread sleeps with its signals let in.)
-  std::optional<core::RuntimeSection> whole;
-  if (on_fiber) {
-    whole.emplace(*self);
+  if (self == nullptr) {
+    return park_thread(address, options, validate, before_sleep);
   }
-  Waiter waiter;
-  waiter.key.store(address, std::memory_order_relaxed);
-  waiter.bits = options.bits;
-  waiter.wants_handoff = options.wants_handoff;
-  if (on_fiber) {
-    waiter.ticket = core::prepare_park();
-  }
-  {
-    Bucket& bucket = bucket_of(address);
-    std::optional<event::Section> section;
-    if (!on_fiber) {
-      section.emplace();
-    }
-    base::LockGuard guard(bucket.lock);
-    if (!validate()) {
-      if (on_fiber) {
-        core::abandon_park();
-      }
-      return {Outcome::invalid};
-    }
-    if (options.front) {
-      bucket.waiters.push_front(&waiter);
-    } else {
-      bucket.waiters.push_back(&waiter);
-    }
-  }
-  if (before_sleep) {
-    before_sleep();
-  }
-
-  core::WaitReason reason = options.reason;
-  if (reason.kind == core::WaitKind::none) {
-    reason = {core::WaitKind::address, reinterpret_cast<uintptr_t>(address)};
-  }
-  core::Wake wake =
-      on_fiber ? core::park(reason, options.deadline) : block_thread(waiter, options.deadline);
-  if (wake != core::Wake::unparked && withdraw(waiter)) {
-    return {outcome_of(wake)};
-  }
-  return {Outcome::woken, waiter.token};
+  return return_by_jump(park_fiber(*self, address, options, validate, before_sleep));
 }
 
 unsigned unpark(const void* address, unsigned count, uint32_t bits) {
@@ -254,25 +272,28 @@ unsigned unpark(const void* address, unsigned count, uint32_t bits) {
   return take(address, count, bits, woken);
 }
 
-bool unpark_one(const void* address, FunctionRef<uintptr_t(UnparkOne)> decide) {
+bool unpark_one(const void* address, FunctionRef<uint32_t(UnparkOne)> decide) {
   event::Section section;
-  WakeList woken;
   Bucket& bucket = bucket_of(address);
-  base::LockGuard guard(bucket.lock);
   auto next_of_address = [&](Waiter* waiter) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
     while (waiter != nullptr && waiter->key.load(std::memory_order_relaxed) != address) {
       waiter = bucket.waiters.next(waiter);
     }
     return waiter;
   };
-  Waiter* first = next_of_address(bucket.waiters.front());
-  if (first == nullptr) {
-    (void)decide({});
-    return false;
+  Sleeper sleeper;
+  {
+    base::LockGuard guard(bucket.lock);
+    Waiter* first = next_of_address(bucket.waiters.front());
+    if (first == nullptr) {
+      (void)decide({});
+      return false;
+    }
+    bool has_more = next_of_address(bucket.waiters.next(first)) != nullptr;
+    first->token = decide({true, has_more, first->wants_handoff});
+    sleeper = take_out(*first);
   }
-  bool has_more = next_of_address(bucket.waiters.next(first)) != nullptr;
-  first->token = decide({true, has_more, first->wants_handoff});
-  woken.take(*first);
+  sleeper.wake();
   return true;
 }
 
@@ -309,61 +330,6 @@ unsigned unpark_two(const void* first, unsigned first_count, const void* second,
   bool wake_second = operation();
   unsigned count = take(first, first_count, kAllBits, woken);
   return wake_second ? count + take(second, second_count, kAllBits, woken) : count;
-}
-
-bool watch(Watch& watch, WatchSet& set, const void* address, FunctionRef<bool()> validate) {
-  auto& waiter = *new (&watch.place) Waiter;
-  waiter.key.store(address, std::memory_order_relaxed);
-  waiter.set = &set;
-  waiter.watch = &watch;
-  Bucket& bucket = bucket_of(address);
-  event::Section section;
-  base::LockGuard guard(bucket.lock);
-  if (!validate()) {
-    return false;
-  }
-  bucket.waiters.push_back(&waiter);
-  return true;
-}
-
-void unwatch(Watch& watch) { (void)withdraw(*reinterpret_cast<Waiter*>(&watch.place)); }
-
-Watch* wait_fired(WatchSet& set, base::Deadline deadline) {
-  core::Fiber* self = core::current();
-  bool on_fiber = self != nullptr;
-  for (;;) {
-    // As in park(), and ended each time, so that a handler whose signal ended the park runs.
-    std::optional<core::RuntimeSection> whole;
-    if (on_fiber) {
-      whole.emplace(*self);
-    }
-    {
-      event::Section section;
-      base::LockGuard guard(set.lock);
-      set.ticket = {};
-      if (Watch* fired = std::exchange(set.fired, nullptr)) {
-        return fired;
-      }
-      set.word.store(0, std::memory_order_relaxed);
-      if (on_fiber) {
-        set.ticket = core::prepare_park();
-      }
-    }
-    bool gave_up_waiting;
-    if (on_fiber) {
-      core::WaitReason reason{core::WaitKind::address, reinterpret_cast<uintptr_t>(&set)};
-      core::Wake wake = core::park(reason, deadline);
-      gave_up_waiting = gave_up(outcome_of(wake));
-    } else {
-      gave_up_waiting = base::futex_wait(set.word, 0, deadline) == -ETIMEDOUT;
-    }
-    if (gave_up_waiting) {
-      event::Section section;
-      base::LockGuard guard(set.lock);
-      set.ticket = {};
-      return std::exchange(set.fired, nullptr);
-    }
-  }
 }
 
 void reset_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {

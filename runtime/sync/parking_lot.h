@@ -57,7 +57,7 @@ enum class Outcome : uint8_t {
 
 struct ParkResult {
   Outcome how;
-  uintptr_t token = 0;  // what the waker passed, if woken
+  uint32_t token = 0;  // what the waker passed, if woken
 };
 
 struct ParkOptions {
@@ -91,7 +91,7 @@ struct UnparkOne {
 // Wakes one waiter of `address`, if any.  `decide` runs in either case, under the bucket's lock, so
 // it can change the word that validate() reads in step with the queue; it returns the waiter's
 // token.
-bool unpark_one(const void* address, FunctionRef<uintptr_t(UnparkOne)> decide);
+bool unpark_one(const void* address, FunctionRef<uint32_t(UnparkOne)> decide);
 
 struct RequeueResult {
   bool valid = false;

@@ -212,7 +212,7 @@ TEST_F(Stress, EachWakeOfTheLotIsSomebodysAwakening) {
         wakes += sync::unpark(one, random() % 3, random() % 2 == 0 ? 1U : sync::kAllBits);
         break;
       case 1:
-        wakes += sync::unpark_one(one, [](sync::UnparkOne) { return uintptr_t{7}; }) ? 1 : 0;
+        wakes += sync::unpark_one(one, [](sync::UnparkOne) { return uint32_t{7}; }) ? 1 : 0;
         break;
       case 2:
         wakes += sync::requeue(one, other, random() % 2, random() % 4, [] { return true; }).woken;
