@@ -51,6 +51,11 @@ struct Light {
   static Fiber spawn(F&& body) {
     return ramie::spawn(std::forward<F>(body));
   }
+  // For trees: the child runs first.
+  template <class F>
+  static Fiber spawn_now(F&& body) {
+    return ramie::spawn_now(std::forward<F>(body));
+  }
   static void yield() { ramie::yield(); }
   static void sleep_for(std::chrono::nanoseconds time) { ramie::sleep_for(time); }
 };
@@ -94,6 +99,11 @@ struct BoostFiber {
   template <class F>
   static Fiber spawn(F&& body) {
     return Fiber(boost::fibers::launch::post, std::allocator_arg, stacks(), std::forward<F>(body));
+  }
+  template <class F>
+  static Fiber spawn_now(F&& body) {
+    return Fiber(boost::fibers::launch::dispatch, std::allocator_arg, stacks(),
+                 std::forward<F>(body));
   }
   static void yield() { boost::this_fiber::yield(); }
   static void sleep_for(std::chrono::nanoseconds time) { boost::this_fiber::sleep_for(time); }

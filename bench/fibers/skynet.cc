@@ -20,8 +20,8 @@ long add_up(long first, long leaves) {
   std::array<typename Kind::Fiber, kChildren> fibers;
   const long each = leaves / kChildren;
   for (int i = 0; i < kChildren; ++i) {
-    fibers[i] =
-        Kind::spawn([&sums, first, each, i] { sums[i] = add_up<Kind>(first + i * each, each); });
+    fibers[i] = Kind::spawn_now(
+        [&sums, first, each, i] { sums[i] = add_up<Kind>(first + i * each, each); });
   }
   long sum = 0;
   for (int i = 0; i < kChildren; ++i) {

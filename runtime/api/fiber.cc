@@ -124,6 +124,20 @@ void start(control* control, task_base* task) noexcept {
   core::start_light_fiber(fiber, run_task);
 }
 
+void start_now(control* control, task_base* task) noexcept {
+  core::Fiber& fiber = fiber_of(control);
+  fiber.argument = task;
+  runtime::start();
+  {
+    event::Section section;
+    core::settle_light_fiber(fiber, run_task);
+  }
+  if (!core::run_in_place(fiber)) {
+    core::RuntimeSection section(*core::current());
+    core::make_ready(fiber);
+  }
+}
+
 bool detach(control* control) noexcept {
   // Acquire pairs with finish(): the result is destroyed next.  Release: what the handle's owner
   // read.

@@ -47,6 +47,10 @@ void cancel(Fiber& fiber);
 // Always true, for callers that return it as it is: a tail call costs them nothing.
 bool yield();
 
+// Lets `next`, which has never run, run in the caller's place; when that waits or ends, the caller
+// goes on.  False, and nothing is done, unless both are at home on this carrier.
+bool run_in_place(Fiber& next);
+
 // Sleeps until the deadline; returns early only with Wake::interrupted.
 Wake sleep_until(base::Deadline deadline);
 

@@ -11,7 +11,7 @@
 
 namespace ramie::core {
 
-// First in, first out.
+// First in, first out, but for who is put in front.
 class RunQueue {
  public:
   [[nodiscard]] bool empty() const { return head_ == nullptr; }
@@ -24,6 +24,15 @@ class RunQueue {
       tail_->queue_next = fiber;
     }
     tail_ = fiber;
+  }
+
+  // Before all others.
+  void push_front(Fiber* fiber) {
+    fiber->queue_next = head_;
+    if (head_ == nullptr) {
+      tail_ = fiber;
+    }
+    head_ = fiber;
   }
 
   Fiber* pop() {

@@ -124,7 +124,7 @@ Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
   return fiber;
 }
 
-void start_light_fiber(Fiber& fiber, Fiber::Entry entry) {
+void settle_light_fiber(Fiber& fiber, Fiber::Entry entry) {
   Carrier& carrier = home_for_light_fibers();
   fiber.entry = entry;
   fiber.carrier = &carrier;
@@ -137,6 +137,10 @@ void start_light_fiber(Fiber& fiber, Fiber::Entry entry) {
   // Its run.  Nobody else has the fiber yet.
   fiber.references.store(fiber.references.load(std::memory_order_relaxed) + 1,
                          std::memory_order_relaxed);
+}
+
+void start_light_fiber(Fiber& fiber, Fiber::Entry entry) {
+  settle_light_fiber(fiber, entry);
   make_ready(fiber);
 }
 

@@ -15,7 +15,9 @@ namespace ramie::core {
 // RAMIE_STACK_SIZE. Returns null when memory is exhausted.  One reference is held, for the caller.
 [[nodiscard]] Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra);
 
-// Makes a created fiber ready on the calling kernel thread's carrier.
+// Gives a created fiber its home, the calling kernel thread's carrier.  It can run then.
+void settle_light_fiber(Fiber& fiber, Fiber::Entry entry);
+// And makes it ready there.
 void start_light_fiber(Fiber& fiber, Fiber::Entry entry);
 
 // Adds or drops a reference; the stack returns to the pool when the fiber has ended and nobody

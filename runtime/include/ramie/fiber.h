@@ -45,9 +45,10 @@ template <class R>
 class fiber;
 
 namespace detail {
-template <class Delay, class F, class... Args>
+enum class first { spawner, spawned };  // which of the two goes on
+template <first Who = first::spawner, class Delay, class F, class... Args>
 auto spawn_at(Delay delay, const fiber_attributes& attributes, F&& f, Args&&... args);
-}
+}  // namespace detail
 
 // The handle of a fiber that returns R.  Moves, doesn't copy, and isn't itself safe to be used by
 // two threads at once.  Dropping it lets the fiber run on by itself (detaches it).
@@ -194,7 +195,7 @@ class [[nodiscard]] fiber {
   }
 
  private:
-  template <class Delay, class F, class... Args>
+  template <detail::first Who, class Delay, class F, class... Args>
   friend auto detail::spawn_at(Delay delay, const fiber_attributes& attributes, F&& f,
                                Args&&... args);
   friend class group;
@@ -233,7 +234,7 @@ class [[nodiscard]] fiber {
 
 namespace detail {
 
-template <class Delay, class F, class... Args>
+template <first Who, class Delay, class F, class... Args>
 auto spawn_at(Delay delay, const fiber_attributes& attributes, F&& f, Args&&... args) {
   using R = typename spawned_result<std::decay_t<F>, std::decay_t<Args>...>::type;
   using task = detail::task<R, !std::is_empty_v<Delay>, std::decay_t<F>, std::decay_t<Args>...>;
@@ -252,7 +253,7 @@ auto spawn_at(Delay delay, const fiber_attributes& attributes, F&& f, Args&&... 
                               : new (memory) task(false, attributes.site, delay, std::forward<F>(f),
                                                   std::forward<Args>(args)...);
     call_hook(spawn_hook, control, attributes.site);
-    start(control, made);
+    Who == first::spawned ? start_now(control, made) : start(control, made);
   } catch (...) {
     release(control);
     throw;
@@ -281,7 +282,23 @@ auto spawn(F&& f, Args&&... args) {
                           std::forward<Args>(args)...);
 }
 
-// The same, `delay` later.  Until then the fiber sleeps; cancel() ends that, and f never runs.
+// The same, but it starts at once, in the caller's place, who goes on as soon as the fiber waits or
+// ends: before anybody else does.  So a tree of fibers of which each spawns some and joins them has
+// as many at a time as it is deep, and not as it is wide.  Switches fibers.  Under `ramie run` it
+// is the same as spawn() for a caller that is a thread of the program's other than the first one.
+template <class F, class... Args>
+auto spawn_now(const fiber_attributes& attributes, F&& f, Args&&... args) {
+  return detail::spawn_at<detail::first::spawned>(detail::task_delay<false>(), attributes,
+                                                  std::forward<F>(f), std::forward<Args>(args)...);
+}
+template <class F, class... Args>
+requires detail::spawnable<std::decay_t<F>, std::decay_t<Args>...>
+auto spawn_now(F&& f, Args&&... args) {
+  return detail::spawn_at<detail::first::spawned>(detail::task_delay<false>(), {},
+                                                  std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+// As spawn(), `delay` later.  Until then the fiber sleeps; cancel() ends that, and f never runs.
 template <class Rep, class Period, class F, class... Args>
 requires detail::spawnable<std::decay_t<F>, std::decay_t<Args>...>
 auto spawn_after(const std::chrono::duration<Rep, Period>& delay, F&& f, Args&&... args) {

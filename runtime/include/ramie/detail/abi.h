@@ -35,6 +35,8 @@ struct task_base {
 // The most that may lie on a stack of this size: half of it.
 [[nodiscard]] RAMIE_API std::size_t inline_limit(std::size_t stack_size) noexcept;
 RAMIE_API void start(control*, task_base*) noexcept;
+// The same, and lets it run at once, in the caller's place.  Switches.
+RAMIE_API void start_now(control*, task_base*) noexcept;
 // Gives up the handle; true if the fiber had ended before, and the task is the caller's to destroy.
 [[nodiscard]] RAMIE_API bool detach(control*) noexcept;
 // One handle more, to be released.
