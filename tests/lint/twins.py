@@ -27,6 +27,7 @@ MADE_BY = {
     "rt_sigpending": {"sigpending"},
     "rt_sigprocmask": {"pthread_sigmask", "sigprocmask"},
     "rt_sigqueueinfo": {"sigqueue"},
+    "signalfd4": {"signalfd"},
     "syslog": {"klogctl"},
 }
 # Nothing that a program could see of them is the same in both runs.
