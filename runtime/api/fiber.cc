@@ -24,6 +24,7 @@
 #include "base/config.h"
 #include "base/deadline.h"
 #include "base/format.h"
+#include "base/one_thread.h"
 #include "base/sys.h"
 #include "core/carrier.h"
 #include "core/park.h"
@@ -70,7 +71,7 @@ bool has_ended(const core::Fiber& fiber) {
                                                                        base::Deadline deadline) {
   event::Section section;  // no handler waits between the ticket and the park
   fiber.joiner = core::prepare_park();
-  if ((fiber.done.fetch_or(kJoined, std::memory_order_acq_rel) & kEnded) != 0) {
+  if ((base::fetch_or(fiber.done, kJoined, std::memory_order_acq_rel) & kEnded) != 0) {
     core::abandon_park();
     return {};
   }
@@ -141,7 +142,8 @@ void start_now(control* control, task_base* task) noexcept {
 bool detach(control* control) noexcept {
   // Acquire pairs with finish(): the result is destroyed next.  Release: what the handle's owner
   // read.
-  return (fiber_of(control).done.fetch_or(kDetached, std::memory_order_acq_rel) & kEnded) != 0;
+  return (base::fetch_or(fiber_of(control).done, kDetached, std::memory_order_acq_rel) & kEnded) !=
+         0;
 }
 
 void outside_work(bool begins) noexcept {
@@ -162,7 +164,7 @@ void release(control* control) noexcept {
 bool finish(control* control) noexcept {
   core::Fiber& fiber = fiber_of(control);
   // Release pairs with join() and detach(); acquire with the same.
-  uint32_t before = fiber.done.fetch_or(kEnded, std::memory_order_acq_rel);
+  uint32_t before = base::fetch_or(fiber.done, kEnded, std::memory_order_acq_rel);
   if ((before & kJoined) != 0) {
     core::RuntimeSection section(*core::current());
     (void)core::unpark(fiber.joiner);
@@ -188,7 +190,7 @@ int join(control* control, std::int64_t deadline) noexcept {
   }
   // Acquire and release: who was there before and gave up has written the ticket.
   if (core::current() == nullptr ||
-      (fiber.done.fetch_or(kTaken, std::memory_order_acq_rel) & kTaken) != 0) {
+      (base::fetch_or(fiber.done, kTaken, std::memory_order_acq_rel) & kTaken) != 0) {
     return join_in_parking_lot(fiber, until);
   }
   int error = 0;

@@ -20,7 +20,7 @@ inline constinit std::atomic<bool> has_own_threads = false;
   return __libc_single_threaded != 0 && !has_own_threads.load(std::memory_order_relaxed);
 }
 
-// As the method of the same name, where `word` is written by that alone.
+// As the methods of the same names.
 template <class T>
 [[nodiscard]] inline bool compare_exchange(std::atomic<T>& word, T& expected, T value,
                                            std::memory_order success, std::memory_order failure) {
@@ -34,6 +34,26 @@ template <class T>
   }
   word.store(value, std::memory_order_relaxed);
   return true;
+}
+
+template <class T>
+inline T fetch_add(std::atomic<T>& word, T value, std::memory_order order) {
+  if (!has_one_thread()) {
+    return word.fetch_add(value, order);
+  }
+  T before = word.load(std::memory_order_relaxed);
+  word.store(before + value, std::memory_order_relaxed);
+  return before;
+}
+
+template <class T>
+inline T fetch_or(std::atomic<T>& word, T bits, std::memory_order order) {
+  if (!has_one_thread()) {
+    return word.fetch_or(bits, order);
+  }
+  T before = word.load(std::memory_order_relaxed);
+  word.store(before | bits, std::memory_order_relaxed);
+  return before;
 }
 
 }  // namespace ramie::base

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/futex.h"
+#include "base/one_thread.h"
 #include "base/sys.h"
 #include "core/cpu_clock.h"
 #include "core/crew.h"
@@ -241,7 +242,7 @@ void exit_current(Commit last) {
   self.reason = {WaitKind::exited, 0};
   Carrier& carrier = *self.carrier;
   if (self.kind == FiberKind::light) {
-    carrier.light_fibers.fetch_sub(1, std::memory_order_seq_cst);
+    base::fetch_add(carrier.light_fibers, ~0U, std::memory_order_seq_cst);  // one less
   }
   carrier.commit = last;
   auto run_last = [](Carrier& left_by, Fiber&) {

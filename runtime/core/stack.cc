@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/config.h"
+#include "base/one_thread.h"
 #include "core/carrier.h"
 #include "core/light_home.h"
 #include "core/scheduler.h"
@@ -133,7 +134,7 @@ void settle_light_fiber(Fiber& fiber, Fiber::Entry entry) {
   fiber.shared = &carrier.shared;
   fiber.signal_mask = current()->signal_mask;
   fiber.sanitizer.create(fiber.stack.base, fiber.stack.size);
-  carrier.light_fibers.fetch_add(1, std::memory_order_relaxed);
+  base::fetch_add(carrier.light_fibers, 1U, std::memory_order_relaxed);
   // Its run.  Nobody else has the fiber yet.
   fiber.references.store(fiber.references.load(std::memory_order_relaxed) + 1,
                          std::memory_order_relaxed);
