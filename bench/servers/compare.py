@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 
@@ -134,6 +135,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="how often each runs")
     options = parser.parse_intermixed_args()
     build = options.build.resolve()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # which ends the servers too
     servers = [server for server in SERVERS
                if not options.names or any(name.lower() in server.name.lower() for name in options.names)]
     if not servers:
