@@ -60,8 +60,9 @@ void define_variables(CLI::App& app, RunOptions& options) {
          },
          "which calls hold their kernel thread as they do natively; likewise")
       ->type_name("FAMILIES");
-  add_variable(app, options, "--native", "RAMIE_NATIVE", "PROGRAMS",
-               "programs whose threads are left to the kernel, by the names of their files");
+  add_variable(
+      app, options, "--native", "RAMIE_NATIVE", "PROGRAMS",
+      "threads that are left to the kernel: of programs by name, of libraries by lib:NAME");
   add_variable(app, options, "--blocked", "RAMIE_BLOCKED", "ACTION",
                "when a fiber lets no other of its thread run for a slice: off, report");
   app.add_flag_callback(

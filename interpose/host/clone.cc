@@ -18,6 +18,7 @@
 #include "interpose/host/hosting.h"
 #include "interpose/host/lend.h"
 #include "interpose/host/names.h"
+#include "interpose/host/native_threads.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/stack_map.h"
 #include "interpose/host/thread.h"
@@ -55,7 +56,7 @@ void bury(void* argument) {
   }
 }
 
-long start_thread(const clone_args& args, void* (*start)(void*), void* argument) {
+long start_hosted_thread(const clone_args& args, void* (*start)(void*), void* argument) {
   Thread* thread = allocate_thread();
   if (thread == nullptr) {
     static constinit std::atomic<bool> said = false;
@@ -88,6 +89,7 @@ long start_thread(const clone_args& args, void* (*start)(void*), void* argument)
   *reinterpret_cast<core::Fiber**>(args.tls + static_cast<uintptr_t>(core::current_offset())) =
       &fiber;
   note_stack_end(end);
+  forget_native_id(reinterpret_cast<const void*>(args.child_tid));
   int tid = thread->tid;
   if ((args.flags & CLONE_PARENT_SETTID) != 0) {
     *reinterpret_cast<int*>(args.parent_tid) = tid;
@@ -99,6 +101,23 @@ long start_thread(const clone_args& args, void* (*start)(void*), void* argument)
   live.fetch_add(1, std::memory_order_relaxed);
   core::make_ready(fiber);
   return tid;
+}
+
+long start_thread(const clone_args& args, void* (*start)(void*), void* argument) {
+  if (is_native_thread_ahead()) {
+    live.fetch_add(1, std::memory_order_relaxed);
+    long result = start_native_thread(args, start, argument);
+    if (!sys::failed(result)) {
+      return result;
+    }
+    live.fetch_sub(1, std::memory_order_relaxed);
+    if (is_native_thread()) {
+      return result;  // it has no carrier for a fiber
+    }
+    base::log_line(base::LogLevel::warn, "RAMIE_NATIVE: a thread can't be the kernel's (error ",
+                   -result, ")");
+  }
+  return start_hosted_thread(args, start, argument);
 }
 
 }  // namespace
@@ -124,7 +143,7 @@ long clone3(const long* a) {
 long exit_thread(const long* a) {
   Thread* thread = current_thread();
   if (thread == nullptr) {
-    return sys::call(SYS_exit, a[0]);
+    return is_native_thread() ? end_native_thread(a[0]) : sys::call(SYS_exit, a[0]);
   }
   if (live.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     write_audit();
@@ -135,6 +154,15 @@ long exit_thread(const long* a) {
   take_no_signals(*thread);
   release_robust_locks(*thread);
   core::exit_current({bury, thread});
+}
+
+long end_native_thread(long status) {
+  if (live.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    write_audit();
+    write_stats();
+    return sys::call(SYS_exit_group, status);
+  }
+  return sys::call(SYS_exit, status);
 }
 
 void reset_clones_after_fork() { live.store(1, std::memory_order_relaxed); }

@@ -11,6 +11,7 @@
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/lend.h"
+#include "interpose/host/native_threads.h"
 #include "interpose/host/passed_call.h"
 #include "interpose/host/thread.h"
 #include "interpose/ops/blocking_sockets.h"
@@ -128,6 +129,10 @@ bool is_for_every_thread(long number, const long* arguments) {
 // fibers.
 long from_other_thread(const Row& row, long number, const long* arguments) {
   if (is_for_every_thread(number, arguments)) {
+    return row.handler(arguments);
+  }
+  if (is_native_thread() &&
+      (number == SYS_clone3 || number == SYS_exit || number == SYS_exit_group)) {
     return row.handler(arguments);
   }
   // Its child would begin on another stack, in the middle of this function: libc takes clone then,

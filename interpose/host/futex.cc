@@ -12,6 +12,7 @@
 #include "event/offload.h"
 #include "interpose/host/futex_call.h"
 #include "interpose/host/futex_pi.h"
+#include "interpose/host/native_threads.h"
 #include "interpose/host/stack_map.h"
 #include "sync/parking_lot.h"
 
@@ -47,7 +48,8 @@ long wait(const Call& call, uint32_t bits) {
     return error;
   }
   bool on_fiber = core::current() != nullptr;
-  if (!in_lot(call)) {
+  // The kernel wakes who joins a native thread.
+  if (!in_lot(call) || (!call.is_private() && is_native_id(call.word))) {
     if (!on_fiber) {
       return to_kernel(call);
     }

@@ -3,6 +3,7 @@
 #include <threads.h>
 
 #include "interpose/host/hosting.h"
+#include "interpose/host/native_threads.h"
 #include "interpose/real.h"
 
 namespace {
@@ -22,11 +23,15 @@ extern "C" {
                                                   const pthread_attr_t* attributes,
                                                   void* (*start)(void*), void* argument) noexcept {
   ramie::host::prepare_for_threads();
+  ramie::host::NativeThreadAhead ahead(
+      ramie::host::begins_in_native_library(reinterpret_cast<const void*>(start), argument));
   return bound().pthread_create(thread, attributes, start, argument);
 }
 
 [[gnu::visibility("default")]] int thrd_create(thrd_t* thread, thrd_start_t start, void* argument) {
   ramie::host::prepare_for_threads();
+  ramie::host::NativeThreadAhead ahead(
+      ramie::host::begins_in_native_library(reinterpret_cast<const void*>(start), argument));
   return bound().thrd_create(thread, start, argument);
 }
 

@@ -119,6 +119,25 @@ bool parse_families(string_view text, unsigned& off) {
   return true;
 }
 
+// Names with commas between, some of them behind "lib:".
+bool are_names(string_view text) {
+  constexpr string_view kLibrary = "lib:";
+  for (bool is_last = false; !is_last;) {
+    size_t end = text.find(',');
+    is_last = end == string_view::npos;
+    string_view name(text.data(), is_last ? text.size() : end);
+    text.remove_prefix(is_last ? text.size() : end + 1);
+    if (begins_with(name, kLibrary)) {
+      name.remove_prefix(kLibrary.size());
+    }
+    if (name.empty() || name.find('/') != string_view::npos ||
+        name.find(':') != string_view::npos) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // One variable's value into `out`.  On failure `expected` says what would have been accepted.
 bool parse_one(string_view name, string_view value, Config& out, string_view& expected) {
   int picked = 0;
@@ -216,9 +235,9 @@ bool parse_one(string_view name, string_view value, Config& out, string_view& ex
     return parse_families(value, out.families_off);
   }
   if (name == "RAMIE_NATIVE") {
-    expected = "names of programs, with commas between";
+    expected = "names of programs, or of libraries behind lib:, with commas between";
     out.native = value.data();  // the environment's own string
-    return !value.empty() && value.size() < kTextRoom;
+    return value.size() < kTextRoom && are_names(value);
   }
   if (name == "RAMIE_STACK_SIZE") {
     expected = "bytes from 16k to 1024m, as in 65536, 64k or 1m";

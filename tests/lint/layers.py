@@ -43,7 +43,7 @@ ONE_PLACE = (
         re.compile(r"^[^/]*\b(__thread|thread_local)\b"),
         (
             r"runtime/core/(carrier|current|tls)\w*\.(h|cc)",
-            r"interpose/(host/)?entry\w*\.(h|cc)",
+            r"interpose/(host/)?entry\w*\.(h|cc)", r"interpose/host/native_threads\.cc",
             r"runtime/include/ramie/detail/extras\.h",  # the program's own, not the library's
         ),
     ),

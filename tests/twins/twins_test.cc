@@ -49,6 +49,7 @@ constexpr const char* kPrograms[] = {
     "libc_threads",    "rows",
     "names",           "blocking_modes",
     "cpu_clocks",      "signal_details",
+    "native_library",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
@@ -90,6 +91,7 @@ void register_program(const std::string& name) {
     twin.program.arguments = {path, test};
     if (name == "blocking_calls" || name == "rings")
       twin.program.environment = {"RAMIE_SLICE=1000"};
+    if (name == "native_library") twin.program.environment = {"RAMIE_NATIVE=lib:libtwin_native.so"};
     twin.hosting = kind == "alone" ? Hosting::kForbidden : Hosting::kExpected;
     // Each lock that is waited for takes a helper once they are known to be stuck.
     if (twin.name == "blocking_calls.many_in_flock") twin.most_kernel_threads += 12;
@@ -135,7 +137,11 @@ int main(int argc, char** argv) {
     return RUN_ALL_TESTS();
   }
   try {
-    for (const char* name : kPrograms) register_program(name);
+    for (const char* name : kPrograms) {
+      // All threads are hosted there, whatever RAMIE_NATIVE says of libraries.
+      const bool is_without = std::string(name) == "native_library" && is_asked_for_user_dispatch();
+      if (!is_without) register_program(name);
+    }
     for (const auto& [interpreter, ending] : interpreters()) {
       for (const char* script : kScripts) register_script(script, interpreter, ending);
     }

@@ -47,7 +47,8 @@ TEST(Config, FamiliesAreNamedOrLeftOut) {
   EXPECT_EQ(parse({"RAMIE_PATCH=sleep"}).config.families_off, 0xffU & ~bit(Family::sleep));
   for (const char* wrong :
        {"RAMIE_PATCH=", "RAMIE_PATCH=-", "RAMIE_PATCH=io,", "RAMIE_PATCH=thread",
-        "RAMIE_PATCH=io,-poll", "RAMIE_PATCH=-io,poll", "RAMIE_NATIVE="}) {
+        "RAMIE_PATCH=io,-poll", "RAMIE_PATCH=-io,poll", "RAMIE_NATIVE=", "RAMIE_NATIVE=ls,",
+        "RAMIE_NATIVE=lib:", "RAMIE_NATIVE=bin/ls", "RAMIE_NATIVE=thread:x"}) {
     EXPECT_NE(parse({wrong}).error, "") << wrong;
   }
 }
