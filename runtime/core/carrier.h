@@ -28,6 +28,7 @@ struct Watched {
   int64_t cpu_since = 0;   // when its processor time was first read since then; 0: not yet
   int64_t cpu_before = 0;  // and how much that was
   bool stuck = false;
+  uint64_t turn = 0;  // Carrier::turn_ends, as it was last seen
 };
 
 // Numbers for fibers, from which the carrier takes without asking the others.
@@ -47,11 +48,10 @@ struct Carrier {
   fault::Thread fault;
   Fiber* previous = nullptr;  // whose stack was left by the switch under way
   After after = nullptr;
-  Commit commit;                          // for `after`; see park()
-  uint64_t turn_ends = kSwitchesPerTurn;  // when so many switches were made, the loop has its turn
-  StackCache stacks;                      // for light fibers
-  FiberIds ids;                           // likewise
-  RunQueue pinned;                        // ready fibers whose home this is
+  Commit commit;      // for `after`; see park()
+  StackCache stacks;  // for light fibers
+  FiberIds ids;       // likewise
+  RunQueue pinned;    // ready fibers whose home this is
   base::IntrusiveList<Idler> idlers;
   bool is_bare = false;    // its kernel thread is Ramie's own: no fiber's home
   bool searching = false;  // was woken to look for work, and has found none yet
@@ -66,6 +66,8 @@ struct Carrier {
   // Written by the carrier alone, read by others.
   std::atomic<Fiber*> current = nullptr;  // what runs now: a fiber, the thread's own, or the loop
   std::atomic<uint64_t> switches = 0;
+  // When so many switches were made, the loop has its turn.  The watchdog may end a turn, too.
+  std::atomic<uint64_t> turn_ends = kSwitchesPerTurn;
   std::atomic<uint64_t> parks = 0;
   std::atomic<uint64_t> background_parks = 0;   // of these, sleeps in the background
   std::atomic<uint32_t> background_timers = 0;  // and those under way
@@ -94,7 +96,10 @@ struct Carrier {
   Carrier* next_carrier = nullptr;    // list of all; written once
 
   // The carrier itself: the loop has run, and does so again a good while later.
-  void begin_turn() { turn_ends = switches.load(std::memory_order_relaxed) + kSwitchesPerTurn; }
+  void begin_turn() {
+    turn_ends.store(switches.load(std::memory_order_relaxed) + kSwitchesPerTurn,
+                    std::memory_order_relaxed);
+  }
 
   [[nodiscard]] bool has_ready() const { return !pinned.empty() || !ready.empty(); }
 
@@ -166,7 +171,8 @@ class RuntimeSection {
 
 // The fiber that runs next: a ready one, or the loop when there is none or its turn has come.
 [[nodiscard]] inline Fiber& next_to_run(Carrier& carrier) {
-  if (carrier.switches.load(std::memory_order_relaxed) >= carrier.turn_ends) {
+  if (carrier.switches.load(std::memory_order_relaxed) >=
+      carrier.turn_ends.load(std::memory_order_relaxed)) {
     return carrier.loop;
   }
   Fiber* next = carrier.take_ready();

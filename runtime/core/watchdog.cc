@@ -55,14 +55,24 @@ void fire_timers_of(Carrier& carrier, int64_t now, Findings& found) {
   found.next = std::min(found.next, carrier.timers.next());
 }
 
+// A turn counts switches, and each may be a long time after the last: timers and events wait for
+// the loop.
+void end_long_turn(Carrier& carrier) {
+  uint64_t turn = carrier.turn_ends.load(std::memory_order_relaxed);
+  if (turn == carrier.watched.turn) {
+    carrier.turn_ends.store(0, std::memory_order_relaxed);
+  }
+  carrier.watched.turn = turn;
+}
+
 void look_at(Carrier& carrier, int64_t now, Findings& found) {
   Watched& notes = carrier.watched;
   uint32_t how = carrier.sleeping.load(std::memory_order_relaxed);
   bool runs = how == kAwake || how == kSummoned;
   bool blocks = is_blocking(carrier);
   uint64_t switches = carrier.switches.load(std::memory_order_relaxed);
-  if (!runs || switches != notes.switches || blocks ||
-      carrier.gone.load(std::memory_order_acquire)) {
+  bool is_gone = carrier.gone.load(std::memory_order_acquire);
+  if (!runs || switches != notes.switches || blocks || is_gone) {
     notes.switches = switches;
     notes.since = now;
     notes.cpu_since = 0;
@@ -70,10 +80,14 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
       notes.stuck = false;
       lower_limit();
     }
-    if (blocks) {
+    if (is_gone) {
+      fire_timers_of(carrier, now, found);
+    } else if (blocks) {
       found.unmoved = true;
       found.overdue = found.overdue || !carrier.ready.empty();
       fire_timers_of(carrier, now, found);
+    } else if (runs) {
+      end_long_turn(carrier);
     }
     return;
   }
@@ -127,7 +141,7 @@ void run(KernelThread&) {
     }
     state.store(kSleeps, std::memory_order_seq_cst);
     if (!is_carrier_awake()) {
-      base::futex_wait(state, kSleeps);
+      base::futex_wait(state, kSleeps, found.next);  // one that has ended may have left timers
     }
     state.store(kTicks, std::memory_order_seq_cst);
     tick = kShortTick;

@@ -119,6 +119,47 @@ static void in_thread(void) {
   printf("%ld ticks\n", as_number(finish(waiter)));
 }
 
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turned = PTHREAD_COND_INITIALIZER;
+static int turn;
+
+enum { kTurns = 120 };
+
+static void compute_for_some_milliseconds(void) {
+  for (const long long end = now_ms() + 4; now_ms() < end;) {
+  }
+}
+
+static void take_turns(int mine) {
+  pthread_mutex_lock(&mutex);
+  while (turn < kTurns) {
+    if (turn % 2 == mine) {
+      compute_for_some_milliseconds();
+      ++turn;
+      pthread_cond_signal(&turned);
+    } else {
+      pthread_cond_wait(&turned, &mutex);
+    }
+  }
+  pthread_mutex_unlock(&mutex);
+}
+
+static void* take_odd_turns(void* argument) {
+  (void)argument;
+  take_turns(1);
+  return NULL;
+}
+
+// Of two threads that wake each other one can always run, and yet a third one ticks.
+static void beside_two_in_turn(void) {
+  pthread_t ticker = start_ticking("x");
+  pthread_t odd = start(take_odd_turns, NULL);
+  take_turns(0);
+  printf("ticked meanwhile: %s\n", ticks_so_far() > 0 ? "yes" : "no");
+  finish(odd);
+  stop_ticking(ticker);
+}
+
 static void lookup_of_localhost(void) {
   struct addrinfo hints, *found = NULL;
   memset(&hints, 0, sizeof hints);
@@ -190,6 +231,7 @@ static const struct twin_case cases[] = {
     {"in_popen", THREADS, in_popen},
     {"in_pclose", THREADS, in_pclose},
     {"in_thread", THREADS, in_thread},
+    {"beside_two_in_turn", THREADS, beside_two_in_turn},
     {"lookup_of_localhost", THREADS, lookup_of_localhost},
     {"in_resolver", THREADS, in_resolver},
 };
