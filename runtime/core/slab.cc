@@ -109,8 +109,11 @@ void Slab::take_from_free(uint32_t count) {
   size_t from = left - std::min<size_t>(left, kLargestChunk - count);
   clean_count_.store(from, std::memory_order_relaxed);
   if (populate_ > 0) {
-    (void)advise_each([&](uint32_t i) { return free_[from + i] + stride() - populate_; }, populate_,
-                      static_cast<uint32_t>(clean - from), kMadvPopulateWrite);
+    auto first_page = [&](uint32_t i) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+      return free_[from + i] + stride() - populate_;
+    };
+    (void)advise_each(first_page, populate_, static_cast<uint32_t>(clean - from),
+                      kMadvPopulateWrite);
   }
 }
 
@@ -125,8 +128,9 @@ bool Slab::give_back_memory(uint32_t count) {
     forget_(*this, free_[clean + i]);
   }
   clean_count_.store(clean + count, std::memory_order_relaxed);
-  return advise_each([&](uint32_t i) { return free_[clean + i] + guard_; }, stride() - guard_,
-                     count, MADV_DONTNEED);
+  auto whole = [&](uint32_t i)
+                   RAMIE_NO_THREAD_SAFETY_ANALYSIS { return free_[clean + i] + guard_; };
+  return advise_each(whole, stride() - guard_, count, MADV_DONTNEED);
 }
 
 // The lock is let go now and then: somebody may be waiting for a slot.
