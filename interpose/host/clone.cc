@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "core/park.h"
 #include "core/scheduler.h"
+#include "interpose/host/binding.h"
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/hosting.h"
@@ -57,10 +58,15 @@ void bury(void* argument) {
 }
 
 long start_hosted_thread(const clone_args& args, void* (*start)(void*), void* argument) {
+  Thread* creator = current_thread();
+  core::Carrier* home = creator != nullptr ? bequeath(*creator) : nullptr;
   Thread* thread = allocate_thread();
   if (thread == nullptr) {
     static constinit std::atomic<bool> said = false;
     base::log_once(said, base::LogLevel::warn, "no room for another thread");
+    if (home != nullptr) {
+      core::end_apart(*home);
+    }
     return -EAGAIN;
   }
   core::Fiber& fiber = *thread->fiber;
@@ -71,7 +77,7 @@ long start_hosted_thread(const clone_args& args, void* (*start)(void*), void* ar
   if ((args.flags & CLONE_CHILD_CLEARTID) != 0) {
     thread->clear_child_tid = reinterpret_cast<int*>(args.child_tid);
   }
-  if (auto* creator = static_cast<Thread*>(parent.host)) {
+  if (creator != nullptr) {
     thread->blocked = creator->blocked.load(std::memory_order_relaxed);
     ThreadName name;
     (void)find_name(creator->tid, name);
@@ -80,6 +86,7 @@ long start_hosted_thread(const clone_args& args, void* (*start)(void*), void* ar
   fiber.signal_mask = parent.signal_mask;
   fiber.fs_base = args.tls;
   fiber.carrier = parent.carrier;
+  fiber.home.store(home, std::memory_order_relaxed);
   fiber.entry = run_thread;
   fiber.stack = {reinterpret_cast<char*>(args.stack), args.stack_size};
   // Keeps what the ABI wants of the first frame's alignment.
@@ -153,6 +160,7 @@ long exit_thread(const long* a) {
   thread->fiber->reason = {core::WaitKind::exited, 0};
   take_no_signals(*thread);
   release_robust_locks(*thread);
+  release_binding(*thread);
   core::exit_current({bury, thread});
 }
 

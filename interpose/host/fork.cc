@@ -8,6 +8,7 @@
 #include "core/fault.h"
 #include "core/scheduler.h"
 #include "core/stack.h"
+#include "interpose/host/binding.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
@@ -34,6 +35,7 @@ void become_single_threaded(core::Fiber& fiber, Thread& thread) {
   reset_signals_after_fork();
   reset_clones_after_fork();
   reset_kicks_after_fork();
+  reset_bindings_after_fork();
   reset_hosting_after_fork();
   runtime::reset_after_fork();
   // Until now the kernel has had the carrier's.

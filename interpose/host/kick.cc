@@ -126,9 +126,9 @@ void catch_up_with_credentials(core::Carrier& carrier) {
   }
 }
 
-void take_on_credentials(core::Carrier& carrier) {
+void take_on_credentials(std::atomic<uint64_t>& taken_on) {
   uint64_t to = version.load(std::memory_order_seq_cst);
-  if (to == 0) {
+  if (to == taken_on.load(std::memory_order_relaxed)) {
     return;
   }
   base::LockGuard guard(noting);
@@ -139,7 +139,7 @@ void take_on_credentials(core::Carrier& carrier) {
   // The users last: without privileges the others can't be changed any more.
   (void)sys::call(SYS_setresgid, c.groups[0], c.groups[1], c.groups[2]);
   (void)sys::call(SYS_setresuid, c.users[0], c.users[1], c.users[2]);
-  carrier.credentials.store(to, std::memory_order_release);
+  taken_on.store(to, std::memory_order_release);
 }
 
 void reset_kicks_after_fork() {

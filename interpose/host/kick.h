@@ -25,7 +25,8 @@ void kick(const core::Carrier& carrier);
 void catch_up_with_credentials(core::Carrier& carrier);
 
 // On a carrier that has just begun: its creator's credentials may be older than the last change.
-void take_on_credentials(core::Carrier& carrier);
+// Or on another kernel thread that creates some.  `taken_on` says which change it has made.
+void take_on_credentials(std::atomic<uint64_t>& taken_on);
 
 void reset_kicks_after_fork();
 

@@ -4,10 +4,12 @@
 
 #include "base/lock.h"
 #include "base/sys.h"
+#include "core/apart.h"
 #include "core/carrier.h"
 #include "core/park.h"
 #include "core/scheduler.h"
 #include "event/interruptible_call.h"
+#include "interpose/host/binding.h"
 #include "interpose/host/held_signals.h"
 #include "interpose/host/kick.h"
 #include "interpose/host/passed_call.h"
@@ -140,6 +142,17 @@ void start_own(core::Fiber& fiber, Thread& thread, ucontext_t& context) {
   }
 }
 
+// As if the program had a handler that lets others run: the thread computes, and was bound to
+// another kernel thread meanwhile.
+void move_home(core::Fiber& fiber, Thread& thread, ucontext_t& context) {
+  siginfo_t info{};
+  SignalAction action;
+  action.handler = reinterpret_cast<uintptr_t>(static_cast<void (*)(int, siginfo_t*, void*)>(
+      [](int, siginfo_t*, void*) { core::go_home(); }));
+  action.flags = SA_SIGINFO | SA_RESTART | SA_NODEFER;
+  run_on_fiber(fiber, &thread, kKickSignal, info, context, action);
+}
+
 // See kick.h.  In the runtime, a fiber finds by itself what has changed, when it leaves.
 void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
   catch_up_with_credentials(carrier);
@@ -151,6 +164,9 @@ void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
     core::put_off_signal(carrier);
   } else if (thread != nullptr && fiber.runtime_depth.load(std::memory_order_relaxed) == 0 &&
              fiber.signal_pending.exchange(false, std::memory_order_relaxed)) {
+    if (is_away_from_home(fiber)) {
+      move_home(fiber, *thread, context);
+    }
     start_own(fiber, *thread, context);
   }
 }

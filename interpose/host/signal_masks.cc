@@ -5,9 +5,11 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "core/apart.h"
 #include "core/crew.h"
 #include "core/park.h"
 #include "core/scheduler.h"
+#include "interpose/host/binding.h"
 #include "interpose/host/held_signals.h"
 #include "interpose/host/kick.h"
 #include "interpose/host/signal_delivery.h"
@@ -87,6 +89,9 @@ void leave_runtime(core::Fiber& fiber) {
   if (thread != nullptr && fiber.signal_pending.load(std::memory_order_relaxed)) {
     // Before it is read what is pending: who adds to that afterwards sets this again.
     (void)fiber.signal_pending.exchange(false, std::memory_order_seq_cst);
+    if (is_away_from_home(fiber)) {
+      core::go_home();
+    }
     {
       AllBlocked block;
       set_depth(fiber, 1);
@@ -225,7 +230,7 @@ void idle(core::Carrier& carrier, bool signal_put_off) {
 
 // Of a bare carrier.
 bool begin(core::Carrier& carrier) {
-  take_on_credentials(carrier);
+  take_on_credentials(carrier.credentials);
   if (!dispatch_this_thread()) {
     // The program has forbidden it since (seccomp).
     static constinit std::atomic<bool> said = false;
@@ -236,7 +241,8 @@ bool begin(core::Carrier& carrier) {
   return true;
 }
 
-constinit const core::SignalHooks kHooks{block_more, leave_runtime, idle, begin};
+constinit const core::SignalHooks kHooks{block_more, leave_runtime,      idle,
+                                         begin,      is_dispatch_chosen, take_on_credentials};
 
 // Whether the carrier lets in what nobody wants that runs there: it sleeps or is about to, or its
 // thread ends.

@@ -43,6 +43,8 @@ struct Thread : base::ListLink {
   // calls are not ours.  Ends with the first call that the parent makes.
   bool lends_memory = false;
 
+  std::atomic<bool> ends = false;  // it is never bound any more (binding.h)
+
   void* (*start)(void*) = nullptr;
   void* argument = nullptr;
   Thread* next_free = nullptr;

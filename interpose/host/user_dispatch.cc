@@ -131,6 +131,8 @@ void choose_user_dispatch() {
   chosen.store(true, std::memory_order_relaxed);
 }
 
+bool is_dispatch_chosen() { return chosen.load(std::memory_order_relaxed); }
+
 bool dispatch_this_thread() {
   if (!chosen.load(std::memory_order_relaxed)) {
     return true;

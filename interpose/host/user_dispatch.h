@@ -17,6 +17,7 @@ namespace ramie::host {
 
 // From here on carriers that begin are dispatched; before the first of them is made.
 void choose_user_dispatch();
+[[nodiscard]] bool is_dispatch_chosen();
 
 // Makes the calling carrier's calls dispatched, if that was chosen, and takes SIGSYS over.  After
 // the program's signal handlers have been taken over.  False when the kernel refuses.

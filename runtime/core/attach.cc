@@ -1,5 +1,4 @@
-// Carriers begin and end here: a thread of the program that attaches itself, or a bare kernel
-// thread of Ramie's own.
+// Threads of the program become carriers here, and cease to be ones.
 #include <sys/mman.h>
 
 #include <cerrno>
@@ -11,7 +10,6 @@
 #include "core/bare_tcb.h"
 #include "core/crew.h"
 #include "core/exceptions.h"
-#include "core/kernel_thread.h"
 #include "core/loop.h"
 #include "core/scheduler.h"
 #include "core/switch.h"
@@ -24,35 +22,19 @@ constexpr size_t kLoopStack = 64UL * 1024;
 
 constinit std::atomic<Carrier*> all_carriers = nullptr;
 
-// Null when memory is exhausted.
+// For a thread that attaches itself: it can't go on without.
 char* map(size_t size) {
   long memory = sys::call(SYS_mmap, 0, static_cast<long>(size), PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return sys::failed(memory) ? nullptr : reinterpret_cast<char*>(memory);
-}
-
-void unmap(void* memory, size_t size) {
-  (void)sys::call(SYS_munmap, sys::arg(memory), static_cast<long>(size));
-}
-
-// For a thread that attaches itself: it can't go on without.
-char* map_surely(size_t size) {
-  char* memory = map(size);
-  RAMIE_CHECK(memory != nullptr);
-  return memory;
-}
-
-Fiber& name_loop(Carrier& carrier) {
-  carrier.loop.kind = FiberKind::loop;
-  carrier.loop.carrier = &carrier;
-  carrier.loop.home.store(&carrier, std::memory_order_relaxed);
-  return carrier.loop;
+  RAMIE_CHECK(!sys::failed(memory));
+  return reinterpret_cast<char*>(memory);
 }
 
 // A loop with a stack of its own, for a carrier whose kernel thread has another.
 void make_loop(Carrier& carrier) {
-  Fiber& loop = name_loop(carrier);
-  loop.stack = {map_surely(kLoopStack), kLoopStack};
+  name_loop(carrier);
+  Fiber& loop = carrier.loop;
+  loop.stack = {map(kLoopStack), kLoopStack};
   loop.entry = run_loop;
   loop.context = make_context(loop.stack.top(), loop.stack.size, fiber_main);
   loop.sanitizer.create(loop.stack.base, loop.stack.size);
@@ -90,52 +72,6 @@ Carrier* reuse_carrier() {
   return nullptr;
 }
 
-void publish(Carrier& carrier) {
-  carrier.next_carrier = all_carriers.load(std::memory_order_relaxed);
-  while (!all_carriers.compare_exchange_weak(carrier.next_carrier, &carrier,
-                                             std::memory_order_release,  // pairs with carriers()
-                                             std::memory_order_relaxed)) {
-  }
-}
-
-// A carrier with the kernel thread on which it lives from birth: nothing but its loop ever runs on
-// that one's own stack and TCB.
-struct BareCarrier {
-  KernelThread thread;
-  Carrier carrier;
-};
-
-// Its kernel thread ends.  What it was started for is left to those that there are.
-void give_up(Carrier& carrier) {
-  carrier.gone.store(true, std::memory_order_release);  // before it is counted out
-  start_no_more_carriers();
-  crew.searching.fetch_sub(1, std::memory_order_seq_cst);
-  crew.active.fetch_sub(1, std::memory_order_relaxed);
-  carrier_fell_asleep();
-}
-
-void run_bare_carrier(KernelThread& thread) {
-  auto& bare = reinterpret_cast<BareCarrier&>(thread);
-  static_assert(offsetof(BareCarrier, thread) == 0);
-  Carrier& carrier = bare.carrier;
-  RAMIE_CHECK(fault::start_thread(carrier.fault) == 0);
-  RAMIE_CHECK(tls::start_thread(carrier.cpu) == 0);
-  carrier.is_bare = true;
-  carrier.searching = true;
-  carrier.kernel_tid = sys::gettid();
-  carrier.kernel_mask = fault::blockable(~uint64_t{0});
-  carrier.now = base::now();
-  carrier.current.store(&carrier.loop, std::memory_order_relaxed);
-  carrier.loop.fs_base = carrier.cpu.own_fs;
-  become_current(&carrier.loop);
-  publish(carrier);
-  if (signal_hooks().begin != nullptr && !signal_hooks().begin(carrier)) {
-    give_up(carrier);
-    return;
-  }
-  run_loop(carrier.loop);
-}
-
 }  // namespace
 
 Carrier& attach() {
@@ -145,7 +81,7 @@ Carrier& attach() {
   Carrier* carrier = reuse_carrier();
   bool is_new = carrier == nullptr;
   if (is_new) {
-    carrier = new (map_surely(sizeof(Carrier))) Carrier;
+    carrier = new (map(sizeof(Carrier))) Carrier;
     make_loop(*carrier);
   }
   take_thread(*carrier);
@@ -191,29 +127,12 @@ void retire() {
   }
 }
 
-bool start_carrier() {
-  uintptr_t fs = make_bare_tcb();
-  char* memory = fs != 0 ? map(sizeof(BareCarrier)) : nullptr;
-  if (memory != nullptr) {
-    auto* made = new (memory) BareCarrier;
-    (void)name_loop(made->carrier);
-    made->thread.stack_size = kLoopStack;
-    made->thread.fs_base = fs;
-    made->thread.run = run_bare_carrier;
-    carrier_woke_up();
-    if (start_kernel_thread(made->thread) == 0) {
-      return true;
-    }
-    carrier_fell_asleep();
-    if (made->thread.stack != nullptr) {
-      unmap(made->thread.stack, made->thread.stack_size);
-    }
-    unmap(memory, sizeof(BareCarrier));
+void publish(Carrier& carrier) {
+  carrier.next_carrier = all_carriers.load(std::memory_order_relaxed);
+  while (!all_carriers.compare_exchange_weak(carrier.next_carrier, &carrier,
+                                             std::memory_order_release,  // pairs with carriers()
+                                             std::memory_order_relaxed)) {
   }
-  if (fs != 0) {
-    free_bare_tcb(fs);
-  }
-  return false;
 }
 
 Carrier* carriers() { return all_carriers.load(std::memory_order_acquire); }

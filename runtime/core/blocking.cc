@@ -20,7 +20,8 @@ void give_back(Carrier& carrier, uint64_t mark) {
 Blocking::Blocking(Carrier& carrier)
     : carrier_(carrier), mark_(carrier.switches.load(std::memory_order_relaxed) + 1) {
   uint64_t none = 0;
-  if (!raise_limit()) {
+  // Apart from the crew, it holds up nobody.
+  if (carrier.role.load(std::memory_order_relaxed) != Role::crew || !raise_limit()) {
     mark_ = 0;
     return;
   }

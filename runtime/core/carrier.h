@@ -37,6 +37,15 @@ struct FiberIds {
   uint64_t end = 0;
 };
 
+// What part a carrier takes.
+enum class Role : uint8_t {
+  crew,     // runs whatever is ready
+  leaving,  // the same, until its loop has its next turn
+  apart,    // runs the fibers that are at home there (apart.h)
+  ending,   // the same, and ends when there are none
+  ended,    // its kernel thread is gone, and was a bare one
+};
+
 struct Carrier {
   static constexpr uint32_t kSwitchesPerTurn = 128;
 
@@ -77,10 +86,11 @@ struct Carrier {
   CpuAccount cpu_account;
 
   // Any thread.
-  StealQueue ready;  // ready fibers that any carrier may run
+  StealQueue ready;  // ready fibers that any carrier may run; none on one that stands apart
   Inbox inbox;       // pinned fibers that others made ready
   TimerHeap timers;
-  std::atomic<uint32_t> sleeping = 0;      // see crew.h, Sleep
+  std::atomic<uint32_t> sleeping = 0;  // see crew.h, Sleep
+  std::atomic<Role> role = Role::crew;
   std::atomic<uint32_t> light_fibers = 0;  // that belong here and have not ended
   // Of light_fibers, those that do not keep others waiting for the rest (api/background.cc), and
   // whether somebody waits for it.
@@ -194,6 +204,11 @@ struct SignalHooks {
   void (*idle)(Carrier& carrier, bool put_off) = nullptr;
   // A bare carrier begins, on its kernel thread, before it runs any fiber.  False: it must not.
   bool (*begin)(Carrier& carrier) = nullptr;
+  // Whether that may be.
+  bool (*may_refuse)() = nullptr;
+  // A kernel thread that runs no fiber is about to start one of the crew's: it takes on what the
+  // process has changed for all threads.  `credentials` as Carrier::credentials.
+  void (*follow)(std::atomic<uint64_t>& credentials) = nullptr;
 };
 
 // glibc's own (SIGSETXID), which the shim borrows to make a carrier look up: a carrier that stands

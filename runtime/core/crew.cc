@@ -139,6 +139,9 @@ void call_help() {
 void enqueue(Carrier& carrier, Fiber& fiber) {
   if (!carrier.ready.push(&fiber)) [[unlikely]] {
     crew.shared.push_half(carrier.ready, &fiber);
+    if (carrier.role.load(std::memory_order_relaxed) != Role::crew) {
+      call_help();  // here nobody else has its turn
+    }
   }
 }
 
@@ -234,7 +237,7 @@ void reset_crew_after_fork() {
 
 void wake(Carrier& carrier) {
   uint32_t how = carrier.sleeping.load(std::memory_order_seq_cst);
-  if (how == kInFutex || how == kInPoller) {
+  if (how == kInFutex || how == kInPoller || how == kApart) {
     (void)wake_from(carrier, how, kAwake);
   }
 }

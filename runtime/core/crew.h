@@ -105,11 +105,12 @@ void stand_by(Carrier& carrier);
 // | kSummoned   | the same, and it was woken in order to search     | -              |
 // | kInFutex    | sleeps on the word, or is about to                | futex          |
 // | kInPoller   | sleeps in the poller, or is about to              | poller->wake() |
+// | kApart      | the same, and isn't in the crew (apart.h)         | futex          |
 // | kStandingBy | sleeps on the word, and takes no part             | futex          |
 //
-// A waker changes the last three into one of the first two by compare-exchange, and only who
+// A waker changes the last four into one of the first two by compare-exchange, and only who
 // succeeds makes the call.
-enum Sleep : uint32_t { kAwake, kSummoned, kInFutex, kInPoller, kStandingBy };
+enum Sleep : uint32_t { kAwake, kSummoned, kInFutex, kInPoller, kApart, kStandingBy };
 
 // Wakes a carrier that sleeps; for what is in its inbox, or a signal.  Async-signal-safe.
 void wake(Carrier& carrier);

@@ -16,10 +16,11 @@ namespace {
 
 constexpr size_t kStackSize = 64UL << 10;
 constexpr size_t kPage = 4096;
-constexpr size_t kMaxThreads = 1024;
+constexpr size_t kMaxThreads = 8192;
 
 constinit std::atomic<const Hooks*> the_hooks = nullptr;
 constinit std::atomic<uintptr_t> stacks[kMaxThreads] = {};
+constinit std::atomic<size_t> stacks_used = 0;  // no later one was ever taken
 constinit std::atomic<bool> installed = false;
 constinit std::atomic<uint64_t> never_blocked = 0;
 
@@ -31,8 +32,9 @@ bool is_carrier_stack(uintptr_t bottom) {
   if (bottom == 0) {
     return false;
   }
-  for (const std::atomic<uintptr_t>& stack : stacks) {
-    if (stack.load(std::memory_order_relaxed) == bottom) {
+  size_t used = stacks_used.load(std::memory_order_acquire);  // pairs with start_thread()
+  for (size_t i = 0; i < used; ++i) {
+    if (stacks[i].load(std::memory_order_relaxed) == bottom) {
       return true;
     }
   }
@@ -181,8 +183,8 @@ int install() {
 void uninstall() {
   if (installed.exchange(false, std::memory_order_acq_rel)) {
     writing.reset();  // in a fork's child its holder may be gone
-    for (std::atomic<uintptr_t>& stack : stacks) {
-      stack.store(0, std::memory_order_relaxed);  // of carriers that are the parent's
+    for (size_t i = stacks_used.load(std::memory_order_relaxed); i > 0; --i) {
+      stacks[i - 1].store(0, std::memory_order_relaxed);  // of carriers that are the parent's
     }
     SignalAction action = application_action(SIGSEGV);
     kernel_sigaction(SIGSEGV, &action, nullptr);
@@ -223,11 +225,14 @@ int start_thread(Thread& thread) {
   long result = sys::call(SYS_sigaltstack, sys::arg(&ours), sys::arg(&thread.previous));
   if (result == 0) {
     result = -EAGAIN;
-    for (std::atomic<uintptr_t>& slot : stacks) {
+    for (size_t i = 0; i < kMaxThreads && result != 0; ++i) {
       uintptr_t none = 0;
-      if (slot.compare_exchange_strong(none, thread.stack, std::memory_order_relaxed)) {
+      if (stacks[i].compare_exchange_strong(none, thread.stack, std::memory_order_relaxed)) {
         result = 0;
-        break;
+        size_t used = stacks_used.load(std::memory_order_relaxed);
+        while (used < i + 1 &&
+               !stacks_used.compare_exchange_weak(used, i + 1, std::memory_order_release)) {
+        }
       }
     }
   }
@@ -244,9 +249,9 @@ void stop_thread(Thread& thread) {
   if (thread.stack == 0) {
     return;
   }
-  for (std::atomic<uintptr_t>& slot : stacks) {
+  for (size_t i = stacks_used.load(std::memory_order_relaxed); i > 0; --i) {
     uintptr_t mine = thread.stack;
-    slot.compare_exchange_strong(mine, 0, std::memory_order_relaxed);
+    stacks[i - 1].compare_exchange_strong(mine, 0, std::memory_order_relaxed);
   }
   thread.previous.ss_flags &= ~SS_ONSTACK;
   sys::call(SYS_sigaltstack, sys::arg(&thread.previous), 0);

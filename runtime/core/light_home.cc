@@ -10,15 +10,9 @@ namespace {
 
 constexpr int64_t kPatience = 100'000;  // ns between two looks
 
-// Under hosting: the carrier of the first thread.
-Carrier& first_carrier() {
-  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
-    if (!carrier->is_bare && carrier->thread.host != nullptr) {
-      return *carrier;
-    }
-  }
-  RAMIE_CHECK(false);
-}
+// Set before the fiber's home is read, and read after it is cleared: sequentially consistent, as
+// those are.
+constinit std::atomic<bool> is_needed = false;
 
 // Once this holds with the fiber's home set, it holds for good: the fiber runs at home, or waits
 // for its turn there (which only its carrier can see, and must if the two take turns with us), or
@@ -32,7 +26,7 @@ bool is_at_home(const Carrier& home, const Fiber& fiber) {
 
 void bring_home(Carrier& home) {
   Fiber& owner = home.thread;
-  if (owner.home.load(std::memory_order_relaxed) == &home) {
+  if (owner.home.load(std::memory_order_seq_cst) == &home && owner.carrier == &home) {
     return;
   }
   owner.home.store(&home, std::memory_order_seq_cst);
@@ -49,6 +43,28 @@ void bring_home(Carrier& home) {
 
 }  // namespace
 
+Carrier& first_carrier() {
+  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+    if (!carrier->is_bare && carrier->thread.host != nullptr) {
+      return *carrier;
+    }
+  }
+  RAMIE_CHECK(false);
+}
+
+Carrier& bring_first_home() {
+  Carrier& home = first_carrier();
+  bring_home(home);
+  return home;
+}
+
+void release_first(Carrier& home) {
+  home.thread.home.store(nullptr, std::memory_order_seq_cst);
+  if (is_needed.load(std::memory_order_seq_cst)) {
+    home.thread.home.store(&home, std::memory_order_relaxed);
+  }
+}
+
 Carrier& home_for_light_fibers() {
   Fiber* self = current();
   if (self == nullptr) {
@@ -57,6 +73,7 @@ Carrier& home_for_light_fibers() {
   if (self->kind == FiberKind::light || self->host == nullptr) {
     return *self->carrier;
   }
+  is_needed.store(true, std::memory_order_seq_cst);
   Carrier& home = first_carrier();
   bring_home(home);
   return home;

@@ -12,6 +12,14 @@ namespace ramie::core {
 // The carrier for a light fiber that the caller makes.  May switch.
 [[nodiscard]] Carrier& home_for_light_fibers();
 
+// Under hosting: the carrier of the first thread.
+[[nodiscard]] Carrier& first_carrier();
+
+// The first thread's fiber, which calls, moves there and stays, until it calls release_first(),
+// unless there are light fibers by then.
+Carrier& bring_first_home();
+void release_first(Carrier& home);
+
 // Whether this process is going to have light fibers, as far as can be told: some exist.
 [[nodiscard]] bool serves_light_fibers();
 

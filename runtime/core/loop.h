@@ -1,13 +1,20 @@
-// What scheduler.cc, crew.cc and attach.cc have between them: the loop of a carrier and the count
-// of those that are awake.  Not for others.
+// What scheduler.cc, crew.cc, apart.cc, attach.cc and bare_carrier.cc have between them: the loop
+// of a carrier and the count of those that are awake.  Not for others.
 #pragma once
 
 #include "core/carrier.h"
 
 namespace ramie::core {
 
-// The loop's own code, on its stack: runs ready fibers, fires timers, sleeps.  Doesn't return.
-[[noreturn]] void run_loop(Fiber& loop);
+// The loop's own code, on its stack: runs ready fibers, fires timers, sleeps.  Returns where the
+// carrier ends, which only a bare one does that stands apart.
+void run_loop(Fiber& loop);
+
+// Makes the carrier's loop what it is, but for its stack.
+void name_loop(Carrier& carrier);
+
+// Into the list of all carriers, for good.
+void publish(Carrier& carrier);
 
 // How many carriers are neither asleep nor stand by.
 void carrier_fell_asleep();

@@ -168,7 +168,9 @@ bool look_at(Carrier& carrier, int64_t now) {
   bool runs = (how == kAwake || how == kSummoned) && !carrier.gone.load(std::memory_order_acquire);
   uint64_t switches = carrier.switches.load(std::memory_order_relaxed);
   const Fiber* running = carrier.current.load(std::memory_order_relaxed);
-  runs = runs && running != nullptr && running != &carrier.loop;
+  // Behind a fiber that has a carrier apart, nobody waits.
+  runs = runs && running != nullptr && running != &carrier.loop &&
+         carrier.role.load(std::memory_order_relaxed) != Role::apart;
   if (!runs || switches != hold.switches) {
     close_activity(hold, carrier.kernel_tid);
     close_hold(hold, now);

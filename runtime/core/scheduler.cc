@@ -6,6 +6,7 @@
 #include "base/futex.h"
 #include "base/one_thread.h"
 #include "base/sys.h"
+#include "core/apart.h"
 #include "core/cpu_clock.h"
 #include "core/crew.h"
 #include "core/loop.h"
@@ -144,7 +145,11 @@ void run_loop(Fiber& loop) {
     if (loop.signal_pending.exchange(false, std::memory_order_relaxed)) [[unlikely]] {
       signal_hooks().idle(carrier, true);
     }
-    if (carrier.is_bare && is_one_too_many()) [[unlikely]] {
+    if (carrier.role.load(std::memory_order_relaxed) != Role::crew) [[unlikely]] {
+      if (!take_turn_apart(carrier)) {
+        return;
+      }
+    } else if (carrier.is_bare && is_one_too_many()) [[unlikely]] {
       stand_by(carrier);
     } else if (carrier.has_ready()) {
       look_at_events(carrier);
@@ -288,6 +293,7 @@ void reset_after_fork() {
   carrier.kernel_tid = sys::gettid();
   reset_carriers_after_fork(&carrier);
   reset_crew_after_fork();
+  reset_apart_after_fork();
   reset_watchdog_after_fork();
   reset_cpu_clocks_after_fork(carrier);
   reset_observer_after_fork();

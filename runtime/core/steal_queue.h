@@ -36,13 +36,17 @@ class StealQueue {
   // The owner.  False when it is full.
   [[nodiscard]] bool push(Fiber* fiber) {
     uint32_t tail = tail_.load(std::memory_order_relaxed);
-    if (tail - head_.load(std::memory_order_acquire) == kCapacity) {
+    if (tail - head_.load(std::memory_order_acquire) >= limit_) {
       return false;
     }
     slots_[tail % kCapacity].store(fiber, std::memory_order_relaxed);
     tail_.store(tail + 1, std::memory_order_release);
     return true;
   }
+
+  // The owner: it is full until it is opened again, whatever is in it.
+  void close() { limit_ = 0; }
+  void open() { limit_ = kCapacity; }
 
   // The owner.  Null when it is empty.
   [[nodiscard]] Fiber* pop() {
@@ -91,6 +95,7 @@ class StealQueue {
  private:
   alignas(64) std::atomic<uint32_t> head_ = 0;
   alignas(64) std::atomic<uint32_t> tail_ = 0;
+  uint32_t limit_ = kCapacity;
   std::atomic<Fiber*> slots_[kCapacity] = {};
 };
 

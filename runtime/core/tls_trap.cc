@@ -8,11 +8,12 @@ namespace {
 
 // Thread-locals lie on both sides of the FS base; no program has 32 MB of static ones.
 constexpr size_t kMapSize = 64UL << 20;
-constexpr size_t kSlots = 1024;
+constexpr size_t kSlots = 8192;
 constexpr size_t kSlotStride = 64;
 
 constinit std::atomic<uintptr_t> first_address = 0;  // of slot 0; 0 while there is no map
 constinit std::atomic<Cpu*> slots[kSlots] = {};
+constinit std::atomic<size_t> slots_used = 0;  // no later one was ever taken
 
 // The carrier to which the kernel's FS base `fs` belongs, or null if `fs` isn't one of the map's.
 Cpu* find(uintptr_t fs) {
@@ -48,6 +49,10 @@ int claim_slot(Cpu& cpu) {
     Cpu* none = nullptr;
     if (slots[i].compare_exchange_strong(none, &cpu, std::memory_order_acq_rel)) {
       cpu.slot = static_cast<int>(i);
+      size_t used = slots_used.load(std::memory_order_relaxed);
+      while (used < i + 1 &&
+             !slots_used.compare_exchange_weak(used, i + 1, std::memory_order_relaxed)) {
+      }
       cpu.trap_fs = first_address.load(std::memory_order_acquire) + i * kSlotStride;
       return 0;
     }
@@ -63,8 +68,8 @@ void release_slot(Cpu& cpu) {
 }
 
 void forget_slots() {
-  for (std::atomic<Cpu*>& slot : slots) {
-    slot.store(nullptr, std::memory_order_relaxed);
+  for (size_t i = slots_used.load(std::memory_order_relaxed); i > 0; --i) {
+    slots[i - 1].store(nullptr, std::memory_order_relaxed);
   }
 }
 

@@ -29,6 +29,16 @@ constinit std::atomic<uint32_t> state = kNone;
 constinit KernelThread thread;
 constinit base::Lock starting;
 
+// A thread that somebody wants to be started from here.
+struct Errand {
+  KernelThread* thread = nullptr;
+  int result = 0;
+  std::atomic<uint32_t> done = 0;
+};
+constinit std::atomic<Errand*> errand = nullptr;
+constinit base::Lock asking;
+constinit std::atomic<uint64_t> credentials = 0;  // as Carrier::credentials
+
 // What one look at all carriers has found.
 struct Findings {
   base::Deadline next;     // the first timer of those that can't fire their own
@@ -92,6 +102,10 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     return;
   }
   found.unmoved = true;
+  if (carrier.role.load(std::memory_order_relaxed) == Role::apart) {
+    fire_timers_of(carrier, now, found);  // nobody else waits for it
+    return;
+  }
   found.overdue = found.overdue || !carrier.ready.empty();
   if (notes.cpu_since == 0) {
     notes.cpu_since = now;
@@ -126,11 +140,25 @@ Findings look() {
   return found;
 }
 
+void run_errand() {
+  Errand* wanted = errand.exchange(nullptr, std::memory_order_acq_rel);
+  if (wanted == nullptr) {
+    return;
+  }
+  if (signal_hooks().follow != nullptr) {
+    signal_hooks().follow(credentials);
+  }
+  wanted->result = start_kernel_thread(*wanted->thread);
+  wanted->done.store(1, std::memory_order_release);
+  base::futex_wake(wanted->done, 1);
+}
+
 void run(KernelThread&) {
   int64_t tick = kShortTick;
   int quiet = 0;
   for (;;) {
     base::futex_wait(state, kTicks, base::Deadline::after(base::now(), tick));
+    run_errand();
     int64_t longest = std::max(base::config().slice, kShortTick);
     Findings found = look();
     tick = found.must_correct() ? kShortTick : std::min(2 * tick, longest);
@@ -173,6 +201,25 @@ void look_now() { base::futex_wake(state, 1); }
 
 bool is_watchdog_there() { return state.load(std::memory_order_relaxed) != kNone; }
 
+int start_by_watchdog(KernelThread& wanted) {
+  if (!is_watchdog_there() || sys::gettid() == watchdog_tid()) {
+    return start_kernel_thread(wanted);
+  }
+  base::LockGuard guard(asking);
+  Errand mine;
+  mine.thread = &wanted;
+  errand.store(&mine, std::memory_order_release);
+  while (mine.done.load(std::memory_order_acquire) == 0) {
+    notice_work();
+    look_now();
+    // It may have been on its way to sleep for a tick.
+    base::futex_wait(mine.done, 0, base::Deadline::after(base::now(), kShortTick));
+  }
+  return mine.result;
+}
+
+int watchdog_tid() { return static_cast<int>(thread.tid.load(std::memory_order_relaxed)); }
+
 void notice_work() {
   uint32_t sleeps = kSleeps;
   if (state.load(std::memory_order_seq_cst) == kSleeps &&
@@ -184,6 +231,9 @@ void notice_work() {
 void reset_watchdog_after_fork() {
   reset_thread_state_after_fork();
   starting.reset();
+  asking.reset();
+  errand.store(nullptr, std::memory_order_relaxed);
+  credentials.store(0, std::memory_order_relaxed);
   thread.tid.store(0, std::memory_order_relaxed);
   state.store(kNone, std::memory_order_relaxed);
 }

@@ -14,6 +14,8 @@
 // while that happens, else once a slice, and sleeps while all carriers do.
 #pragma once
 
+#include "core/kernel_thread.h"
+
 namespace ramie::core {
 
 // Starts it, if it doesn't run.  False when there can be none: then a stuck carrier holds up what
@@ -27,6 +29,13 @@ void look_now();
 
 // A carrier has woken up.  Any thread; a system call only if the watchdog sleeps.
 void notice_work();
+
+// start_kernel_thread(), called by the watchdog, whose own kernel thread has what the crew's have.
+// Where there is no watchdog, the caller calls it.
+[[nodiscard]] int start_by_watchdog(KernelThread& thread);
+
+// The id of its kernel thread; 0 where there is none.
+[[nodiscard]] int watchdog_tid();
 
 void reset_watchdog_after_fork();
 

@@ -11,6 +11,7 @@
 #include "base/futex.h"
 #include "base/lock.h"
 #include "base/sys.h"
+#include "core/apart.h"
 #include "core/kernel_thread.h"
 #include "core/scheduler.h"
 #include "event/interruptible_call.h"
@@ -130,7 +131,7 @@ int add_helper() RAMIE_REQUIRES(lock) {
     if (thread.tid.load(std::memory_order_acquire) == 0) {
       thread.run = run_helper;
       thread.generation = generation;
-      int result = core::start_kernel_thread(thread);
+      int result = core::start_thread_of_crew(thread);
       helpers += result == 0 ? 1 : 0;
       return result;
     }

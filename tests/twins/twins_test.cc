@@ -49,7 +49,8 @@ constexpr const char* kPrograms[] = {
     "libc_threads",    "rows",
     "names",           "blocking_modes",
     "cpu_clocks",      "signal_details",
-    "native_library",
+    "native_library",  "scheduling",
+    "bound_threads",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
@@ -95,6 +96,9 @@ void register_program(const std::string& name) {
     twin.hosting = kind == "alone" ? Hosting::kForbidden : Hosting::kExpected;
     // Each lock that is waited for takes a helper once they are known to be stuck.
     if (twin.name == "blocking_calls.many_in_flock") twin.most_kernel_threads += 12;
+    // Each thread that is bound has its own; one that has just ended may be there as well.
+    if (name == "scheduling") twin.most_kernel_threads += 8;
+    if (name == "bound_threads") twin.most_kernel_threads += 64;
     // Beside threads that are libc's own, threads are hosted by patched sites only.
     if (name == "libc_threads" && is_asked_for_user_dispatch()) twin.hosting = Hosting::kForbidden;
     register_twin(name, test, twin);
