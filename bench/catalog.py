@@ -253,7 +253,6 @@ class Catalog:
             "light-uring": [self.bench / "echo_light"],
             "kernel": [threads],
             **{f"hosted-{mode}": [threads] for mode in self.modes},
-            f"hosted-{self.modes[0]}-uring": [threads],
             "go": [self.bench / "go_all", "echo"],
             "st": [self.bench / "echo_state_threads"],
             "gevent": [PYTHON, self.gevent_folder / "echo.py"],

@@ -17,8 +17,6 @@ class EchoProgram(Program):
         if mode:
             self.environment = {"LD_PRELOAD": str(preload(build)), "RAMIE_FS": mode}
         self.environment = self.environment | {"RAMIE_POLLER": poller}
-        if mode and poller == "io_uring":  # several carriers use epoll
-            self.environment["RAMIE_CARRIERS"] = "1"
 
     def run(self):
         server = subprocess.Popen(

@@ -48,7 +48,7 @@ void define_variables(CLI::App& app, RunOptions& options) {
   add_variable(app, options, "--stack-size", "RAMIE_STACK_SIZE", "SIZE",
                "stack of a light fiber: 65536, 64k, 1m");
   add_variable(app, options, "--poller", "RAMIE_POLLER", "WHICH",
-               "how descriptors are waited for: auto, epoll, io_uring");
+               "how streams of light fibers receive and send: auto, epoll, io_uring");
   add_variable(app, options, "--deadlock", "RAMIE_DEADLOCK", "ACTION",
                "when nothing can run any more: off, report, abort");
   add_variable(app, options, "--only", "RAMIE_PATCH", "FAMILIES",

@@ -301,8 +301,8 @@ int report(char* buffer, size_t size) {
   text << "hosting " << (is_hosting() ? "on" : "off") << "\nentry " << name_of(entry)
        << "\nsites_found " << sites.found << "\nsites_patched " << sites.patched
        << "\nsites_refused " << sites.refused << "\nfs_mode " << core::tls::name(core::tls::mode())
-       << "\npoller " << event::poller_name() << "\nguards " << core::guard_kind() << "\nfibers "
-       << threads_created() << "\nswitches " << count(&core::Carrier::switches) << "\nparks "
+       << "\npoller epoll\nguards " << core::guard_kind() << "\nfibers " << threads_created()
+       << "\nswitches " << count(&core::Carrier::switches) << "\nparks "
        << count(&core::Carrier::parks) << "\ntraps " << count_traps() << "\nreason " << why_not
        << '\n';
   size_t n = text.view().size();

@@ -11,6 +11,7 @@
 #include "core/carrier.h"
 #include "event/input.h"
 #include "event/reactor.h"
+#include "event/ring_calls.h"
 
 namespace ramie::detail {
 namespace {
@@ -39,6 +40,47 @@ long poll_until(pollfd& one, base::Deadline deadline) {
   }
   timespec rest = base::to_timespec(std::max<int64_t>(deadline.nanos - base::now(), 0));
   return sys::call(SYS_ppoll, sys::arg(&one), 1, sys::arg(&rest), 0, 8);
+}
+
+// Until the attempt is none of -EAGAIN, which stands for "not now", and -EINTR.
+template <class Try>
+std::ptrdiff_t try_and_wait(int fd, short events, Try attempt) {
+  bool on_fiber = core::current() != nullptr;
+  for (;;) {
+    std::ptrdiff_t done = attempt(on_fiber);
+    if (done != -EAGAIN && done != -EINTR) {
+      return done;
+    }
+    long result = 0;
+    if (on_fiber) {
+      Interruptible section;
+      result = event::wait_fd(fd, events, base::Deadline::never());
+    } else {
+      pollfd one{fd, events, 0};
+      result = std::min<long>(poll_until(one, base::Deadline::never()), 0);
+    }
+    if (result == -ETIMEDOUT) {
+      return -ECANCELED;  // of a scope
+    }
+    if (result != 0 && result != -EINTR) {
+      return result;
+    }
+  }
+}
+
+// By the carrier's ring; -EAGAIN where there is none for the descriptor.
+template <class Call>
+std::ptrdiff_t by_ring(Call call) {
+  if (!event::is_ring_there()) {
+    return -EAGAIN;
+  }
+  for (;;) {
+    Interruptible section;
+    long result = call();
+    if (result != -EINTR) {
+      return result;
+    }
+  }
 }
 
 }  // namespace
@@ -72,34 +114,34 @@ int wait_descriptor(int fd, short what, std::int64_t deadline_nanos) noexcept {
 }
 
 std::ptrdiff_t receive(int fd, void* into, std::size_t size) noexcept {
-  bool on_fiber = core::current() != nullptr;
-  for (;;) {
+  std::ptrdiff_t received = by_ring([&] { return event::ring_receive(fd, into, size); });
+  if (received != -EAGAIN) {
+    return received;
+  }
+  return try_and_wait(fd, POLLIN, [&](bool on_fiber) -> std::ptrdiff_t {
     event::InputGlance input(fd);
-    if (!on_fiber || size == 0 || !input.is_empty()) {
-      long got = sys::call(SYS_recvfrom, fd, sys::arg(into), static_cast<long>(size), MSG_DONTWAIT);
-      if (got > 0 && static_cast<std::size_t>(got) < size) {
-        input.got_less();
-      }
-      if (got != -EAGAIN && got != -EINTR) {
-        return got;
-      }
+    if (on_fiber && size != 0 && input.is_empty()) {
+      return -EAGAIN;
+    }
+    long got = sys::call(SYS_recvfrom, fd, sys::arg(into), static_cast<long>(size), MSG_DONTWAIT);
+    if (got > 0 && static_cast<std::size_t>(got) < size) {
+      input.got_less();
+    } else if (got == -EAGAIN) {
       input.got_nothing();
     }
-    long result = 0;
-    if (on_fiber) {
-      Interruptible section;
-      result = event::wait_fd(fd, POLLIN, base::Deadline::never());
-    } else {
-      pollfd one{fd, POLLIN, 0};
-      result = std::min<long>(poll_until(one, base::Deadline::never()), 0);
-    }
-    if (result == -ETIMEDOUT) {
-      return -ECANCELED;  // of a scope
-    }
-    if (result != 0 && result != -EINTR) {
-      return result;
-    }
+    return got;
+  });
+}
+
+std::ptrdiff_t transmit(int fd, const void* from, std::size_t size) noexcept {
+  std::ptrdiff_t sent = by_ring([&] { return event::ring_send(fd, from, size); });
+  if (sent != -EAGAIN) {
+    return sent;
   }
+  return try_and_wait(fd, POLLOUT, [&](bool) -> std::ptrdiff_t {
+    return sys::call(SYS_sendto, fd, sys::arg(from), static_cast<long>(size),
+                     MSG_DONTWAIT | MSG_NOSIGNAL);
+  });
 }
 
 void forget_descriptor(int fd) noexcept { event::forget(fd); }

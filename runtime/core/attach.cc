@@ -11,6 +11,7 @@
 #include "core/crew.h"
 #include "core/exceptions.h"
 #include "core/loop.h"
+#include "core/poller.h"
 #include "core/scheduler.h"
 #include "core/switch.h"
 
@@ -110,6 +111,9 @@ void retire() {
   {
     RuntimeSection section(*current());
     carrier.stacks.give_all_back();
+    if (carrier.ring != nullptr) {
+      carrier.ring->close(*carrier.ring, carrier);
+    }
     crew.shared.push_all(carrier.ready);
   }
   carrier.gone.store(true, std::memory_order_release);  // before it is counted out

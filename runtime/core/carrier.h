@@ -21,6 +21,8 @@
 
 namespace ramie::core {
 
+struct CarrierRing;
+
 // The watchdog's notes on a carrier; its own.
 struct Watched {
   uint64_t switches = 0;
@@ -68,6 +70,7 @@ struct Carrier {
   int64_t last_poll = 0;
   SharedTcb shared;             // of its kernel thread: the thread's own and its light fibers
   void* no_exceptions[2] = {};  // for programs without C++
+  CarrierRing* ring = nullptr;  // see poller.h; null until its fibers need one
   Fiber thread;                 // the kernel thread's own stack, as a fiber
   Fiber loop;
   int kernel_tid = 0;

@@ -1,14 +1,15 @@
 // The contract between the scheduler and whatever waits for events outside of the process.
 //
 // There is one poller, installed at the first wait for a descriptor; without one, idle carriers
-// sleep on a futex.  One carrier at a time waits in it.  Implementations:
-// event/poller_epoll, event/poller_io_uring.
+// sleep on a futex.  One carrier at a time waits in it: event/poller_epoll.
 #pragma once
 
 #include "base/deadline.h"
 #include "core/tls.h"
 
 namespace ramie::core {
+
+struct Carrier;
 
 struct Poller {
   // Waits for events until `deadline` (a past one: looks, and doesn't wait), until wake(), or until
@@ -22,6 +23,22 @@ struct Poller {
 
   // Whether anything is waited for; if not, nothing can ever come.
   bool (*has_waiters)() = nullptr;
+};
+
+// What a carrier may have of its own: a ring, by which calls of its fibers are made
+// (event/carrier_uring.h). Called by its kernel thread alone.
+struct CarrierRing {
+  // Submits what its fibers have asked for, and unparks those whose calls are over; doesn't wait.
+  // Whether a look at the poller may find something.
+  bool (*look)(CarrierRing& ring, Carrier& carrier) = nullptr;
+
+  // The same, and waits: with the poller until a call is over, or as that one's wait(); without one
+  // until a call is over, or the carrier's word is no longer kInFutex (crew.h).
+  void (*wait)(CarrierRing& ring, Carrier& carrier, base::Deadline deadline,
+               const Poller* poller) = nullptr;
+
+  // The kernel thread ends.
+  void (*close)(CarrierRing& ring, Carrier& carrier) = nullptr;
 };
 
 }  // namespace ramie::core

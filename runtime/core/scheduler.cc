@@ -93,7 +93,9 @@ bool sleep(Carrier& carrier) {
     if (polls || events == nullptr) {
       until = std::min(until, trim_stacks(carrier.now));
     }
-    if (polls) {
+    if (carrier.ring != nullptr) {
+      carrier.ring->wait(*carrier.ring, carrier, until, polls ? events : nullptr);
+    } else if (polls) {
       events->wait(until, carrier.cpu);
     } else {
       base::futex_wait(carrier.sleeping, kInFutex, until);
@@ -112,7 +114,10 @@ bool sleep(Carrier& carrier) {
 void look_at_events(Carrier& carrier) {
   const Poller* events = poller.load(std::memory_order_acquire);
   if (events != nullptr && carrier.now - carrier.last_poll >= kPollInterval) {
-    look_for_events(carrier);
+    carrier.last_poll = carrier.now;
+    if (carrier.ring == nullptr || carrier.ring->look(*carrier.ring, carrier)) {
+      look_for_events(carrier);
+    }
   }
 }
 

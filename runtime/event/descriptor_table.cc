@@ -38,7 +38,7 @@ uint32_t wake_waiters(Descriptor& descriptor, uint32_t events, Wake why)
   uint32_t unclaimed = events;
   for (DescriptorWaiter* waiter = descriptor.waiters.front(); waiter != nullptr;) {
     DescriptorWaiter* next = descriptor.waiters.next(waiter);
-    uint32_t wanted = waiter->interest | kTrouble;
+    uint32_t wanted = waiter->interest == kOnlyClose ? kOnlyClose : waiter->interest | kTrouble;
     if ((events & wanted) != 0) {
       Ticket ticket = waiter->ticket;
       descriptor.waiters.remove(waiter);
@@ -68,17 +68,42 @@ void note_input(Descriptor& descriptor, uint32_t events) RAMIE_REQUIRES(descript
   }
 }
 
-void on_event(int fd, uint32_t generation, uint32_t events, bool ended) {
+void on_event(int fd, uint32_t generation, uint32_t events) {
   Descriptor& descriptor = table.load(std::memory_order_relaxed)[fd];
   LockGuard guard(descriptor.lock);
   if (descriptor.registered && descriptor.generation == generation) {
-    if (ended && watch(fd, generation) < 0) {
-      // Whoever waits tries again, and sees; the next wait registers anew.
-      descriptor.registered = false;
-      events |= EPOLLERR;
-    }
     note_input(descriptor, events);
     descriptor.ready |= wake_waiters(descriptor, events, Wake::unparked);
+  }
+}
+
+// A ring's entry has been written that the kernel is yet to take: it would find the descriptor's
+// next file.  Acquire: where the kernel has taken it, it has looked up the file.
+bool is_being_submitted(const DescriptorWaiter& waiter) {
+  if (waiter.taken == nullptr) {
+    return false;
+  }
+  unsigned left = waiter.taken_after - __atomic_load_n(waiter.taken, __ATOMIC_ACQUIRE);
+  return left - 1 < kMostEntries;  // else it is one of long ago
+}
+
+bool is_being_submitted(const Descriptor& descriptor) RAMIE_REQUIRES(descriptor.lock) {
+  for (DescriptorWaiter* waiter = descriptor.waiters.front(); waiter != nullptr;
+       waiter = descriptor.waiters.next(waiter)) {
+    if (is_being_submitted(*waiter)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Submitting is one call, which the carrier makes right after it has written the entries: who
+// closes a descriptor on another one waits for that.  Without the lock, which the carrier may want.
+void let_submissions_pass(Descriptor& descriptor) RAMIE_REQUIRES(descriptor.lock) {
+  while (is_being_submitted(descriptor)) {
+    descriptor.lock.unlock();
+    (void)sys::call(SYS_sched_yield);
+    descriptor.lock.lock();
   }
 }
 
@@ -91,15 +116,18 @@ void forget_all_of(int fd, Wake why) {
   LockGuard guard(descriptor->lock);
   // Also where no registration succeeded after something was learned.
   set_input(*descriptor, Input::unknown);
+  descriptor->holds_more.store(false, std::memory_order_relaxed);
+  let_submissions_pass(*descriptor);
   if (descriptor->registered) {
     descriptor->registered = false;
     descriptor->ready = 0;
     descriptor->shared = false;
     descriptor->reader = descriptor->writer = nullptr;
     // Under the lock, for epoll knows nothing of generations: who registers anew comes afterwards.
-    unwatch(fd, descriptor->generation++);
-    (void)wake_waiters(*descriptor, ~0U, why);
+    unwatch(fd);
+    ++descriptor->generation;
   }
+  (void)wake_waiters(*descriptor, ~0U, why);
 }
 
 void forget_all_of_range(unsigned first, unsigned last, Wake why) {

@@ -14,8 +14,18 @@ namespace ramie::event {
 // On the stack of the fiber that waits.
 struct DescriptorWaiter : base::ListLink {
   core::Ticket ticket;
-  uint32_t interest = 0;  // EPOLL* bits
+  uint32_t interest = 0;  // EPOLL* bits, or kOnlyClose
+  // Of a call by a ring (event/carrier_uring.h) that has an entry in it: how many entries of that
+  // ring the kernel has taken, and will have taken after this one.
+  const unsigned* taken = nullptr;
+  unsigned taken_after = 0;
 };
+
+// That a ring has room for.
+inline constexpr unsigned kMostEntries = 1024;
+
+// Of waiters that no event wakes: the ring will tell of their calls.
+inline constexpr uint32_t kOnlyClose = 1U << 31;
 
 // What is known of the input (event/input.h): in the lower two bits of a word, whose rest counts
 // the events that told of some.
@@ -50,6 +60,7 @@ struct Descriptor {
   uint32_t generation RAMIE_GUARDED_BY(lock);  // grows when the descriptor is forgotten
   uint32_t ready RAMIE_GUARDED_BY(lock);       // events that came while nobody waited for them
   bool registered RAMIE_GUARDED_BY(lock);
+  std::atomic<bool> holds_more;  // the last receive by a ring has left some
   std::atomic<uint32_t> input;
   bool shared RAMIE_GUARDED_BY(lock);  // more than one fiber has waited for the same direction
   const core::Fiber* reader RAMIE_GUARDED_BY(lock);  // the last one that waited for each

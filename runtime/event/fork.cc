@@ -1,3 +1,4 @@
+#include "event/carrier_uring.h"
 #include "event/child.h"
 #include "event/helper_pool.h"
 #include "event/io_uring_ops.h"
@@ -14,6 +15,7 @@ void reset_after_fork() {
   reset_helpers();
   reset_child_waits();
   reset_uring();
+  reset_rings();
 }
 
 }  // namespace ramie::event

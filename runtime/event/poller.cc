@@ -5,18 +5,13 @@
 #include <cerrno>
 
 #include "base/check.h"
-#include "base/config.h"
 #include "base/lock.h"
-#include "base/log.h"
-#include "core/crew.h"
 #include "core/poller.h"
 #include "core/scheduler.h"
-#include "event/poller_backend.h"
+#include "event/poller_epoll.h"
 
 namespace ramie::event {
 namespace {
-
-using base::PollerChoice;
 
 constexpr uint32_t kMaxSources = 8;
 // In the place of a descriptor in a tag: the upper half is the index of a source.  Source 0 is the
@@ -24,7 +19,7 @@ constexpr uint32_t kMaxSources = 8;
 constexpr uint32_t kSource = static_cast<uint32_t>(kWakeUpTag);
 
 constinit base::Lock starting;
-constinit std::atomic<const PollerBackend*> backend = nullptr;  // released when it is open
+constinit std::atomic<bool> is_open = false;
 constinit std::atomic<DescriptorHandler> descriptor_handler = nullptr;
 constinit std::atomic<uint64_t> waiting = 0;
 
@@ -42,40 +37,19 @@ constexpr uint64_t pack(uint32_t fd, uint32_t generation) {
   return static_cast<uint64_t>(generation) << 32 | fd;
 }
 
-const PollerBackend& in_use() { return *backend.load(std::memory_order_acquire); }
-
 long watch_source(uint32_t index) {
-  return in_use().watch(sources[index].fd.load(std::memory_order_relaxed), EPOLLIN | EPOLLET,
-                        pack(kSource, index));
-}
-
-// Carriers that share their fibers share no ring: see docs/limits.md.
-bool is_ring_allowed() { return core::crew.limit.load(std::memory_order_relaxed) <= 1; }
-
-const PollerBackend& first_choice() {
-  return base::config().poller == PollerChoice::io_uring && is_ring_allowed() ? kIoUringBackend
-                                                                              : kEpollBackend;
+  return epoll::watch(sources[index].fd.load(std::memory_order_relaxed), EPOLLIN | EPOLLET,
+                      pack(kSource, index));
 }
 
 bool has_waiters() { return waiting.load(std::memory_order_relaxed) != 0; }
 
 int open_one() RAMIE_REQUIRES(starting) {
-  const PollerBackend* chosen = &first_choice();
-  if (base::config().poller == PollerChoice::io_uring && !is_ring_allowed()) {
-    base::log_line(base::LogLevel::warn, "a poller by io_uring is for one carrier: epoll it is");
-  }
-  int result = chosen->open();
-  if (result < 0 && chosen != &kEpollBackend) {
-    base::log_line(base::LogLevel::warn, "the kernel refuses a poller by ", chosen->name,
-                   " (errno ", -result, "): epoll it is");
-    chosen = &kEpollBackend;
-    result = chosen->open();
-  }
-  if (result < 0) {
+  if (int result = epoll::open(); result < 0) {
     return result;
   }
-  installed = {chosen->wait, chosen->wake, has_waiters};
-  backend.store(chosen, std::memory_order_release);  // pairs with start_poller() and in_use()
+  installed = {epoll::wait, epoll::wake, has_waiters};
+  is_open.store(true, std::memory_order_release);  // pairs with start_poller()
   core::set_poller(&installed);
   return 0;
 }
@@ -85,29 +59,21 @@ int open_one() RAMIE_REQUIRES(starting) {
 void report_event(uint64_t tag, uint32_t events) {
   auto fd = static_cast<uint32_t>(tag);
   auto upper = static_cast<uint32_t>(tag >> 32);
-  bool ended = (events & kWatchEnded) != 0;
   if (fd != kSource) {
-    descriptor_handler.load(std::memory_order_acquire)(static_cast<int>(fd), upper,
-                                                       events & ~kWatchEnded, ended);
+    descriptor_handler.load(std::memory_order_acquire)(static_cast<int>(fd), upper, events);
   } else if (Ready ready = sources[upper].ready.load(std::memory_order_acquire)) {
-    if (ended) {
-      (void)watch_source(upper);
-    }
     ready();
   }
 }
 
+int poller_descriptor() { return epoll::descriptor(); }
+
 int start_poller() {
-  if (backend.load(std::memory_order_acquire) != nullptr) [[likely]] {
+  if (is_open.load(std::memory_order_acquire)) [[likely]] {
     return 0;
   }
   base::LockGuard guard(starting);
-  return backend.load(std::memory_order_relaxed) != nullptr ? 0 : open_one();
-}
-
-const char* poller_name() {
-  const PollerBackend* open = backend.load(std::memory_order_acquire);
-  return open != nullptr ? open->name : first_choice().name;
+  return is_open.load(std::memory_order_relaxed) ? 0 : open_one();
 }
 
 void set_descriptor_handler(DescriptorHandler handler) {
@@ -115,12 +81,10 @@ void set_descriptor_handler(DescriptorHandler handler) {
 }
 
 long watch(int fd, uint32_t generation) {
-  return in_use().watch(fd, kEverything, pack(static_cast<uint32_t>(fd), generation));
+  return epoll::watch(fd, kEverything, pack(static_cast<uint32_t>(fd), generation));
 }
 
-void unwatch(int fd, uint32_t generation) {
-  in_use().unwatch(fd, pack(static_cast<uint32_t>(fd), generation));
-}
+void unwatch(int fd) { epoll::unwatch(fd); }
 
 int add_source(int fd, void (*ready)()) {
   int result = start_poller();
@@ -149,8 +113,8 @@ void waiting_ended() { waiting.fetch_sub(1, std::memory_order_relaxed); }
 
 void reset_poller() {
   starting.reset();
-  if (const PollerBackend* open = backend.exchange(nullptr, std::memory_order_relaxed)) {
-    open->reset();
+  if (is_open.exchange(false, std::memory_order_relaxed)) {
+    epoll::reset();
   }
   waiting.store(0, std::memory_order_relaxed);
   for (Source& source : sources) {

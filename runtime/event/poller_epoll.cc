@@ -1,4 +1,6 @@
-// The poller by epoll(7): one epoll descriptor for the process, and an eventfd that ends a wait.
+// One epoll descriptor for the process, and an eventfd that ends a wait.
+#include "event/poller_epoll.h"
+
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -9,14 +11,13 @@
 #include "base/check.h"
 #include "base/sys.h"
 #include "event/own_descriptors.h"
-#include "event/poller_backend.h"
 
-namespace ramie::event {
+namespace ramie::event::epoll {
 namespace {
 
 constexpr int kBatch = 256;
 
-constinit std::atomic<int> epoll = -1;
+constinit std::atomic<int> epoll_descriptor = -1;
 constinit int wake_up = -1;
 constinit std::atomic<bool> has_pwait2 = true;
 
@@ -31,7 +32,7 @@ long control(int on, int operation, int fd, uint32_t events, uint64_t tag) {
 }
 
 long wait_in_kernel(base::Deadline deadline) {
-  long fd = epoll.load(std::memory_order_relaxed);
+  long fd = epoll_descriptor.load(std::memory_order_relaxed);
   int64_t nanos = deadline.is_never() ? 0 : base::nanos_left(deadline);
   if (has_pwait2.load(std::memory_order_relaxed)) {
     timespec left = base::to_timespec(nanos);
@@ -51,6 +52,8 @@ long wait_in_kernel(base::Deadline deadline) {
                    deadline.is_never() ? -1 : std::min(millis, kLongest), 0, 0);
 }
 
+}  // namespace
+
 void wait(base::Deadline deadline, core::tls::Cpu& cpu) {
   long n = wait_in_kernel(deadline);
   core::tls::refresh(cpu);
@@ -68,7 +71,7 @@ void wake() {
   (void)sys::call(SYS_write, wake_up, sys::arg(&one), sizeof one);
 }
 
-int open_all() {
+int open() {
   int new_epoll = keep(sys::call(SYS_epoll_create1, EPOLL_CLOEXEC));
   if (new_epoll < 0) {
     return new_epoll;
@@ -84,28 +87,27 @@ int open_all() {
     discard(new_epoll);
     return static_cast<int>(result);
   }
-  epoll.store(new_epoll, std::memory_order_relaxed);  // the poller is published by its opener
+  epoll_descriptor.store(new_epoll,
+                         std::memory_order_relaxed);  // the poller is published by its opener
   return 0;
 }
 
 long watch(int fd, uint32_t events, uint64_t tag) {
-  int on = epoll.load(std::memory_order_relaxed);
+  int on = epoll_descriptor.load(std::memory_order_relaxed);
   long result = control(on, EPOLL_CTL_ADD, fd, events, tag);
   return result == -EEXIST ? control(on, EPOLL_CTL_MOD, fd, events, tag) : result;
 }
 
-void unwatch(int fd, uint64_t) {
+void unwatch(int fd) {
   // ENOENT and EBADF: it is closed already, by a way that we don't see.
-  (void)control(epoll.load(std::memory_order_relaxed), EPOLL_CTL_DEL, fd, 0, 0);
+  (void)control(epoll_descriptor.load(std::memory_order_relaxed), EPOLL_CTL_DEL, fd, 0, 0);
 }
 
 void reset() {
-  epoll.store(-1, std::memory_order_relaxed);
+  epoll_descriptor.store(-1, std::memory_order_relaxed);
   wake_up = -1;
 }
 
-}  // namespace
+int descriptor() { return epoll_descriptor.load(std::memory_order_relaxed); }
 
-const PollerBackend kEpollBackend = {"epoll", open_all, wait, wake, watch, unwatch, reset};
-
-}  // namespace ramie::event
+}  // namespace ramie::event::epoll

@@ -24,7 +24,6 @@ using ramie::event::forget;
 using ramie::event::forget_again;
 using ramie::event::forget_range;
 using ramie::event::is_ours;
-using ramie::event::poller_name;
 using ramie::event::wait_fd;
 using ramie::event::wait_fds;
 using Pair = ramie::test::DescriptorPair;
@@ -65,8 +64,8 @@ TEST(Reactor, ItsDescriptorsAreHighAndKnownAsOurs) {
       EXPECT_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
     }
   }
-  // The epoll descriptor and the eventfd; or a ring, which needs none.
-  EXPECT_EQ(ours, poller_name() == std::string("epoll") ? 2 : 1);
+  // The epoll descriptor and the eventfd.
+  EXPECT_EQ(ours, 2);
   pipe.close();
 }
 

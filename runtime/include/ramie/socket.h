@@ -206,10 +206,14 @@ class stream {
   // Writes everything.  Switches fibers while the peer doesn't read.  Raises no SIGPIPE.
   void write_all(std::string_view data) {
     while (!data.empty()) {
-      auto size = detail::when_ready(fd(), io::writable, "send", [&] {
-        return ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL);
-      });
-      data.remove_prefix(static_cast<std::size_t>(size));
+      std::ptrdiff_t size = detail::transmit(fd(), data.data(), data.size());
+      if (size >= 0) [[likely]] {
+        data.remove_prefix(static_cast<std::size_t>(size));
+      } else if (size == -ECANCELED) {
+        (void)detail::wait_done(false, detail::never);
+      } else {
+        detail::throw_errno(static_cast<int>(-size), "send");
+      }
     }
   }
 

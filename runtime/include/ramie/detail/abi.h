@@ -213,6 +213,9 @@ inline constexpr short io_writable = 2;
 // recv() from a socket, without O_NONBLOCK's being set or looked at: waits where there is nothing.
 // The number of bytes, 0 at the end of the stream, or -errno; -ECANCELED by an interruption.
 [[nodiscard]] RAMIE_API std::ptrdiff_t receive(int fd, void* into, std::size_t size) noexcept;
+// send() to a socket, likewise, without SIGPIPE: may send less.
+[[nodiscard]] RAMIE_API std::ptrdiff_t transmit(int fd, const void* from,
+                                                std::size_t size) noexcept;
 RAMIE_API void forget_descriptor(int fd) noexcept;
 
 }  // namespace ramie::detail
