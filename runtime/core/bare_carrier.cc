@@ -83,6 +83,11 @@ BareCarrier& bare_carrier_with(Carrier& carrier) {
 }
 
 bool begin_bare_carrier(Carrier& carrier) {
+  // First of all: start_thread() lets SIGSEGV in, and one that is sent to the process may come
+  // here.
+  carrier.loop.fs_base = tls::self();
+  carrier.current.store(&carrier.loop, std::memory_order_relaxed);
+  become_current(&carrier.loop);
   RAMIE_CHECK(fault::start_thread(carrier.fault) == 0);
   RAMIE_CHECK(tls::start_thread(carrier.cpu) == 0);
   BareCarrier& bare = bare_carrier_with(carrier);
@@ -92,10 +97,7 @@ bool begin_bare_carrier(Carrier& carrier) {
   }
   carrier.kernel_mask = fault::blockable(~uint64_t{0});
   carrier.now = base::now();
-  carrier.current.store(&carrier.loop, std::memory_order_relaxed);
-  carrier.loop.fs_base = carrier.cpu.own_fs;
   carrier.loop.sanitizer.adopt_thread();
-  become_current(&carrier.loop);
   // The thread's id is there.  Sequentially consistent: who changes something for all carriers
   // sees it, or is seen by the hook.
   carrier.gone.store(false, std::memory_order_seq_cst);

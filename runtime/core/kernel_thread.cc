@@ -99,12 +99,12 @@ int start_kernel_thread(KernelThread& thread) {
     thread.stack = reinterpret_cast<char*>(memory);
     (void)sys::call(SYS_mprotect, memory, kGuardSize, PROT_NONE);
   }
-  // The thread must never run a handler of the program, so it is born with everything blocked,
-  // except what a fault of this thread here must be able to raise (see core/fault.h).
+  // The thread must never run a handler of the program, so it is born with everything blocked.
+  // SIGSEGV too, by which the FS base of this thread here is repaired: no thread-local is touched
+  // until that is over.
   uint64_t before = 0;
-  uint64_t all_but_faults = ~(uint64_t{1} << (SIGSEGV - 1));
-  (void)sys::call(SYS_rt_sigprocmask, SIG_BLOCK, sys::arg(&all_but_faults), sys::arg(&before),
-                  sizeof before);
+  uint64_t all = ~uint64_t{0};
+  (void)sys::call(SYS_rt_sigprocmask, SIG_BLOCK, sys::arg(&all), sys::arg(&before), sizeof before);
   long result = clone_thread(thread);
   (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&before), 0, sizeof before);
   return result < 0 ? static_cast<int>(result) : 0;
