@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "core/carrier.h"
+#include "event/section.h"
 #include "interpose/host/blocking_calls.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/families.h"
@@ -100,15 +101,18 @@ long run(Handler handler, core::Fiber& fiber, Thread* thread, const long* argume
   }
 }
 
-// After an ioctl.
-void note_ioctl(long number, const long* arguments) {
-  if (number == SYS_ioctl && static_cast<unsigned>(arguments[1]) == FIONBIO) {
+// After a call that no handler has seen.
+void note_kernels_own(long number, const long* arguments) {
+  if ((number == SYS_ioctl && static_cast<unsigned>(arguments[1]) == FIONBIO) ||
+      (number == SYS_fcntl && arguments[1] == F_SETFL)) {
     ops::blocking_sockets::note_setting();
+  } else if (number == SYS_sendmsg || number == SYS_sendmmsg) {
+    ops::blocking_sockets::note_sharing();
   }
 }
 
 // Futexes on which fibers wait, descriptors that change their meaning under them, settings that
-// decide how they wait.
+// decide how they wait; stacks of theirs, of which glibc gives the oldest back.
 bool is_for_every_thread(long number, const long* arguments) {
   switch (number) {
     case SYS_futex:
@@ -117,6 +121,8 @@ bool is_for_every_thread(long number, const long* arguments) {
     case SYS_dup3:
     case SYS_close_range:
     case SYS_setsockopt:
+    case SYS_munmap:
+    case SYS_mprotect:
       return true;
     case SYS_fcntl:
       return arguments[1] == F_SETFL;
@@ -125,10 +131,20 @@ bool is_for_every_thread(long number, const long* arguments) {
   }
 }
 
+// But for the signal by which libc changes credentials, which no fiber answers.
+bool is_signal_for_fiber(long number, const long* arguments) {
+  return (number == SYS_tgkill || number == SYS_rt_tgsigqueueinfo) &&
+         is_virtual_tid(static_cast<int>(arguments[1])) && arguments[2] != core::kInternalSignal;
+}
+
 // A kernel thread that runs no fiber has its calls made by the kernel, but for those that concern
 // fibers.
 long from_other_thread(const Row& row, long number, const long* arguments) {
   if (is_for_every_thread(number, arguments)) {
+    return row.handler(arguments);
+  }
+  if (is_signal_for_fiber(number, arguments)) {
+    event::Section section;
     return row.handler(arguments);
   }
   if (is_native_thread() &&
@@ -146,11 +162,27 @@ long from_other_thread(const Row& row, long number, const long* arguments) {
     ops::blocking_sockets::note_sharing();
   }
   long result = kernel(number, arguments);
-  note_ioctl(number, arguments);
+  note_kernels_own(number, arguments);
   if (shares) {
     ops::blocking_sockets::note_sharing();
   }
   return result;
+}
+
+// The child of vfork, or of posix_spawn, has descriptors of its own, but the memory of the parent:
+// what is known there of the parent's must stay.
+bool is_borrowers_descriptor(long number, const long* arguments) {
+  switch (number) {
+    case SYS_close:
+    case SYS_dup2:
+    case SYS_dup3:
+    case SYS_close_range:
+      return is_borrower_of_hosting();
+    case SYS_fcntl:
+      return arguments[1] == F_SETFL && is_borrower_of_hosting();
+    default:
+      return false;
+  }
 }
 
 long dispatch(long number, const long* arguments) {
@@ -159,6 +191,9 @@ long dispatch(long number, const long* arguments) {
     return -ENOSYS;
   }
   core::Fiber* fiber = core::current();
+  if ((fiber == nullptr || fiber->host == nullptr) && is_borrowers_descriptor(number, arguments)) {
+    return kernel(number, arguments);
+  }
   if (fiber == nullptr) {
     return from_other_thread(row, number, arguments);
   }
@@ -175,7 +210,7 @@ long dispatch(long number, const long* arguments) {
                       : run(row.handler, *fiber, thread, arguments);
     if (result == sys::kPassOn) {
       result = make_blocking_call(number, arguments);
-      note_ioctl(number, arguments);
+      note_kernels_own(number, arguments);
     }
     return result;
   }
@@ -197,7 +232,7 @@ long call_inside_libc(long number, const long* arguments) {
     return dispatch(number, arguments);
   }
   long result = kernel(number, arguments);
-  note_ioctl(number, arguments);
+  note_kernels_own(number, arguments);
   return result;
 }
 

@@ -223,8 +223,9 @@ long futex(const long* a) {
 
 void wake_address(void* address, int count) {
   unsigned woken = sync::unpark(address, static_cast<unsigned>(count));
-  // Elsewhere than in thread memory somebody may wait for it in the kernel.
-  if (!is_thread_memory(reinterpret_cast<uintptr_t>(address)) &&
+  // Elsewhere than in stacks somebody may wait for it in the kernel.  The memory may be gone by
+  // now: the kernel answers EFAULT then.
+  if (!is_stack_memory(reinterpret_cast<uintptr_t>(address)) &&
       woken < static_cast<unsigned>(count)) {
     (void)sys::call(SYS_futex, sys::arg(address), FUTEX_WAKE, count);
   }

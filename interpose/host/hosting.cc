@@ -340,6 +340,9 @@ void write_audit() {
   }
 }
 
-void reset_hosting_after_fork() { state.store(State::inert, std::memory_order_relaxed); }
+void reset_hosting_after_fork() {
+  state.store(State::inert, std::memory_order_relaxed);
+  forget_process();
+}
 
 }  // namespace ramie::host

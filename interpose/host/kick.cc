@@ -142,9 +142,14 @@ void take_on_credentials(std::atomic<uint64_t>& taken_on) {
   taken_on.store(to, std::memory_order_release);
 }
 
-void reset_kicks_after_fork() {
+// The child's threads are carriers of its own, which have what it has: no change of the parent's is
+// to be followed once more.
+void reset_kicks_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   changing.reset();
   noting.reset();
+  version.store(0, std::memory_order_relaxed);
+  answers.store(0, std::memory_order_relaxed);
+  credentials = {};
 }
 
 }  // namespace ramie::host

@@ -20,6 +20,10 @@ void start_lending(Thread& thread) {
   ops::blocking_sockets::note_sharing();
 }
 
+bool is_borrower_of_hosting() { return process != 0 && is_borrower(); }
+
+void forget_process() { process = 0; }
+
 bool is_borrower() { return sys::getpid() != process; }
 
 void stop_lending(Thread& thread) {

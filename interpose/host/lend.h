@@ -14,11 +14,17 @@ void start_lending(Thread& thread);
 // True in the child.
 [[nodiscard]] bool is_borrower();
 
+// The same, asked by who may be in a process without hosted threads.
+[[nodiscard]] bool is_borrower_of_hosting();
+
 // In the parent, at its first call after the child let go of the memory.
 void stop_lending(Thread& thread);
 
 // The process that hosts; after fork its new id.
 void remember_process();
+
+// In a fork's child, which hosts nothing yet.
+void forget_process();
 
 }  // namespace ramie::host
 

@@ -188,6 +188,8 @@ bool is_native_thread_ahead() { return ramie_native != 0; }
 
 bool is_native_thread() { return (ramie_native & kIsNative) != 0; }
 
+bool has_native_threads() { return used.load(std::memory_order_acquire) != 0; }
+
 bool is_native_id(const void* word) { return find_id(word) != nullptr; }
 
 void forget_native_id(const void* word) {

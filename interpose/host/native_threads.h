@@ -34,6 +34,9 @@ class NativeThreadAhead {
 // The caller, a native thread, ends (clone.cc).
 long end_native_thread(long status);
 
+// Whether there has been any.
+[[nodiscard]] bool has_native_threads();
+
 // Whether this word is a native thread's id, which the kernel clears and wakes as the thread ends.
 [[nodiscard]] bool is_native_id(const void* word);
 

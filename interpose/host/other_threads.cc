@@ -182,6 +182,8 @@ Result stop_all(base::Line<160>& reason) {
   int count = 0;
   base::Deadline end = base::Deadline::after(base::now(), kPatience);
   for (;;) {
+    // Before the list is made: who has stopped by now is on it, with all that it has started.
+    auto stopped = static_cast<int>(inside.load(std::memory_order_acquire));
     int listed[kMostThreads];
     int others = list_others(listed);
     if (others < 0) {
@@ -211,8 +213,7 @@ Result stop_all(base::Line<160>& reason) {
         send_stop(id);
       }
     }
-    if (is_complete &&
-        inside.load(std::memory_order_acquire) == static_cast<std::uint32_t>(alive)) {
+    if (is_complete && stopped == alive) {
       return Result::stopped;
     }
     if (end.passed(base::now())) {

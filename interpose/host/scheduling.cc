@@ -53,7 +53,8 @@ long set(long number, const long* a, int which, const char* what) {
   if (target.thread == nullptr) {
     return kernel(number, a);
   }
-  return change_thread(*target.thread, target.thread->tid, {number, a, which, what});
+  // By the id that was asked for: the thread may end, and its block be another's.
+  return change_thread(*target.thread, id != 0 ? id : target.thread->tid, {number, a, which, what});
 }
 
 constexpr const char* kAffinity = "its processors were chosen";

@@ -8,6 +8,7 @@
 #include "core/carrier.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
+#include "interpose/host/native_threads.h"
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_masks.h"
 #include "interpose/host/signal_queue.h"
@@ -67,24 +68,30 @@ bool is_blocked_by_all(uint64_t signal) {
 }
 
 // Whether it is for a signalfd, which sees what is pending for the process.  No thread lets it in,
-// so nobody but those who look for it notices to whom it was sent.
+// so nobody but those who look for it notices to whom it was sent.  What native threads let in is
+// not known.
 bool goes_to_signalfd(const Thread& thread, int signal) {
   uint64_t bit = signal_bit(signal);
-  return (watched.load(std::memory_order_relaxed) & bit) != 0 && (bit & blockable(bit)) != 0 &&
-         (thread.awaited.load() & bit) == 0 && is_blocked_by_all(bit);
+  return (watched.load(std::memory_order_relaxed) & bit) != 0 && !has_native_threads() &&
+         (bit & blockable(bit)) != 0 && (thread.awaited.load() & bit) == 0 &&
+         is_blocked_by_all(bit);
 }
 
 }  // namespace
 
 void show_to_signalfd(Thread& caller, uint64_t set) {
   watched.fetch_or(set, std::memory_order_relaxed);
-  LiveThreads threads;
+  // The list of threads is let go before a signal is taken: who delivers those of timers takes the
+  // two locks the other way round.
+  auto is_to_be_shown = [&caller](int signal) {
+    LiveThreads threads;
+    return goes_to_signalfd(caller, signal);
+  };
   siginfo_t info;
   for (uint64_t rest = caller.pending.load() & set; rest != 0; rest &= rest - 1) {
     int signal = __builtin_ctzl(rest) + 1;
     AllBlocked block;
-    while (goes_to_signalfd(caller, signal) &&
-           take_pending(caller, signal_bit(signal), info) != 0) {
+    while (is_to_be_shown(signal) && take_pending(caller, signal_bit(signal), info) != 0) {
       send_again(signal, info);
     }
   }

@@ -226,11 +226,14 @@ void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_
 }
 
 // A sender makes a signal pending before it interrupts, so of the two either we see the signal, or
-// the request comes after ours was dropped.
+// the request comes after ours was dropped.  One that was there may also have been for a signal
+// that the kernel keeps for this thread.
 void settle_interruption(Thread& thread) {
   core::Fiber& fiber = *thread.fiber;
-  fiber.interrupt_requested.store(false, std::memory_order_seq_cst);
-  if ((thread.pending.load(std::memory_order_seq_cst) & ~thread.blocked.load()) != 0) {
+  bool was_requested = fiber.interrupt_requested.exchange(false, std::memory_order_seq_cst);
+  uint64_t waits =
+      thread.pending.load(std::memory_order_seq_cst) | (was_requested ? signals_kept_back() : 0);
+  if ((waits & ~thread.blocked.load()) != 0) {
     fiber.interrupt_requested.store(true, std::memory_order_seq_cst);
   }
 }

@@ -276,6 +276,8 @@ void close_to_sleepers(uint64_t signals) {
 
 }  // namespace
 
+uint64_t signals_kept_back() { return kept_back.load(std::memory_order_seq_cst); }
+
 long set_kernel_mask(core::Carrier& carrier, uint64_t mask) {
   carrier.kernel_mask = mask;
   return sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);

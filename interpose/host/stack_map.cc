@@ -8,6 +8,7 @@
 #include "base/lock.h"
 #include "base/sys.h"
 #include "core/slab.h"
+#include "event/section.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
 
@@ -100,6 +101,7 @@ long munmap(const long* a) {
   if (place.offset != 0 || static_cast<size_t>(a[1]) != place.slab->stride()) {
     return -EINVAL;  // a part of a stack; nobody but glibc has business here
   }
+  event::Section section;  // for the slab's lock, also on a kernel thread that is no carrier
   place.slab->free(&place.slot, 1);
   return 0;
 }
@@ -152,10 +154,13 @@ void note_stack_end(uintptr_t end) {
   }
 }
 
+bool is_stack_memory(uintptr_t address) { return find(address).slab != nullptr; }
+
 bool is_thread_memory(uintptr_t address) {
-  if (find(address).slab != nullptr) {
+  if (is_stack_memory(address)) {
     return true;
   }
+  event::Section section;  // for the lock of the list of threads
   return is_thread_alive(*reinterpret_cast<const int*>(address));
 }
 

@@ -14,6 +14,9 @@ namespace ramie::host {
 // slot has to be zero when glibc gets the slot again, as fresh memory is.
 void note_stack_end(uintptr_t end);
 
+// True if `address` is in the stack of a hosted thread, TCB included, or in one that is free.
+[[nodiscard]] bool is_stack_memory(uintptr_t address);
+
 // True if a hosted thread may exist at `address`: in its stack, TCB included.  Or if the word there
 // holds the id of one: a TCB that lies in memory which the program has provided.
 [[nodiscard]] bool is_thread_memory(uintptr_t address);

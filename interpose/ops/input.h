@@ -14,13 +14,14 @@ namespace ramie::ops {
 // Calls try_now(), which must not block, until it has something to return.  asked_for() is how much
 // the program has room for, and is called after a success only; 0 where a read that gets less says
 // nothing, as one that leaves what it has seen.
+// `is_plain`: into one buffer that is not empty.  Of other arguments the kernel has to judge first.
 template <class Try, class AskedFor>
-long receive(int fd, Try try_now, AskedFor asked_for) {
+long receive(int fd, bool is_plain, Try try_now, AskedFor asked_for) {
   Wait wait(fd, POLLIN, Limit::receive);
   for (;;) {
     event::InputGlance input(fd);
     // Not to try is only for who would wait without end: another call has to come to its EAGAIN.
-    if (!input.is_empty() || !reads_without_end(fd)) {
+    if (!is_plain || !input.is_empty() || !reads_without_end(fd)) {
       long result = try_now();
       if (result != -EAGAIN) {
         if (result > 0 && static_cast<size_t>(result) < asked_for()) {

@@ -32,7 +32,7 @@ size_t size_of(const Transfer& t) {
 long begin(const Transfer& t, Way& way) {
   if (way == Way::socket && t.reads()) {
     long result = receive(
-        t.fd, [&] { return try_once(t, way); }, [&] { return size_of(t); });
+        t.fd, !t.is_vector, [&] { return try_once(t, way); }, [&] { return size_of(t); });
     return result == -EPERM ? call_plainly(t) : result;
   }
   long result = try_once(t, way);

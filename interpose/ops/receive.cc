@@ -50,7 +50,11 @@ int domain_of(int fd) {
 // Urgent data and error queues never wait, even on a blocking socket (man 2 recv); families without
 // an error queue ignore that flag.
 bool never_waits(int fd, long flags) {
-  if ((flags & (MSG_DONTWAIT | MSG_OOB)) != 0) {
+  if ((flags & MSG_OOB) != 0) {
+    event::distrust_input(fd);  // a read ends at the mark, though more may follow
+    return true;
+  }
+  if ((flags & MSG_DONTWAIT) != 0) {
     return true;
   }
   int domain = (flags & MSG_ERRQUEUE) != 0 ? domain_of(fd) : AF_UNIX;
@@ -75,12 +79,12 @@ long recvfrom(const long* a) {
   };
   auto asked_for = [&] { return peeks ? 0 : static_cast<size_t>(a[2]); };
   if ((a[3] & MSG_WAITALL) == 0) {
-    return receive(fd, try_now, asked_for);
+    return receive(fd, a[2] > 0, try_now, asked_for);
   }
   if (peeks) {
     return peek_all(fd, a[2], try_now);
   }
-  long result = receive(fd, try_now, asked_for);
+  long result = receive(fd, a[2] > 0, try_now, asked_for);
   if (result <= 0 || result >= a[2] || !can_wait_for_all(fd)) {
     return result;
   }
@@ -97,7 +101,8 @@ long recvmsg(const long* a) {
   auto try_now = [&] { return sys::call(SYS_recvmsg, fd, a[1], a[2] | MSG_DONTWAIT); };
   // The kernel has read and written the header, so it can be read here.
   const msghdr& message = *reinterpret_cast<const msghdr*>(a[1]);
-  long result = receive(fd, try_now, [&] { return (a[2] & MSG_PEEK) != 0 ? 0 : size_of(message); });
+  long result =
+      receive(fd, false, try_now, [&] { return (a[2] & MSG_PEEK) != 0 ? 0 : size_of(message); });
   if ((a[2] & MSG_WAITALL) == 0 || result <= 0) {
     return result;
   }
@@ -136,7 +141,7 @@ long recvmmsg(const long* a) {
       return sys::call(SYS_recvmmsg, fd, sys::arg(messages + received), count - received,
                        flags | MSG_DONTWAIT);
     };
-    long result = receive(fd, try_now, [] { return size_t{0}; });
+    long result = receive(fd, false, try_now, [] { return size_t{0}; });
     if (result <= 0) {
       received = received > 0 ? received : result;
       break;

@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 
 #include "base/sys.h"
+#include "event/input.h"
 #include "interpose/ops/blocking_sockets.h"
 #include "interpose/ops/descriptor.h"
 #include "interpose/ops/ops.h"
@@ -29,6 +30,9 @@ long setsockopt(const long* a) {
   if (static_cast<int>(a[1]) == SOL_SOCKET &&
       (option == kReceiveTimeouts[0] || option == kReceiveTimeouts[1])) {
     blocking_sockets::note_setting();
+  }
+  if (static_cast<int>(a[1]) == SOL_SOCKET && option == SO_RCVLOWAT) {
+    event::distrust_input(static_cast<int>(a[0]));  // no event tells of less, but a read gets it
   }
   return result;
 }

@@ -86,8 +86,12 @@ void sleep(Carrier& carrier) {
     }
     base::Deadline until = carrier.timers.next();
     report_standstill();
-    base::futex_wait(carrier.sleeping, kApart, until);
-    tls::refresh(carrier.cpu);
+    if (carrier.ring != nullptr) {
+      carrier.ring->wait(*carrier.ring, carrier, until, nullptr);
+    } else {
+      base::futex_wait(carrier.sleeping, kApart, until);
+      tls::refresh(carrier.cpu);
+    }
   }
   carrier_woke_up();
   carrier.sleeping.exchange(kAwake, std::memory_order_acq_rel);
@@ -217,7 +221,9 @@ bool take_turn_apart(Carrier& carrier) {
   Role role = carrier.role.load(std::memory_order_seq_cst);
   if (role == Role::leaving) {
     (void)leave_crew(carrier);
-  } else if (!carrier.has_ready() && !serve_idler(carrier)) {
+  } else if (carrier.has_ready()) {
+    look_at_ring(carrier);
+  } else if (!serve_idler(carrier)) {
     if (role == Role::ending && carrier.inbox.empty()) {
       return false;
     }

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/sys.h"
 #include "core/bare_tcb.h"
+#include "core/cpu_clock.h"
 #include "core/crew.h"
 #include "core/exceptions.h"
 #include "core/loop.h"
@@ -22,6 +23,16 @@ namespace {
 constexpr size_t kLoopStack = 64UL * 1024;
 
 constinit std::atomic<Carrier*> all_carriers = nullptr;
+constinit std::atomic<Carrier*> crew_members = nullptr;
+
+void push(std::atomic<Carrier*>& list, Carrier& carrier, Carrier* Carrier::*next) {
+  Carrier* first = list.load(std::memory_order_relaxed);
+  do {
+    carrier.*next = first;
+  } while (!list.compare_exchange_weak(first, &carrier,
+                                       std::memory_order_release,  // pairs with carriers()
+                                       std::memory_order_relaxed));
+}
 
 // For a thread that attaches itself: it can't go on without.
 char* map(size_t size) {
@@ -59,6 +70,7 @@ void take_thread(Carrier& carrier) {
   carrier.thread.runtime_depth.store(0, std::memory_order_relaxed);
   carrier.thread.sanitizer.adopt_thread();
   carrier.loop.fs_base = carrier.cpu.own_fs;
+  begin_cpu_account(carrier);
   carrier.gone.store(false,
                      std::memory_order_release);  // its thread's id is there, see watchdog.cc
 }
@@ -132,19 +144,22 @@ void retire() {
 }
 
 void publish(Carrier& carrier) {
-  carrier.next_carrier = all_carriers.load(std::memory_order_relaxed);
-  while (!all_carriers.compare_exchange_weak(carrier.next_carrier, &carrier,
-                                             std::memory_order_release,  // pairs with carriers()
-                                             std::memory_order_relaxed)) {
+  push(all_carriers, carrier, &Carrier::next_carrier);
+  if (carrier.role.load(std::memory_order_relaxed) == Role::crew) {
+    push(crew_members, carrier, &Carrier::next_in_crew);
   }
 }
 
 Carrier* carriers() { return all_carriers.load(std::memory_order_acquire); }
 
+Carrier* carriers_of_crew() { return crew_members.load(std::memory_order_acquire); }
+
 void reset_carriers_after_fork(Carrier* only) {
   if (only != nullptr) {
     only->next_carrier = nullptr;
+    only->next_in_crew = nullptr;
   }
+  crew_members.store(only, std::memory_order_relaxed);
   all_carriers.store(only, std::memory_order_relaxed);
 }
 

@@ -19,6 +19,7 @@ void give_back(Carrier& carrier, uint64_t mark) {
 
 Blocking::Blocking(Carrier& carrier)
     : carrier_(carrier), mark_(carrier.switches.load(std::memory_order_relaxed) + 1) {
+  (void)is_blocking(carrier);  // what a fiber has left here that has moved meanwhile is taken back
   uint64_t none = 0;
   // Apart from the crew, it holds up nobody.
   if (carrier.role.load(std::memory_order_relaxed) != Role::crew || !raise_limit()) {

@@ -107,6 +107,7 @@ struct Carrier {
   std::atomic<bool> gone = false;     // its kernel thread has ended
   std::atomic<bool> retired = false;  // the same, and no fiber is bound to it: free for another
   Carrier* next_carrier = nullptr;    // list of all; written once
+  Carrier* next_in_crew = nullptr;    // likewise, of all but those that were made to be apart
 
   // The carrier itself: the loop has run, and does so again a good while later.
   void begin_turn() {

@@ -47,7 +47,8 @@ bool read_running(const Carrier& carrier, const Fiber& fiber, int64_t& nanos) {
   for (;;) {
     uint32_t version = account.version.load(std::memory_order_acquire);  // pairs with charge()
     if ((version & 1) != 0) {
-      continue;  // for the length of a system call, at most
+      (void)sys::call(SYS_sched_yield);  // it takes a system call, unless that carrier is held up
+      continue;
     }
     const Fiber* charged = account.charged.load(std::memory_order_relaxed);
     const Fiber* runs = charged != nullptr ? charged : carrier.current.load();
@@ -110,6 +111,12 @@ int64_t cpu_time_of(Fiber& fiber) {
 
 void set_cpu_time(Fiber& fiber, int64_t nanos) {
   fiber.cpu_time.store(nanos, std::memory_order_relaxed);
+}
+
+void begin_cpu_account(Carrier& carrier) {
+  int64_t used = cpu_clocks_run.load(std::memory_order_relaxed) ? own_cpu_time() : 0;
+  carrier.cpu_account.charged.store(nullptr, std::memory_order_relaxed);
+  carrier.cpu_account.since.store(used, std::memory_order_relaxed);
 }
 
 void reset_cpu_clocks_after_fork(Carrier& carrier) {

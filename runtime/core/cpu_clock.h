@@ -38,6 +38,9 @@ struct CpuAccount {
 // For a fiber that has used some before it was one.
 void set_cpu_time(Fiber& fiber, int64_t nanos);
 
+// On the kernel thread that the carrier is from now on.
+void begin_cpu_account(Carrier& carrier);
+
 // In the child, whose clocks begin anew.
 void reset_cpu_clocks_after_fork(Carrier& carrier);
 

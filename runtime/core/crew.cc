@@ -39,7 +39,7 @@ bool wake_from(Carrier& carrier, uint32_t how, uint32_t to) {
 // not: a carrier counts as asleep until it has handled the events for which it slept, and runs what
 // they made ready itself.
 bool summon(uint32_t how, const Carrier* self) {
-  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+  for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
     if (carrier != self && carrier->sleeping.load(std::memory_order_relaxed) == how &&
         wake_from(*carrier, how, kSummoned)) {
       return true;
@@ -50,7 +50,7 @@ bool summon(uint32_t how, const Carrier* self) {
 
 // One that may be summoned, and takes part.
 bool is_another_asleep(const Carrier* self) {
-  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+  for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
     uint32_t how = carrier->sleeping.load(std::memory_order_seq_cst);
     if (carrier != self && (how == kInFutex || how == kInPoller)) {
       return true;
@@ -156,7 +156,7 @@ bool find_work(Carrier& carrier) {
   if (!carrier.ready.empty()) {
     return true;
   }
-  for (Carrier* other = carriers(); other != nullptr; other = other->next_carrier) {
+  for (Carrier* other = carriers_of_crew(); other != nullptr; other = other->next_in_crew) {
     if (other != &carrier && other->ready.give_half_to(carrier.ready) > 0) {
       return true;
     }
@@ -168,7 +168,7 @@ bool is_work_somewhere() {
   if (!crew.shared.empty()) {
     return true;
   }
-  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+  for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
     if (!carrier->ready.empty()) {
       return true;
     }

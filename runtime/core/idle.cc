@@ -27,6 +27,7 @@ bool serve_idler(Carrier& carrier) {
   if (carrier.idlers.empty()) {
     return false;
   }
+  look_at_ring(carrier);
   look_for_events(carrier);
   carrier.inbox.drain_into(carrier.pinned);
   fire_timers(carrier.timers, base::now());

@@ -13,8 +13,11 @@ void run_loop(Fiber& loop);
 // Makes the carrier's loop what it is, but for its stack.
 void name_loop(Carrier& carrier);
 
-// Into the list of all carriers, for good.
+// Into the list of all carriers, and of those of the crew if it is one of them, for good.
 void publish(Carrier& carrier);
+
+// Those that are of the crew, or have been; next_in_crew links them.
+[[nodiscard]] Carrier* carriers_of_crew();
 
 // How many carriers are neither asleep nor stand by.
 void carrier_fell_asleep();
@@ -27,6 +30,9 @@ void report_standstill();
 
 // Takes the events that are there, without waiting, unless another carrier is about to.
 void look_for_events(Carrier& carrier);
+
+// Submits what fibers of this carrier have for its ring, if it has one, and takes what is over.
+void look_at_ring(Carrier& carrier);
 
 // Ends the wait in the poller.
 void wake_poller();

@@ -86,7 +86,7 @@ bool sleep(Carrier& carrier) {
   }
   // The hook may have made fibers ready.
   if (carrier.inbox.empty() && carrier.pinned.empty() && !is_work_somewhere() &&
-      (polls || is_event_watched()) &&
+      carrier.role.load(std::memory_order_seq_cst) == Role::crew && (polls || is_event_watched()) &&
       !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {
     base::Deadline until = carrier.timers.next();
     report_standstill();
@@ -122,6 +122,12 @@ void look_at_events(Carrier& carrier) {
 }
 
 }  // namespace
+
+void look_at_ring(Carrier& carrier) {
+  if (carrier.ring != nullptr) {
+    (void)carrier.ring->look(*carrier.ring, carrier);
+  }
+}
 
 void report_standstill() {
   if (deadlock_hook != nullptr && is_standstill(poller.load(std::memory_order_acquire)))
@@ -159,7 +165,9 @@ void run_loop(Fiber& loop) {
     } else if (carrier.has_ready()) {
       look_at_events(carrier);
       take_shared(carrier);
-    } else if (!find_work(carrier) && !serve_idler(carrier)) {
+    } else if (find_work(carrier)) {
+      look_at_ring(carrier);
+    } else if (!serve_idler(carrier)) {
       may_be_called_to_poll = !sleep(carrier);
     }
     if (Fiber* next = carrier.take_ready()) {
@@ -227,7 +235,7 @@ bool is_event_watched() {
 }
 
 void hand_over_polling(const Carrier& self) {
-  for (Carrier* other = carriers(); other != nullptr; other = other->next_carrier) {
+  for (Carrier* other = carriers_of_crew(); other != nullptr; other = other->next_in_crew) {
     if (other != &self && other->sleeping.load(std::memory_order_seq_cst) == kInFutex) {
       wake(*other);  // by somebody else, if not by us: see pass_on_polling()
       return;

@@ -133,23 +133,26 @@ bool Slab::give_back_memory(uint32_t count) {
   return advise_each(whole, stride() - guard_, count, MADV_DONTNEED);
 }
 
-// The lock is let go now and then: somebody may be waiting for a slot.
-void Slab::trim() {
-  size_t rest = 0;
-  bool goes_on = true;
-  for (bool is_first = true; goes_on; is_first = false) {
+// The lock is let go after each batch: somebody may be waiting for a slot.
+bool Slab::trim() {
+  constexpr int kBatchesAtOnce = 4;
+  for (int i = 0; i < kBatchesAtOnce; ++i) {
     base::LockGuard lock(lock_);
     size_t unwanted = count_unwanted();
-    if (is_first) {
-      rest = unwanted > kReserve ? (unwanted - kReserve + 1) / 2 : 0;
+    if (i == 0 && to_trim_ == 0 && unwanted > kReserve) {
+      to_trim_ = (unwanted - kReserve + 1) / 2;
     }
-    auto batch = static_cast<uint32_t>(std::min({rest, unwanted, size_t{kLargestChunk}}));
-    rest -= batch;
-    goes_on = batch > 0 && give_back_memory(batch);
-    if (!goes_on) {
+    auto batch = static_cast<uint32_t>(std::min({to_trim_, unwanted, size_t{kLargestChunk}}));
+    to_trim_ -= batch;
+    if (batch == 0 || !give_back_memory(batch)) {
+      to_trim_ = 0;
+    }
+    if (to_trim_ == 0) {
       least_free_ = free_count_.load(std::memory_order_relaxed);
+      return false;
     }
   }
+  return true;
 }
 
 char* Slab::allocate(bool& recycled) {
@@ -188,6 +191,7 @@ void Slab::reset_after_fork() {
   free_count_.store(0, std::memory_order_relaxed);
   clean_count_.store(0, std::memory_order_relaxed);
   least_free_ = 0;
+  to_trim_ = 0;
   fresh_left_ = 0;
   // A chunk that was being added may have been counted before its entry was copied.  No more than
   // one: each needs a mapping, for which it waits until a fork is over.

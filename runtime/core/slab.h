@@ -36,9 +36,9 @@ class Slab {
   [[nodiscard]] uint32_t allocate_recycled(char** slots, uint32_t count);
   void free(char* const* slots, uint32_t count);
 
-  // Gives back memory of half of the slots that have been free since the last call, but for
-  // kReserve.
-  void trim();
+  // Gives back memory of half of the slots that have been free since the last time, but for
+  // kReserve; a part of it: true if there is more to be done, soon.
+  [[nodiscard]] bool trim();
   // Whether there may be some to give back.
   [[nodiscard]] bool has_spare() const {
     return free_count_.load(std::memory_order_relaxed) >
@@ -86,7 +86,8 @@ class Slab {
   char** free_ RAMIE_GUARDED_BY(lock_) = nullptr;  // a stack of slots, lazily touched
   std::atomic<size_t> free_count_ = 0;             // written under the lock, as is the next one
   std::atomic<size_t> clean_count_ = 0;  // of these, the lowest, whose memory was given back
-  size_t least_free_ RAMIE_GUARDED_BY(lock_) = 0;  // that there were since the last trim()
+  size_t least_free_ RAMIE_GUARDED_BY(lock_) = 0;  // that there were since the last time of trim()
+  size_t to_trim_ RAMIE_GUARDED_BY(lock_) = 0;     // what is left to be done of that time
   Chunk* chunks_ = nullptr;  // grows only; entries below chunk_count_ don't change
   std::atomic<uint32_t> chunk_count_ = 0;
   uint32_t fresh_left_ RAMIE_GUARDED_BY(lock_) = 0;  // slots of the last chunk never handed out

@@ -24,7 +24,7 @@ constexpr int kQuietTicks = 10;  // with all carriers asleep, until the watchdog
 
 // Also the word on which it waits.  Between "it sleeps" and "a carrier is awake" both sides are
 // sequentially consistent: each writes its own and then reads the other's.
-enum : uint32_t { kNone, kTicks, kSleeps };
+enum : uint32_t { kNone, kTicks, kLooks, kSleeps };
 constinit std::atomic<uint32_t> state = kNone;
 constinit KernelThread thread;
 constinit base::Lock starting;
@@ -158,6 +158,7 @@ void run(KernelThread&) {
   int quiet = 0;
   for (;;) {
     base::futex_wait(state, kTicks, base::Deadline::after(base::now(), tick));
+    state.store(kTicks, std::memory_order_seq_cst);  // before it looks: it may be called again
     run_errand();
     int64_t longest = std::max(base::config().slice, kShortTick);
     Findings found = look();
@@ -197,7 +198,12 @@ bool start_watchdog() {
   return false;
 }
 
-void look_now() { base::futex_wake(state, 1); }
+void look_now() {
+  uint32_t ticks = kTicks;
+  if (state.compare_exchange_strong(ticks, kLooks, std::memory_order_seq_cst)) {
+    base::futex_wake(state, 1);
+  }
+}
 
 bool is_watchdog_there() { return state.load(std::memory_order_relaxed) != kNone; }
 

@@ -165,7 +165,9 @@ void wait_for_word(Ring& ring, Carrier& carrier) {
   if (!ring.waits_for_word) {
     make_room(ring, carrier.cpu);
     io_uring_sqe* entry = io_uring_get_sqe(&ring.kernel);
-    io_uring_prep_rw(kFutexWait, entry, kPrivateWord, &carrier.sleeping, 0, core::kInFutex);
+    bool is_apart = carrier.role.load(std::memory_order_relaxed) != core::Role::crew;
+    io_uring_prep_rw(kFutexWait, entry, kPrivateWord, &carrier.sleeping, 0,
+                     is_apart ? core::kApart : core::kInFutex);
     entry->addr3 = FUTEX_BITSET_MATCH_ANY;
     io_uring_sqe_set_data64(entry, kWoken);
     ring.waits_for_word = true;
@@ -216,7 +218,9 @@ void close(core::CarrierRing& base, Carrier& carrier) {
   auto& ring = static_cast<Ring&>(base);
   carrier.ring = nullptr;
   discard(ring.kernel.ring_fd);
-  if (ring.unfinished == 0) {
+  // A fiber may have its result, and its waiter may still lead here: only without any it is
+  // unmapped.
+  if (ring.unfinished == 0 && carrier.light_fibers.load(std::memory_order_relaxed) == 0) {
     unmap(ring);
   }
 }

@@ -52,4 +52,13 @@ void InputGlance::got_nothing() const {
   }
 }
 
+void distrust_input(int fd) {
+  if (Descriptor* descriptor = descriptor_of(fd)) {
+    uint32_t word = descriptor->input.load(std::memory_order_relaxed);
+    while (!descriptor->input.compare_exchange_weak(word, with_input(word, Input::mixed),
+                                                    std::memory_order_relaxed)) {
+    }
+  }
+}
+
 }  // namespace ramie::event

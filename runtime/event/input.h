@@ -39,4 +39,7 @@ class InputGlance {
   uint32_t word_ = 0;
 };
 
+// Reads of this socket may get less than there is, or wait for more than there is, from here on.
+void distrust_input(int fd);
+
 }  // namespace ramie::event

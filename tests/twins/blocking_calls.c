@@ -36,6 +36,7 @@ static void* look_for_none(void* argument) {
 // An event that comes when `event` is written to.
 static void expect_event(void) {
   event = eventfd(0, 0);
+  context = 0;
   MUST(event >= 0 && syscall(SYS_io_setup, 4, &context) == 0);
   static struct iocb wish;
   struct iocb* wishes[] = {&wish};

@@ -277,6 +277,45 @@ static void forms(void) {
   end();
 }
 
+// Reading nothing never waits.
+static void of_nothing(void) {
+  begin();
+  char data[4];
+  const struct iovec none = {data, 0};
+  printf("readv of nothing: %zd\n", readv(server, &none, 1));
+  end();
+}
+
+// A read that asks for less than the low-water mark gets it.
+static void below_low_water(void) {
+  begin();
+  const int mark = 100;
+  CHECK(setsockopt(server, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark) == 0);
+  CHECK(write(client, "some", 4) == 4);
+  nap(20);
+  char data[4];
+  printf("got %zd\n", recv(server, data, sizeof data, 0));
+  end();
+}
+
+// A read ends at the urgent mark, though more has come.
+static void after_urgent_data(void) {
+  begin();
+  CHECK(send(client, "abc", 3, 0) == 3 && send(client, "U", 1, MSG_OOB) == 1);
+  CHECK(send(client, "def", 3, 0) == 3);
+  nap(20);
+  char urgent = 0;
+  CHECK(recv(server, &urgent, 1, MSG_OOB) == 1);
+  for (size_t had = 0; had < 6;) {
+    char data[10];
+    const ssize_t got = read(server, data, sizeof data);
+    MUST(got > 0);
+    had += (size_t)got;
+  }
+  printf("urgent %c, and all the rest\n", urgent);
+  end();
+}
+
 static const struct twin_case cases[] = {
     {"by_fcntl", THREADS, by_fcntl},
     {"by_ioctl", THREADS, by_ioctl},
@@ -287,6 +326,9 @@ static const struct twin_case cases[] = {
     {"by_receiver", THREADS, by_receiver},
     {"by_successor", THREADS, by_successor},
     {"forms", THREADS, forms},
+    {"of_nothing", THREADS, of_nothing},
+    {"below_low_water", THREADS, below_low_water},
+    {"after_urgent_data", THREADS, after_urgent_data},
 };
 
 TWIN_MAIN(cases)

@@ -1,7 +1,9 @@
 // Children started from threads: fork, vfork, posix_spawn, system, popen, exec.
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "twin.h"
@@ -210,6 +212,35 @@ static void* exec_in_child(void* argument) {
 // exec from a thread ends all the others. In a child, so that this process can say how it went.
 static void exec_in_thread(void) { finish(start(exec_in_child, NULL)); }
 
+enum { kNobody = 65534 };
+
+static void* watch_user(void* argument) {
+  for (int i = 0; i < 2000; ++i) {
+    if (syscall(SYS_geteuid) != kNobody) return as_pointer(1);
+    sched_yield();
+  }
+  return argument;
+}
+
+// What the parent has been, the child's threads are not.
+static void dropped_credentials(void) {
+  finish(start(add_one, as_pointer(0)));
+  if (geteuid() == 0) {
+    CHECK(seteuid(kNobody) == 0 && seteuid(0) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      MUST(seteuid(kNobody) == 0);
+      pthread_t threads[4];
+      long wrong = 0;
+      for (int i = 0; i < 4; ++i) threads[i] = start(watch_user, NULL);
+      for (int i = 0; i < 4; ++i) wrong += as_number(finish(threads[i]));
+      _exit(wrong == 0 && geteuid() == kNobody ? 7 : 8);
+    }
+    CHECK(exit_code_of(child) == 7);
+  }
+  printf("done\n");
+}
+
 static const struct twin_case cases[] = {
     {"fork_in_thread", THREADS, fork_in_thread},
     {"fork_in_main", THREADS, fork_in_main},
@@ -219,6 +250,7 @@ static const struct twin_case cases[] = {
     {"shell_commands", THREADS, shell_commands},
     {"pipes_to_commands", THREADS, pipes_to_commands},
     {"exec_in_thread", THREADS, exec_in_thread},
+    {"dropped_credentials", THREADS, dropped_credentials},
 };
 
 TWIN_MAIN(cases)

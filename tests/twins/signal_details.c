@@ -238,6 +238,38 @@ static void no_handler_no_end(void) {
   printf("done\n");
 }
 
+static void compute_for(int ms) {
+  const long long end = now_ms() + ms;
+  while (now_ms() < end) {
+  }
+}
+
+// Descriptors that begin to look for signals of timers, while other timers fire.
+static void* look_for_timers(void* argument) {
+  for (int number = SIGRTMIN + 1; number < SIGRTMIN + 20; ++number) {
+    block(number);
+    const timer_t timers[] = {timer_for_here(number, 1), timer_for_here(number, 2)};
+    compute_for(8);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    const int fd = signalfd(-1, &set, SFD_CLOEXEC);
+    CHECK(fd >= 0);
+    for (int i = 0; i < 2; ++i) timer_delete(timers[i]);
+    close(fd);
+  }
+  is_over = 1;
+  return argument;
+}
+
+static void descriptors_beside_timers(void) {
+  is_over = 0;
+  pthread_t looker = start(look_for_timers, NULL);
+  while (!is_over) compute_for(1);
+  finish(looker);
+  printf("done\n");
+}
+
 static const struct twin_case cases[] = {
     {"overruns", THREADS, overruns},
     {"kernel_calls_end", THREADS, kernel_calls_end},
@@ -245,6 +277,7 @@ static const struct twin_case cases[] = {
     {"names_opened_one_way", THREADS, names_opened_one_way},
     {"none_for_successors", THREADS, none_for_successors},
     {"no_handler_no_end", THREADS, no_handler_no_end},
+    {"descriptors_beside_timers", THREADS, descriptors_beside_timers},
 };
 
 TWIN_MAIN(cases)
