@@ -68,6 +68,7 @@ static void with_others(void) {
 static sem_t bound;
 static int ends[2];
 static volatile sig_atomic_t handled;
+static _Atomic int has_read;
 static void handle(int signal) { handled = signal; }
 
 static void* bound_reader(void* argument) {
@@ -76,6 +77,7 @@ static void* bound_reader(void* argument) {
   sem_post(&bound);
   char byte;
   long result = read(ends[0], &byte, 1);
+  has_read = 1;
   if (argument != NULL) printf("read: %s, signal %d\n", said(result), handled == SIGUSR1);
   return NULL;
 }
@@ -87,8 +89,10 @@ static void interrupted_and_cancelled(void) {
   MUST(sigaction(SIGUSR1, &action, NULL) == 0);
   pthread_t reader = start(bound_reader, &bound);
   sem_wait(&bound);
-  nap(20);
-  pthread_kill(reader, SIGUSR1);
+  while (!has_read) {  // the first one may come before the read
+    nap(20);
+    pthread_kill(reader, SIGUSR1);
+  }
   finish(reader);
   reader = start(bound_reader, NULL);
   sem_wait(&bound);
