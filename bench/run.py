@@ -74,9 +74,11 @@ def main():
     print("\n".join(describe(machine)))
     modes = list(modes_here(build))
     chosen = choose(list(Catalog(build, SOURCE, modes, options.quick).all()), options.names)
-    results = measure(chosen, 1 if options.quick else options.rounds, options.minutes)
+    rounds = 1 if options.quick else options.rounds
+    results = measure(chosen, rounds, options.minutes)
     medians = results.medians()
-    machine |= {"load_after": os.getloadavg()[0], "minutes": (time.monotonic() - begin) / 60}
+    machine |= {"load_after": os.getloadavg()[0], "minutes": (time.monotonic() - begin) / 60,
+                "rounds": rounds}
     if options.quick:
         print(f"{len(medians)} benchmarks run in {machine['minutes']:.1f} minutes")
     else:

@@ -57,7 +57,7 @@ def describe(machine):
     yield f"load average {machine['load']:.1f} before" + (
         f", {machine['load_after']:.1f} after" if "load_after" in machine else "")
     if "minutes" in machine:
-        yield f"took {machine['minutes']:.0f} minutes"
+        yield f"took {machine['minutes']:.0f} minutes; {machine['rounds']} rounds"
 
 
 def markdown_row(cells_of_row):
