@@ -111,24 +111,26 @@ void note_kernels_own(long number, const long* arguments) {
   }
 }
 
-// Futexes on which fibers wait, descriptors that change their meaning under them, settings that
-// decide how they wait; stacks of theirs, of which glibc gives the oldest back.
-bool is_for_every_thread(long number, const long* arguments) {
+// What makes a descriptor's number mean something else, or decides how its reads wait.
+bool changes_descriptor(long number, const long* arguments) {
   switch (number) {
-    case SYS_futex:
     case SYS_close:
     case SYS_dup2:
     case SYS_dup3:
     case SYS_close_range:
-    case SYS_setsockopt:
-    case SYS_munmap:
-    case SYS_mprotect:
       return true;
     case SYS_fcntl:
       return arguments[1] == F_SETFL;
     default:
       return false;
   }
+}
+
+// Futexes on which fibers wait, descriptors that change their meaning under them, settings that
+// decide how they wait; stacks of theirs, of which glibc gives the oldest back.
+bool is_for_every_thread(long number, const long* arguments) {
+  return number == SYS_futex || number == SYS_setsockopt || number == SYS_munmap ||
+         number == SYS_mprotect || changes_descriptor(number, arguments);
 }
 
 // But for the signal by which libc changes credentials, which no fiber answers.
@@ -172,17 +174,7 @@ long from_other_thread(const Row& row, long number, const long* arguments) {
 // The child of vfork, or of posix_spawn, has descriptors of its own, but the memory of the parent:
 // what is known there of the parent's must stay.
 bool is_borrowers_descriptor(long number, const long* arguments) {
-  switch (number) {
-    case SYS_close:
-    case SYS_dup2:
-    case SYS_dup3:
-    case SYS_close_range:
-      return is_borrower_of_hosting();
-    case SYS_fcntl:
-      return arguments[1] == F_SETFL && is_borrower_of_hosting();
-    default:
-      return false;
-  }
+  return changes_descriptor(number, arguments) && is_borrower_of_hosting();
 }
 
 long dispatch(long number, const long* arguments) {
