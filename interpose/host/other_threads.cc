@@ -1,6 +1,5 @@
 #include "interpose/host/other_threads.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <ucontext.h>
 
@@ -10,6 +9,7 @@
 
 #include "base/deadline.h"
 #include "base/futex.h"
+#include "base/proc_files.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "core/carrier.h"
@@ -57,74 +57,39 @@ void wait_in_handler(int /*signal*/, siginfo_t* info, void* context) {
   inside.fetch_sub(1, std::memory_order_release);  // pairs with resume()
 }
 
-struct Entry {
-  std::uint64_t inode;
-  std::int64_t offset;
-  std::uint16_t length;
-  std::uint8_t type;
-  char name[1];
+// Ids of the process's threads but the caller.
+struct Others {
+  int ids[kMostThreads] = {};
+  int count = 0;
 };
 
-int number_of(const char* name) {
-  int number = 0;
-  for (; *name >= '0' && *name <= '9'; ++name) {
-    number = number * 10 + (*name - '0');
-  }
-  return number;
-}
-
-// Ids of the process's threads but the caller.  Answers how many, or -1.
-int list_others(int (&ids)[kMostThreads]) {
-  long fd = sys::call(SYS_open, sys::arg("/proc/self/task"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) {
-    return -1;
-  }
-  int count = 0;
-  int self = sys::gettid();
-  alignas(Entry) char buffer[2048];
-  long size;
-  while ((size = sys::call(SYS_getdents64, fd, sys::arg(buffer), sizeof buffer)) > 0) {
-    for (long at = 0; at < size;) {
-      const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
-      at += entry->length;
-      int id = number_of(entry->name);
-      if (id == 0 || id == self) {
-        continue;
-      }
-      if (count == static_cast<int>(kMostThreads)) {
-        size = -1;
-        break;
-      }
-      ids[count++] = id;
+// False if there are too many, or can't be seen.
+bool list_others(Others& others) {
+  auto add = [](int id, void* argument) {
+    auto& list = *static_cast<Others*>(argument);
+    if (id == sys::gettid()) {
+      return true;
     }
-  }
-  sys::call(SYS_close, fd);
-  return size < 0 ? -1 : count;
+    if (list.count == static_cast<int>(kMostThreads)) {
+      return false;
+    }
+    list.ids[list.count++] = id;
+    return true;
+  };
+  return base::for_each_number("/proc/self/task", add, &others);
 }
 
 enum class Kind { libc, kernel, program, gone };
 
-// By its blocked signals, which stand in /proc as sixteen digits (man 5 proc).
+// By its blocked signals.
 Kind kind_of(int id) {
   base::Line<64> path;
   path << "/proc/self/task/" << id << "/status" << '\0';
-  long fd = sys::call(SYS_open, sys::arg(path.view().data()), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return Kind::gone;
-  }
   char text[4096];
-  long size = sys::call(SYS_read, fd, sys::arg(text), sizeof text);
-  sys::call(SYS_close, fd);
-  constexpr std::string_view kBlocked = "SigBlk:\t";
-  std::string_view status(text, size > 0 ? static_cast<std::size_t>(size) : 0);
-  std::size_t at = status.find(kBlocked);
-  if (at == std::string_view::npos) {
-    return Kind::gone;
-  }
+  std::string_view status = base::read_file(path.view().data(), text, sizeof text);
   std::uint64_t blocked = 0;
-  for (std::size_t i = at + kBlocked.size(); i < status.size() && status[i] != '\n'; ++i) {
-    blocked = blocked * 16 +
-              static_cast<std::uint64_t>(status[i] <= '9' ? status[i] - '0' : status[i] - 'a' + 10);
+  if (!base::find_signals(status, "SigBlk:\t", blocked)) {
+    return Kind::gone;
   }
   // Threads of the kernel's own, which serve rings, block what can't be blocked otherwise.
   if ((blocked & core::signal_bit(kSignal)) != 0) {
@@ -184,16 +149,15 @@ Result stop_all(base::Line<160>& reason) {
   for (;;) {
     // Before the list is made: who has stopped by now is on it, with all that it has started.
     auto stopped = static_cast<int>(inside.load(std::memory_order_acquire));
-    int listed[kMostThreads];
-    int others = list_others(listed);
-    if (others < 0) {
+    Others others;
+    if (!list_others(others)) {
       reason << "too many threads that Ramie didn't see, or no /proc";
       return Result::failed;
     }
     bool is_complete = true;
     int alive = 0;
-    for (int i = 0; i < others; ++i) {
-      int id = listed[i];
+    for (int i = 0; i < others.count; ++i) {
+      int id = others.ids[i];
       if (contains(asked, count, id)) {
         ++alive;
         continue;

@@ -1,6 +1,5 @@
 #include "interpose/host/processors.h"
 
-#include <fcntl.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -8,12 +7,14 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/proc_files.h"
 #include "base/sys.h"
 #include "base/text.h"
 
 namespace ramie::host {
 namespace {
 
+using base::read_file;
 using std::string_view;
 
 constexpr unsigned kMost = 256;
@@ -27,17 +28,6 @@ unsigned allowed_by_affinity() {
     count += static_cast<unsigned>(std::popcount(mask[i]));
   }
   return count;
-}
-
-// The beginning of a small file; empty when it can't be read.
-string_view read_file(const char* path, char* buffer, size_t size) {
-  long fd = sys::call(SYS_open, sys::arg(path), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return {};
-  }
-  long n = sys::call(SYS_read, fd, sys::arg(buffer), static_cast<long>(size));
-  (void)sys::call(SYS_close, fd);
-  return {buffer, n > 0 ? static_cast<size_t>(n) : 0};
 }
 
 // The digits at the start of `text`, which is cut; 0 without any.

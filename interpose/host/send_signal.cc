@@ -79,19 +79,22 @@ bool goes_to_signalfd(const Thread& thread, int signal) {
 
 }  // namespace
 
-void show_to_signalfd(Thread& caller, uint64_t set) {
+void show_to_signalfd(Thread* caller, uint64_t set) {
   watched.fetch_or(set, std::memory_order_relaxed);
+  if (caller == nullptr) {
+    return;
+  }
   // The list of threads is let go before a signal is taken: who delivers those of timers takes the
   // two locks the other way round.
-  auto is_to_be_shown = [&caller](int signal) {
+  auto is_to_be_shown = [caller](int signal) {
     LiveThreads threads;
-    return goes_to_signalfd(caller, signal);
+    return goes_to_signalfd(*caller, signal);
   };
   siginfo_t info;
-  for (uint64_t rest = caller.pending.load() & set; rest != 0; rest &= rest - 1) {
+  for (uint64_t rest = caller->pending.load() & set; rest != 0; rest &= rest - 1) {
     int signal = __builtin_ctzl(rest) + 1;
     AllBlocked block;
-    while (is_to_be_shown(signal) && take_pending(caller, signal_bit(signal), info) != 0) {
+    while (is_to_be_shown(signal) && take_pending(*caller, signal_bit(signal), info) != 0) {
       send_again(signal, info);
     }
   }

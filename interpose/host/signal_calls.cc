@@ -135,9 +135,8 @@ long signalfd(const long* a) {
 
 long signalfd4(const long* a) {
   long fd = kernel(SYS_signalfd4, a);
-  Thread* thread = current_thread();
-  if (!sys::failed(fd) && thread != nullptr) {
-    show_to_signalfd(*thread, *pointer<const uint64_t>(a[1]));
+  if (!sys::failed(fd)) {
+    show_to_signalfd(current_thread(), *pointer<const uint64_t>(a[1]));
   }
   return fd;
 }

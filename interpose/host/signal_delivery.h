@@ -52,8 +52,8 @@ void send_again(int signal, const siginfo_t& info);
 
 // From now on, signals of `set` that were sent to one thread go to the process where every thread
 // blocks them, since a signalfd sees no others; also those that are pending for the caller
-// (send_signal.cc).
-void show_to_signalfd(Thread& caller, uint64_t set);
+// (send_signal.cc), which is null where no thread of the program's calls.
+void show_to_signalfd(Thread* caller, uint64_t set);
 
 // Sends a signal to one thread, whose calls it interrupts (send_signal.cc).  0 or -errno.
 [[nodiscard]] long send_to_thread(Thread& thread, int signal, const siginfo_t& info);

@@ -1,10 +1,12 @@
 #include "interpose/host/signal_state.h"
 
 #include <signal.h>
+#include <time.h>
 
 #include <cerrno>
 
 #include "base/lock.h"
+#include "base/proc_files.h"
 #include "base/sys.h"
 #include "core/fault.h"
 #include "core/program_action.h"
@@ -12,6 +14,8 @@
 #include "interpose/host/kick.h"
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_masks.h"
+#include "interpose/host/signal_queue.h"
+#include "interpose/host/signalfds.h"
 #include "interpose/host/thread.h"
 #include "interpose/host/user_dispatch.h"
 
@@ -38,6 +42,27 @@ long install(int signal, const SignalAction& action) {
                     (action.flags & kKept) | SA_SIGINFO | SA_ONSTACK | core::kSaRestorer,
                     core::signal_restorer(), blockable(kAllSignals)};
   return core::kernel_sigaction(signal, &ours, nullptr);
+}
+
+// What was sent to this thread alone, while it was the only one, the kernel has for its kernel
+// thread, where it is not found from another carrier.
+void take_over_pending(Thread& first) {
+  char text[4096];
+  uint64_t pending = 0;
+  while (base::find_signals(base::read_file("/proc/thread-self/status", text, sizeof text),
+                            "SigPnd:\t", pending) &&
+         (pending &= first.blocked.load()) != 0) {
+    for (; pending != 0; pending &= pending - 1) {
+      uint64_t one = pending & -pending;
+      timespec at_once{};
+      siginfo_t info;
+      long signal = sys::call(SYS_rt_sigtimedwait, sys::arg(&one), sys::arg(&info),
+                              sys::arg(&at_once), sizeof one);
+      if (sys::failed(signal) || add_own(first, info) < 0) {
+        return;
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -73,6 +98,8 @@ void take_over_signals(Thread& first) {
       (void)install(signal, action);
     }
   }
+  take_over_pending(first);
+  show_to_signalfd(&first, signals_looked_for());
 }
 
 void reset_signals_after_fork() {

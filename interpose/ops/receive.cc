@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/sys.h"
+#include "interpose/host/signalfds.h"
 #include "interpose/ops/input.h"
 #include "interpose/ops/iov_cursor.h"
 #include "interpose/ops/ops.h"
@@ -61,6 +62,21 @@ bool never_waits(int fd, long flags) {
   return domain != AF_UNIX && domain != AF_NETLINK;
 }
 
+// Answers `result`.
+long with_descriptors(long result, const msghdr& message) {
+  if (result >= 0 && message.msg_controllen > 0) {
+    host::note_received(message);
+  }
+  return result;
+}
+
+long with_descriptors(long result, const mmsghdr* messages) {
+  for (long i = 0; i < result; ++i) {
+    (void)with_descriptors(0, messages[i].msg_hdr);
+  }
+  return result;
+}
+
 }  // namespace
 
 long recvfrom(const long* a) {
@@ -95,12 +111,14 @@ long recvfrom(const long* a) {
 
 long recvmsg(const long* a) {
   int fd = static_cast<int>(a[0]);
-  if (never_waits(fd, a[2])) {
-    return sys::call(SYS_recvmsg, fd, a[1], a[2]);
-  }
-  auto try_now = [&] { return sys::call(SYS_recvmsg, fd, a[1], a[2] | MSG_DONTWAIT); };
-  // The kernel has read and written the header, so it can be read here.
+  // Wherever this is read, the kernel has read and written it before.
   const msghdr& message = *reinterpret_cast<const msghdr*>(a[1]);
+  if (never_waits(fd, a[2])) {
+    return with_descriptors(sys::call(SYS_recvmsg, fd, a[1], a[2]), message);
+  }
+  auto try_now = [&] {
+    return with_descriptors(sys::call(SYS_recvmsg, fd, a[1], a[2] | MSG_DONTWAIT), message);
+  };
   long result =
       receive(fd, false, try_now, [&] { return (a[2] & MSG_PEEK) != 0 ? 0 : size_of(message); });
   if ((a[2] & MSG_WAITALL) == 0 || result <= 0) {
@@ -131,15 +149,16 @@ long recvmmsg(const long* a) {
     return -EFAULT;
   }
   if (count == 0 || never_waits(fd, flags) || (a[4] != 0 && !base::is_valid(timeout))) {
-    return sys::call(SYS_recvmmsg, fd, a[1], a[2], flags, a[4]);
+    return with_descriptors(sys::call(SYS_recvmmsg, fd, a[1], a[2], flags, a[4]), messages);
   }
   base::Deadline deadline = a[4] == 0 ? base::Deadline::never()
                                       : base::Deadline::after(base::now(), base::to_nanos(timeout));
   long received = 0;
   while (received < count) {
     auto try_now = [&] {
-      return sys::call(SYS_recvmmsg, fd, sys::arg(messages + received), count - received,
-                       flags | MSG_DONTWAIT);
+      return with_descriptors(sys::call(SYS_recvmmsg, fd, sys::arg(messages + received),
+                                        count - received, flags | MSG_DONTWAIT),
+                              messages + received);
     };
     long result = receive(fd, false, try_now, [] { return size_t{0}; });
     if (result <= 0) {

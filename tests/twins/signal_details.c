@@ -86,44 +86,6 @@ static void kernel_calls_end(void) {
   }
 }
 
-static int signalled(int fd) {
-  struct pollfd wanted = {fd, POLLIN, 0};
-  struct signalfd_siginfo info;
-  if (poll(&wanted, 1, 1000) != 1) return 0;
-  return read(fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : -1;
-}
-
-static int descriptor_for(int signal) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, signal);
-  const int fd = signalfd(-1, &set, SFD_NONBLOCK);
-  MUST(fd >= 0);
-  return fd;
-}
-
-static void* raise_and_read(void* argument) {
-  const int fd = descriptor_for(SIGUSR2);
-  MUST(raise(SIGUSR2) == 0);
-  printf("read %d\n", signalled(fd) == SIGUSR2);
-  MUST(pthread_kill(pthread_self(), SIGUSR2) == 0);
-  printf("read %d\n", signalled(fd) == SIGUSR2);
-  close(fd);
-  // It was there before.
-  MUST(raise(SIGHUP) == 0);
-  const int later = descriptor_for(SIGHUP);
-  printf("read %d\n", signalled(later) == SIGHUP);
-  close(later);
-  return argument;
-}
-
-static void by_descriptor(void) {
-  block(SIGUSR2);
-  block(SIGHUP);
-  finish(start(raise_and_read, NULL));
-  raise_and_read(NULL);
-}
-
 static void* hand_out_id(void* argument) {
   *(_Atomic int*)argument = (int)syscall(SYS_gettid);
   while (!is_over) nap(1);
@@ -278,7 +240,6 @@ static void descriptors_beside_timers(void) {
 static const struct twin_case cases[] = {
     {"overruns", THREADS, overruns},
     {"kernel_calls_end", THREADS, kernel_calls_end},
-    {"by_descriptor", THREADS, by_descriptor},
     {"names_opened_one_way", THREADS, names_opened_one_way},
     {"none_for_successors", THREADS, none_for_successors},
     {"no_handler_no_end", THREADS, no_handler_no_end},

@@ -50,7 +50,7 @@ constexpr const char* kPrograms[] = {
     "names",           "blocking_modes",
     "cpu_clocks",      "signal_details",
     "native_library",  "scheduling",
-    "bound_threads",
+    "bound_threads",   "signal_descriptors",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
