@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "core/carrier.h"
+#include "event/io_uring_ops.h"
 #include "event/offload.h"
 #include "interpose/host/futex_call.h"
 #include "interpose/host/futex_pi.h"
@@ -36,6 +37,15 @@ unsigned wake_count(uint32_t value) {
   return static_cast<unsigned>(std::max(static_cast<int>(value), 1));
 }
 
+// Of a fiber, for a waker that knows nothing of the parking lot.
+long wait_in_kernel(const Call& call, uint32_t bits, base::Deadline deadline) {
+  long result = event::uring_wait_futex(call.word, call.value, bits, deadline);
+  if (result == -ENOSYS) {
+    result = event::offload_interruptibly(SYS_futex, call.raw);
+  }
+  return result == -EINTR && call.timeout == nullptr ? sys::kRestart : result;
+}
+
 long wait(const Call& call, uint32_t bits) {
   base::Deadline deadline;
   if (long error = deadline_of(call, deadline); error != 0) {
@@ -53,8 +63,7 @@ long wait(const Call& call, uint32_t bits) {
     if (!on_fiber) {
       return to_kernel(call);
     }
-    long result = event::offload_interruptibly(SYS_futex, call.raw);
-    return result == -EINTR && call.timeout == nullptr ? sys::kRestart : result;
+    return wait_in_kernel(call, bits, deadline);
   }
   sync::ParkResult result = sync::park(call.word, {.deadline = deadline, .bits = bits},
                                        [&] { return load(call.word) == call.value; });

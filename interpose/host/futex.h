@@ -4,7 +4,8 @@
 // | operation                        | private                  | shared                     |
 // |----------------------------------|--------------------------|----------------------------|
 // | WAIT, WAIT_BITSET                | parking lot              | thread memory: the lot;    |
-// |                                  |                          | else the kernel, offloaded |
+// |                                  |                          | else the kernel, by a ring |
+// |                                  |                          | or by a helper thread      |
 // | WAKE, WAKE_BITSET                | parking lot              | the lot, then the kernel   |
 // | REQUEUE, CMP_REQUEUE, WAKE_OP    | parking lot              | the kernel                 |
 // | LOCK_PI, TRYLOCK_PI, UNLOCK_PI   | parking lot (futex_pi.h) | the kernel                 |

@@ -16,7 +16,7 @@ namespace {
 
 long interrupted(base::Deadline deadline) { return deadline.is_never() ? sys::kRestart : -EINTR; }
 
-// Without io_uring.  Between the look and the call somebody else (another process, a kernel thread
+// Without a ring.  Between the look and the call somebody else (another process, a kernel thread
 // that isn't a carrier) may take the connection; then the call blocks the carrier until the next
 // one.
 long accept_when_ready(int fd, const long* a, long flags, base::Deadline deadline) {
@@ -42,11 +42,12 @@ long accept_with_flags(const long* a, long flags) {
     }
     deadline = socket_deadline(fd, Limit::receive);
   }
-  long result = event::uring_available()
-                    ? event::uring_accept(fd, reinterpret_cast<sockaddr*>(a[1]),
-                                          reinterpret_cast<socklen_t*>(a[2]),
-                                          static_cast<int>(flags), deadline)
-                    : accept_when_ready(fd, a, flags, deadline);
+  long result =
+      event::uring_accept(fd, reinterpret_cast<sockaddr*>(a[1]), reinterpret_cast<socklen_t*>(a[2]),
+                          static_cast<int>(flags), deadline);
+  if (result == -ENOSYS) {
+    result = accept_when_ready(fd, a, flags, deadline);
+  }
   switch (result) {
     case -ETIMEDOUT:
       return -EAGAIN;
@@ -83,12 +84,12 @@ long connect(const long* a) {
   if (is_non_blocking(fd)) {
     return sys::call(SYS_connect, fd, a[1], a[2]);
   }
-  if (!event::uring_available()) {
-    return offload_and_restart(SYS_connect, a);
-  }
   base::Deadline deadline = socket_deadline(fd, Limit::send);
   long result = event::uring_connect(fd, reinterpret_cast<const sockaddr*>(a[1]),
                                      static_cast<socklen_t>(a[2]), deadline);
+  if (result == -ENOSYS) {
+    return offload_and_restart(SYS_connect, a);
+  }
   if (result == -EALREADY) {
     result = await_connection(a, deadline);
   }

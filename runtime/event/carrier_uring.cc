@@ -19,6 +19,7 @@
 #include "core/poller.h"
 #include "event/own_descriptors.h"
 #include "event/poller.h"
+#include "event/uring_operations.h"
 
 // Of liburing.a we use the set-up and registration, which enter the kernel directly and call
 // nothing of libc, and what is inline.
@@ -32,8 +33,6 @@ using Stage = RingCall::Stage;
 constexpr unsigned kSubmissions = kMostEntries;
 constexpr unsigned kCompletions = 4096;
 
-// Newer than some headers (Linux 6.7).
-constexpr uint8_t kFutexWait = 51;  // IORING_OP_FUTEX_WAIT
 constexpr int kPrivateWord = 0x82;  // FUTEX2_SIZE_U32 | FUTEX2_PRIVATE
 
 // In the place of a call's address.
@@ -225,17 +224,6 @@ void close(core::CarrierRing& base, Carrier& carrier) {
   }
 }
 
-bool has_needed_operations(io_uring& kernel) {
-  constexpr unsigned kCount = kFutexWait + 1;
-  // An io_uring_probe with the operations behind it; the kernel wants zeros.
-  alignas(
-      io_uring_probe) char memory[sizeof(io_uring_probe) + kCount * sizeof(io_uring_probe_op)] = {};
-  auto* probe = reinterpret_cast<io_uring_probe*>(memory);
-  return sys::call(SYS_io_uring_register, kernel.ring_fd, IORING_REGISTER_PROBE, sys::arg(probe),
-                   kCount) == 0 &&
-         probe->last_op >= kFutexWait;
-}
-
 // 0 or -errno.
 int set_up(Ring& ring) {
   io_uring_params params{};
@@ -247,7 +235,9 @@ int set_up(Ring& ring) {
     return result;
   }
   ring.kernel.ring_fd = ring.kernel.enter_ring_fd = keep(ring.kernel.ring_fd);
-  result = has_needed_operations(ring.kernel) ? io_uring_register_ring_fd(&ring.kernel) : -ENOSYS;
+  result = knows_operation(ring.kernel.ring_fd, kFutexWait)
+               ? io_uring_register_ring_fd(&ring.kernel)
+               : -ENOSYS;
   if (result != 1) {
     discard(ring.kernel.ring_fd);
     ring.kernel.ring_fd = -1;

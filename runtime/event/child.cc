@@ -11,6 +11,7 @@
 #include "core/carrier.h"
 #include "core/park.h"
 #include "event/helper_pool.h"
+#include "event/io_uring_ops.h"
 #include "event/own_descriptors.h"
 #include "event/reactor.h"
 
@@ -53,13 +54,15 @@ void on_finished(HelperJob& job) {
   watch.in_use = false;
 }
 
+// For a call by another kernel thread than the fiber's: that has no children of its own, so that
+// with __WNOTHREAD it would see none.
+int options_of_call(int options) {
+  options = (options & ~(WNOHANG | __WNOTHREAD)) | WNOWAIT;
+  return (options & (WEXITED | WSTOPPED | WCONTINUED)) == 0 ? options | WEXITED : options;
+}
+
 // The watch for this, a new one if there is none; null if that is impossible.
 Watch* watch_for(int idtype, id_t id, int options) RAMIE_REQUIRES(lock) {
-  // A helper has no children of its own, so __WNOTHREAD would make it see none.
-  options = (options & ~(WNOHANG | __WNOTHREAD)) | WNOWAIT;
-  if ((options & (WEXITED | WSTOPPED | WCONTINUED)) == 0) {
-    options |= WEXITED;
-  }
   Watch* unused = nullptr;
   for (Watch& watch : watches) {
     const long* a = watch.arguments;
@@ -155,7 +158,15 @@ long wait_child(int idtype, id_t id, int options, Deadline deadline) {
       result = wait_pidfd(static_cast<int>(id), deadline);
     }
   }
-  return result == -ENOSYS ? wait_by_helper(idtype, id, options, deadline) : result;
+  if (result != -ENOSYS) {
+    return result;
+  }
+  options = options_of_call(options);
+  result = uring_wait_child(idtype, id, options, deadline);
+  if (result == -ENOSYS) {
+    return wait_by_helper(idtype, id, options, deadline);
+  }
+  return result == -EINTR || result == -ETIMEDOUT ? result : 0;
 }
 
 void reset_child_waits() {

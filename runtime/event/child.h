@@ -16,8 +16,9 @@ namespace ramie::event {
 //   -EINTR      a signal is to be handled
 //   -ETIMEDOUT  the deadline passed
 //
-// The exit of one known child is awaited by a pidfd.  For everything else a helper thread makes the
-// call with WNOWAIT; fibers that wait for the same share one.  A pidfd knows nothing of the stops
+// The exit of one known child is awaited by a pidfd.  Everything else is a call with WNOWAIT, which
+// a ring makes (event/io_uring_ops.h) or, without one, a helper thread: then fibers that wait for
+// the same share one.  A pidfd knows nothing of the stops
 // that a tracer waits for: a program with ptrace and threads passes __WALL.
 [[nodiscard]] long wait_child(int idtype, id_t id, int options, base::Deadline deadline);
 

@@ -2,6 +2,7 @@
 
 #include <liburing.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <atomic>
@@ -16,6 +17,7 @@
 #include "event/own_descriptors.h"
 #include "event/poller.h"
 #include "event/section.h"
+#include "event/uring_operations.h"
 
 // Of liburing.a we use the set-up, submission and registration, which enter the kernel directly and
 // call nothing of libc.
@@ -36,6 +38,7 @@ enum class State : int { unknown, refused, open };
 constinit Lock lock;
 constinit io_uring ring RAMIE_GUARDED_BY(lock) = {};
 constinit std::atomic<State> state = State::unknown;
+constinit std::atomic<bool> has_waits = false;  // for futexes and children
 
 // One operation, on the stack of the fiber that waits.  The ring's lock guards it.
 struct Operation {
@@ -66,16 +69,10 @@ void on_completion() {
 
 int set_up() RAMIE_REQUIRES(lock) {
   io_uring_params params{};
-  // Completions are noticed at the carrier's next kernel entry anyway: no interruption for them.
-  params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN;
+  // Completions interrupt the kernel thread that submitted, which may compute by now.
+  params.flags = IORING_SETUP_CQSIZE;
   params.cq_entries = kCompletions;
   int result = io_uring_queue_init_params(kSubmissions, &ring, &params);
-  if (result == -EINVAL) {  // before Linux 5.19
-    params = {};
-    params.flags = IORING_SETUP_CQSIZE;
-    params.cq_entries = kCompletions;
-    result = io_uring_queue_init_params(kSubmissions, &ring, &params);
-  }
   if (result < 0) {
     return result;
   }
@@ -98,6 +95,7 @@ int set_up() RAMIE_REQUIRES(lock) {
     io_uring_queue_exit(&ring);
     return result < 0 ? result : -ENOSYS;
   }
+  has_waits.store(knows_operation(ring.ring_fd, kFutexWait), std::memory_order_relaxed);
   return 0;
 }
 
@@ -143,43 +141,69 @@ void finish(Operation& operation, core::WaitReason reason) RAMIE_NO_THREAD_SAFET
   }
 }
 
+struct Manner {
+  core::WaitReason reason;
+  Deadline deadline;
+  bool is_interruptible = true;  // by cancel() and time-out scopes
+};
+
 // Submits what `prepare` makes of an entry, and parks until it is over: not only until the
 // deadline, because the kernel may write to the caller's memory as long as the operation lives.
+// False: the kernel has not taken it.  `wake` is what has ended the first park.
 template <class Prepare>
-long run(int fd, Deadline deadline, Prepare prepare) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+bool make(Operation& operation, const Manner& manner, Prepare prepare,
+          Wake& wake) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  lock.lock();
+  // Only the first park may be ended by an interruption; finish() waits in any case.
+  std::optional<core::Interruptible> interruptible;
+  if (manner.is_interruptible) {
+    interruptible.emplace();
+  }
+  operation.ticket = core::prepare_park();
+  if (submit_entry(&operation, prepare) < 0) {
+    lock.unlock();
+    core::abandon_park();
+    return false;
+  }
+  reap();  // it may be over already
+  wake = core::park(manner.reason, manner.deadline, {unlock, nullptr});
+  interruptible.reset();
+  lock.lock();
+  finish(operation, manner.reason);
+  lock.unlock();
+  return true;
+}
+
+template <class Prepare>
+long run(const Manner& manner, Prepare prepare) {
   if (!uring_available()) {
     return -ENOSYS;
   }
   WaitingSection section;
-  Operation operation;
-  lock.lock();
-  // Only the first park may be ended by an interruption; finish() waits in any case.
-  std::optional<core::Interruptible> interruptible(std::in_place);
-  operation.ticket = core::prepare_park();
-  if (int result = submit_entry(&operation, prepare); result < 0) {
-    lock.unlock();
-    core::abandon_park();
-    return result;
-  }
-  reap();  // it may be over already
-  core::WaitReason reason{core::WaitKind::descriptor, static_cast<uint64_t>(fd)};
-  Wake wake = core::park(reason, deadline, {unlock, nullptr});
-  interruptible.reset();
-  lock.lock();
-  finish(operation, reason);
-  lock.unlock();
-  bool was_cut_short = operation.result == -ECANCELED || operation.result == -EINTR;
-  if (was_cut_short) {
-    switch (wake) {
-      case Wake::timed_out:
-        return -ETIMEDOUT;
-      case Wake::cancelled:
-        return -ECANCELED;
-      default:
-        return -EINTR;
+  for (;;) {
+    Operation operation;
+    Wake wake = Wake::unparked;
+    if (!make(operation, manner, prepare, wake)) {
+      return -ENOSYS;
+    }
+    if (operation.result != -ECANCELED && operation.result != -EINTR) {
+      return operation.result;
+    }
+    if (wake == Wake::timed_out) {
+      return -ETIMEDOUT;
+    }
+    if (wake == Wake::cancelled) {
+      return -ECANCELED;
+    }
+    // Else the kernel thread that submitted it has ended, and with it what it had submitted.
+    if (wake == Wake::interrupted || operation.result == -EINTR) {
+      return -EINTR;
     }
   }
-  return operation.result;
+}
+
+Manner manner_of(int fd, Deadline deadline) {
+  return {{core::WaitKind::descriptor, static_cast<uint64_t>(fd)}, deadline};
 }
 
 }  // namespace
@@ -199,13 +223,37 @@ bool uring_available() {
 }
 
 long uring_accept(int fd, sockaddr* address, socklen_t* length, int flags, Deadline deadline) {
-  return run(fd, deadline,
+  return run(manner_of(fd, deadline),
              [=](io_uring_sqe* entry) { io_uring_prep_accept(entry, fd, address, length, flags); });
 }
 
 long uring_connect(int fd, const sockaddr* address, socklen_t length, Deadline deadline) {
-  return run(fd, deadline,
+  return run(manner_of(fd, deadline),
              [=](io_uring_sqe* entry) { io_uring_prep_connect(entry, fd, address, length); });
+}
+
+long uring_wait_futex(const uint32_t* word, uint32_t value, uint32_t bits, Deadline deadline) {
+  constexpr int kSharedWord = 2;  // FUTEX2_SIZE_U32
+  if (!uring_available() || !has_waits.load(std::memory_order_relaxed)) {
+    return -ENOSYS;
+  }
+  Manner manner{{core::WaitKind::address, reinterpret_cast<uintptr_t>(word)}, deadline, false};
+  return run(manner, [=](io_uring_sqe* entry) {
+    io_uring_prep_rw(kFutexWait, entry, kSharedWord, word, 0, value);
+    entry->addr3 = bits;
+  });
+}
+
+long uring_wait_child(int idtype, id_t id, int options, Deadline deadline) {
+  if (!uring_available() || !has_waits.load(std::memory_order_relaxed)) {
+    return -ENOSYS;
+  }
+  Manner manner{{core::WaitKind::child, id}, deadline, false};
+  return run(manner, [=](io_uring_sqe* entry) {
+    io_uring_prep_rw(kWaitId, entry, static_cast<int>(id), nullptr, static_cast<unsigned>(idtype),
+                     0);
+    entry->file_index = static_cast<unsigned>(options | WNOWAIT);
+  });
 }
 
 void reset_uring() {

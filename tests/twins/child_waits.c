@@ -142,6 +142,36 @@ static void several_wait_for_all(void) {
   printf("sum %d\n", reaped);
 }
 
+static int released[2];
+
+static void* wait_for_group(void* argument) {
+  const pid_t group = (pid_t)as_number(argument);
+  int status = -1;
+  CHECK(waitpid(-group, &status, 0) == group);
+  return as_pointer(WEXITSTATUS(status));
+}
+
+// More waits than one, of which each is for something else, and no descriptor tells.
+static void many_groups(void) {
+  enum { kGroups = 24 };
+  pthread_t threads[kGroups];
+  MUST(pipe(released) == 0);
+  for (int i = 0; i < kGroups; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      char byte;
+      _exit(read(released[0], &byte, 1) == 1 ? 1 : 0);
+    }
+    MUST(child > 0 && setpgid(child, child) == 0);
+    threads[i] = start(wait_for_group, as_pointer(child));
+  }
+  nap(20);
+  long sum = 0;
+  for (int i = 0; i < kGroups; ++i) CHECK(write(released[1], "x", 1) == 1);
+  for (int i = 0; i < kGroups; ++i) sum += as_number(finish(threads[i]));
+  printf("sum %ld\n", sum);
+}
+
 static void* make_child(void* argument) {
   return as_pointer(child_that_exits((int)as_number(argument), 33));
 }
@@ -172,6 +202,7 @@ static const struct twin_case cases[] = {
     {"waitid_family", THREADS, waitid_family},
     {"stopped_continued_killed", THREADS, stopped_continued_killed},
     {"several_wait_for_all", THREADS, several_wait_for_all},
+    {"many_groups", THREADS, many_groups},
     {"child_of_another_thread", THREADS, child_of_another_thread},
     {"ignored_children", THREADS, ignored_children},
 };

@@ -325,6 +325,35 @@ static void shared_memory(void) {
   stop_ticking();
 }
 
+enum { kMany = 1000 };
+
+static void* wait_for_own(void* argument) {
+  sem_t* const own = argument;
+  CHECK(sem_wait(own) == 0);
+  return argument;
+}
+
+// As many threads wait at a time, and the one that came last is the first to go on.
+static void many_wait(void) {
+  const size_t size = kMany * sizeof(sem_t);
+  sem_t* const all = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  pthread_t threads[kMany];
+  pthread_attr_t attributes;
+  MUST(all != MAP_FAILED && pthread_attr_init(&attributes) == 0);
+  MUST(pthread_attr_setstacksize(&attributes, 64 << 10) == 0);
+  for (int i = 0; i < kMany; ++i) {
+    MUST(sem_init(&all[i], 1, 0) == 0);
+    MUST(pthread_create(&threads[i], &attributes, wait_for_own, &all[i]) == 0);
+  }
+  nap(20);
+  for (int i = kMany - 1; i >= 0; --i) {
+    CHECK(sem_post(&all[i]) == 0);
+    finish(threads[i]);
+  }
+  printf("all have waited\n");
+  munmap(all, size);
+}
+
 static const struct twin_case cases[] = {
     {"sysv_semaphore", THREADS, sysv_semaphore},
     {"sysv_messages", THREADS, sysv_messages},
@@ -333,6 +362,7 @@ static const struct twin_case cases[] = {
     {"priority_inheritance", THREADS, priority_inheritance},
     {"named_semaphore", THREADS, named_semaphore},
     {"shared_memory", THREADS, shared_memory},
+    {"many_wait", THREADS, many_wait},
 };
 
 TWIN_MAIN(cases)

@@ -1,11 +1,15 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -19,6 +23,7 @@ using ramie::base::now;
 using ramie::event::uring_accept;
 using ramie::event::uring_available;
 using ramie::event::uring_connect;
+using ramie::event::uring_wait_futex;
 using ramie::test::FiberGroup;
 using ramie::test::in_millis;
 
@@ -247,6 +252,109 @@ TEST_F(Uring, NoConnectionIsLostToACancellation) {
   fibers.join();
   client.join();
   EXPECT_EQ(accepted, kConnections);
+}
+
+// A word that other processes may wake.
+class UringFutex : public Uring {
+ protected:
+  static constexpr uint32_t kAll = FUTEX_BITSET_MATCH_ANY;
+
+  void SetUp() override {
+    Uring::SetUp();
+    void* memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    word = static_cast<uint32_t*>(memory);
+    FiberGroup fibers;
+    fibers.spawn([&] { is_known = wait(1, Deadline::never()) != -ENOSYS; });
+    fibers.join();
+    if (!is_known) {
+      GTEST_SKIP() << "the kernel has no such operation";
+    }
+  }
+  void TearDown() override {
+    if (word != nullptr) {
+      munmap(word, 4096);
+    }
+  }
+
+  long wait(uint32_t value, Deadline deadline) const {
+    return uring_wait_futex(word, value, kAll, deadline);
+  }
+  long wake(int most) const { return syscall(SYS_futex, word, FUTEX_WAKE, most); }
+
+  uint32_t* word = nullptr;
+  bool is_known = false;
+};
+
+TEST_F(UringFutex, WakesAreCountedByTheKernelAndReachAsMany) {
+  constexpr int kWaiters = 100;
+  FiberGroup fibers;
+  int woken = 0;
+  for (int i = 0; i < kWaiters; ++i) {
+    fibers.spawn([&] {
+      EXPECT_EQ(wait(0, Deadline::never()), 0);
+      ++woken;
+    });
+  }
+  fibers.spawn([&] {
+    ramie::core::yield();
+    EXPECT_EQ(woken, 0);
+    EXPECT_EQ(wake(40), 40);
+    (void)ramie::core::sleep_until(in_millis(5));
+    EXPECT_EQ(woken, 40);
+    EXPECT_EQ(wake(kWaiters), kWaiters - 40);
+  });
+  fibers.join();
+  EXPECT_EQ(woken, kWaiters);
+}
+
+TEST_F(UringFutex, AnotherValueADeadlineAndASignalEndIt) {
+  FiberGroup fibers;
+  ramie::core::Fiber* waiter = nullptr;
+  fibers.spawn([&] {
+    EXPECT_EQ(wait(1, Deadline::never()), -EAGAIN);
+    EXPECT_EQ(wait(1, Deadline::at(0)), -EAGAIN);
+    int64_t start = now();
+    EXPECT_EQ(wait(0, in_millis(10)), -ETIMEDOUT);
+    EXPECT_GE(now() - start, 10'000'000);
+    EXPECT_EQ(wake(1), 0) << "nobody waits any more";
+    waiter = ramie::core::current();
+    EXPECT_EQ(wait(0, Deadline::never()), -EINTR);
+    EXPECT_EQ(wake(1), 0);
+  });
+  fibers.spawn([&] {
+    while (waiter == nullptr) {
+      (void)ramie::core::sleep_until(in_millis(1));
+    }
+    (void)ramie::core::sleep_until(in_millis(2));
+    EXPECT_TRUE(ramie::core::interrupt(*waiter));
+  });
+  fibers.join();
+}
+
+// Whom the kernel has counted as woken does not say that its time was over.
+TEST_F(UringFutex, NoWakeUpIsLostToATimeOut) {
+  constexpr int kRounds = 300;
+  FiberGroup fibers;
+  int woken = 0;
+  std::atomic<bool> ends = false;
+  std::atomic<int> counted = 0;
+  fibers.spawn([&] {
+    for (int i = 0; i < kRounds; ++i) {
+      long result = wait(0, Deadline::after(now(), i % 5 * 20'000));
+      ASSERT_TRUE(result == 0 || result == -ETIMEDOUT) << result;
+      woken += result == 0 ? 1 : 0;
+    }
+    ends = true;
+  });
+  std::thread waker([&] {
+    while (!ends) {
+      counted += static_cast<int>(wake(1));
+    }
+  });
+  fibers.join();
+  waker.join();
+  EXPECT_EQ(woken, counted);
 }
 
 TEST_F(Uring, AForkedChildHasARingOfItsOwn) {
