@@ -37,15 +37,6 @@ unsigned wake_count(uint32_t value) {
   return static_cast<unsigned>(std::max(static_cast<int>(value), 1));
 }
 
-// Of a fiber, for a waker that knows nothing of the parking lot.
-long wait_in_kernel(const Call& call, uint32_t bits, base::Deadline deadline) {
-  long result = event::uring_wait_futex(call.word, call.value, bits, deadline);
-  if (result == -ENOSYS) {
-    result = event::offload_interruptibly(SYS_futex, call.raw);
-  }
-  return result == -EINTR && call.timeout == nullptr ? sys::kRestart : result;
-}
-
 long wait(const Call& call, uint32_t bits) {
   base::Deadline deadline;
   if (long error = deadline_of(call, deadline); error != 0) {
@@ -195,7 +186,7 @@ long futex(const long* a) {
   Call call{a};
   int command = call.command();
   if (call.is_realtime() && command != FUTEX_WAIT_BITSET && command != FUTEX_LOCK_PI2) {
-    return to_kernel(call);  // -ENOSYS, but for an operation on PI futexes that is not emulated
+    return to_kernel(call);  // -ENOSYS
   }
   switch (command) {
     case FUTEX_WAIT:
@@ -213,21 +204,25 @@ long futex(const long* a) {
       return call.is_private() ? wake_op(call) : to_kernel(call);
     case FUTEX_LOCK_PI:
     case FUTEX_LOCK_PI2:
-      if (call.is_private()) {
-        return lock_pi(call);
-      }
-      warn_once(command);
-      return to_kernel(call);
+      return lock_pi(call);
     case FUTEX_TRYLOCK_PI:
-      return call.is_private() ? try_lock_pi(call) : to_kernel(call);
+      return try_lock_pi(call);
     case FUTEX_UNLOCK_PI:
-      return call.is_private() ? unlock_pi(call) : to_kernel(call);
+      return unlock_pi(call);
     case FUTEX_WAIT_REQUEUE_PI:
       warn_once(command);
       return to_kernel(call);
     default:
       return to_kernel(call);
   }
+}
+
+long wait_in_kernel(const FutexCall& call, uint32_t bits, base::Deadline deadline) {
+  long result = event::uring_wait_futex(call.word, call.value, bits, deadline);
+  if (result == -ENOSYS) {
+    result = event::offload_interruptibly(SYS_futex, call.raw);
+  }
+  return result == -EINTR && call.timeout == nullptr ? sys::kRestart : result;
 }
 
 void wake_address(void* address, int count) {

@@ -8,12 +8,12 @@
 // |                                  |                          | or by a helper thread      |
 // | WAKE, WAKE_BITSET                | parking lot              | the lot, then the kernel   |
 // | REQUEUE, CMP_REQUEUE, WAKE_OP    | parking lot              | the kernel                 |
-// | LOCK_PI, TRYLOCK_PI, UNLOCK_PI   | parking lot (futex_pi.h) | the kernel                 |
+// | LOCK_PI, TRYLOCK_PI, UNLOCK_PI   | parking lot (futex_pi.h) | as WAIT and WAKE           |
 // | anything else                    | the kernel               | the kernel                 |
 //
 // "Thread memory" is where glibc keeps its thread control blocks: pthread_join waits there, with a
 // shared WAIT, for the thread id that the kernel would have cleared and that wake_address()
-// announces. A PI operation that goes to the kernel blocks its carrier.
+// announces. FUTEX_WAIT_REQUEUE_PI blocks its carrier.
 #pragma once
 
 namespace ramie::host {

@@ -66,4 +66,7 @@ inline long deadline_of(const FutexCall& call, base::Deadline& deadline) {
   return 0;
 }
 
+// A fiber's WAIT or WAIT_BITSET, for a waker that knows nothing of the parking lot.
+long wait_in_kernel(const FutexCall& call, uint32_t bits, base::Deadline deadline);
+
 }  // namespace ramie::host

@@ -8,7 +8,14 @@
 // | FUTEX_OWNER_DIED| a robust lock's owner died; stays until the new owner clears it       |
 //
 // Unlocking does not hand over: whoever comes next takes the lock, and who was woken waits again.
+//
+// Waiters for a lock that processes share sleep in the kernel as on any word, and don't know of
+// each other: who has waited takes the lock with FUTEX_WAITERS set, so that its unlock wakes the
+// next one. They look again now and then, since a process without hosted threads uses the kernel's
+// own operations, which know nothing of them.
 #include "interpose/host/futex_pi.h"
+
+#include <algorithm>
 
 #include "base/sys.h"
 #include "core/carrier.h"
@@ -32,21 +39,56 @@ bool exchange(uint32_t* word, uint32_t& expected, uint32_t wanted) {
 enum class Attempt : uint8_t { taken, deadlock, held };
 
 // `seen` is the word that says so; in it the waiters' bit is set if the caller will wait.
-Attempt attempt(const FutexCall& call, uint32_t tid, bool will_wait, uint32_t& seen) {
+Attempt attempt(const FutexCall& call, uint32_t owner_word, bool will_wait, uint32_t& seen) {
+  uint32_t tid = owner_word & FUTEX_TID_MASK;
   seen = load(call.word);
   for (;;) {
     uint32_t owner = seen & FUTEX_TID_MASK;
     if (owner == 0) {
-      if (exchange(call.word, seen, (seen & ~FUTEX_TID_MASK) | tid)) {
+      if (exchange(call.word, seen, (seen & ~FUTEX_TID_MASK) | owner_word)) {
         return Attempt::taken;
       }
     } else if (owner == tid) {
       return Attempt::deadlock;
-    } else if (!will_wait || (seen & FUTEX_WAITERS) != 0 ||
-               exchange(call.word, seen, seen | FUTEX_WAITERS)) {
+    } else if (!will_wait || (seen & FUTEX_WAITERS) != 0) {
+      return Attempt::held;
+    } else if (exchange(call.word, seen, seen | FUTEX_WAITERS)) {
+      seen |= FUTEX_WAITERS;
       return Attempt::held;
     }
   }
+}
+
+sync::Outcome wait_here(const FutexCall& call, base::Deadline deadline) {
+  return sync::park(call.word, {.deadline = deadline},
+                    [&] {
+                      uint32_t now = load(call.word);
+                      return (now & FUTEX_TID_MASK) != 0 && (now & FUTEX_WAITERS) != 0;
+                    })
+      .how;
+}
+
+sync::Outcome wait_among_processes(const FutexCall& call, uint32_t seen, base::Deadline deadline) {
+  constexpr int64_t kRound = 10'000'000;
+  int64_t left = base::nanos_left(deadline);
+  if (left == 0) {
+    return sync::Outcome::timed_out;
+  }
+  timespec span = base::to_timespec(std::min(kRound, left));
+  const long arguments[6] = {sys::arg(call.word), FUTEX_WAIT, static_cast<long>(seen),
+                             sys::arg(&span)};
+  long result = core::current() != nullptr
+                    ? wait_in_kernel(FutexCall{arguments}, FUTEX_BITSET_MATCH_ANY,
+                                     base::Deadline::after(base::now(), base::to_nanos(span)))
+                    : sys::call(SYS_futex, arguments[0], arguments[1], arguments[2], arguments[3]);
+  return result == -EINTR ? sync::Outcome::interrupted : sync::Outcome::woken;
+}
+
+// A waiter of the kernel's own is there if a process without hosted threads has found that the
+// owner is a thread that the kernel knows; only that thread can wake it.
+bool unlock_in_kernel(const FutexCall& call) {
+  return own_tid() == static_cast<uint32_t>(sys::gettid()) &&
+         sys::call(SYS_futex, sys::arg(call.word), FUTEX_UNLOCK_PI) == 0;
 }
 
 }  // namespace
@@ -59,22 +101,23 @@ long lock_pi(const FutexCall& call) {
   if (long error = check(call.word); error != 0) {
     return error;
   }
-  uint32_t tid = own_tid();
+  uint32_t owner_word = own_tid();
   for (;;) {
     uint32_t seen = 0;
-    Attempt result = attempt(call, tid, true, seen);
+    Attempt result = attempt(call, owner_word, true, seen);
     if (result != Attempt::held) {
       return result == Attempt::taken ? 0 : -EDEADLK;
     }
-    sync::ParkResult parked = sync::park(call.word, {.deadline = deadline}, [&] {
-      uint32_t now = load(call.word);
-      return (now & FUTEX_TID_MASK) != 0 && (now & FUTEX_WAITERS) != 0;
-    });
-    if (parked.how == sync::Outcome::timed_out) {
+    sync::Outcome how =
+        call.is_private() ? wait_here(call, deadline) : wait_among_processes(call, seen, deadline);
+    if (how == sync::Outcome::timed_out) {
       return -ETIMEDOUT;
     }
-    if (parked.how == sync::Outcome::interrupted && core::current() != nullptr) {
+    if (how == sync::Outcome::interrupted && core::current() != nullptr) {
       return sys::kRestart;
+    }
+    if (!call.is_private()) {
+      owner_word |= FUTEX_WAITERS;
     }
   }
 }
@@ -94,6 +137,13 @@ long unlock_pi(const FutexCall& call) {
   }
   if ((load(call.word) & FUTEX_TID_MASK) != own_tid()) {
     return -EPERM;
+  }
+  if (!call.is_private()) {
+    if (!unlock_in_kernel(call)) {
+      std::atomic_ref<uint32_t>(*call.word).store(0, std::memory_order_seq_cst);
+    }
+    (void)sys::call(SYS_futex, sys::arg(call.word), FUTEX_WAKE, 1);
+    return 0;
   }
   // Under the lock of the queue, so that nobody goes to sleep on a word that says "free".
   sync::unpark_one(call.word, [&](sync::UnparkOne next) -> uint32_t {

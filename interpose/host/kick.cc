@@ -36,6 +36,9 @@ constinit Credentials credentials RAMIE_GUARDED_BY(noting);
 
 constexpr int64_t kPatience = 1'000'000'000;
 
+constinit std::atomic<bool> is_stopping = false;
+constinit std::atomic<uint32_t> stopped = 0;
+
 void note_credentials() RAMIE_REQUIRES(noting) {
   int* u = credentials.users;
   int* g = credentials.groups;
@@ -89,6 +92,40 @@ void kick(const core::Carrier& carrier) {
   info.si_value.sival_ptr = &token;
   (void)sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), carrier.kernel_tid, kKickSignal,
                   sys::arg(&info));
+}
+
+void stop_others_for_good() {
+  const core::Fiber* self = core::current();
+  is_stopping.store(true, std::memory_order_seq_cst);
+  uint32_t kicked = 0;
+  for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
+       carrier = carrier->next_carrier) {
+    if (!carrier->gone.load(std::memory_order_relaxed) &&
+        (self == nullptr || carrier != self->carrier)) {
+      kick(*carrier);
+      ++kicked;
+    }
+  }
+  // Whoever does not answer soon is inside the kernel, where it does no harm.
+  constexpr int64_t kWhile = 5'000'000;
+  base::Deadline end = base::Deadline::after(base::now(), kWhile);
+  for (uint32_t seen; (seen = stopped.load(std::memory_order_acquire)) < kicked;) {
+    base::futex_wait(stopped, seen, end);
+    if (end.passed(base::now())) {
+      return;
+    }
+  }
+}
+
+void stop_if_told() {
+  if (!is_stopping.load(std::memory_order_acquire)) {
+    return;
+  }
+  stopped.fetch_add(1, std::memory_order_release);
+  base::futex_wake(stopped, 1);
+  for (;;) {
+    (void)sys::call(SYS_pause);
+  }
 }
 
 bool is_kick(int signal, const siginfo_t& info) {
@@ -149,6 +186,8 @@ void reset_kicks_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   noting.reset();
   version.store(0, std::memory_order_relaxed);
   answers.store(0, std::memory_order_relaxed);
+  is_stopping.store(false, std::memory_order_relaxed);
+  stopped.store(0, std::memory_order_relaxed);
   credentials = {};
 }
 

@@ -15,6 +15,12 @@ inline constexpr int kKickSignal = core::kInternalSignal;
 
 void kick(const core::Carrier& carrier);
 
+// The other carriers run nothing any more from now on, wherever they are.  One that is inside the
+// kernel goes no further when it comes out.  For the end of the process.
+void stop_others_for_good();
+// In the handler, on the kicked carrier: does not return once the others are to stop.
+void stop_if_told();
+
 [[nodiscard]] bool is_kick(int signal, const siginfo_t& info);
 
 // Changes the credentials of every carrier's kernel thread by the same system call.  0 or the

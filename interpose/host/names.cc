@@ -32,14 +32,12 @@ bool skip(string_view& text, string_view prefix) {
   return is;
 }
 
-// The digits at the start of `text`, which is cut; 0 without any, or with too many.
-int skip_number(string_view& text) {
-  long value = 0;
-  while (!text.empty() && text.front() >= '0' && text.front() <= '9' && value < 1L << 27) {
-    value = value * 10 + (text.front() - '0');
-    text.remove_prefix(1);
-  }
-  return value < 1L << 27 ? static_cast<int>(value) : 0;
+// A process's or thread's id; 0 for what is none.
+int take_id(string_view& text) {
+  constexpr size_t kMostDigits = 9;
+  size_t digits = text.size();
+  uint64_t id = base::take_number(text);
+  return digits - text.size() <= kMostDigits ? static_cast<int>(id) : 0;
 }
 
 // The id in /proc/self/task/ID/comm, or 0.
@@ -47,13 +45,13 @@ int thread_in(string_view path) {
   if (!skip(path, "/proc/")) {
     return 0;
   }
-  if (!skip(path, "self") && skip_number(path) != sys::getpid()) {
+  if (!skip(path, "self") && take_id(path) != sys::getpid()) {
     return 0;
   }
   if (!skip(path, "/task/")) {
     return 0;
   }
-  int tid = skip_number(path);
+  int tid = take_id(path);
   return path == "/comm" ? tid : 0;
 }
 
@@ -168,7 +166,7 @@ long write_name(int fd, const char* text, size_t length) {
     return -EBADF;  // the hint was wrong: some other file
   }
   ThreadName name = make_name(text, length);
-  if (!rename_thread(skip_number(rest), name)) {
+  if (!rename_thread(take_id(rest), name)) {
     return -ESRCH;
   }
   (void)sys::call(SYS_ftruncate, fd, 0);

@@ -30,26 +30,16 @@ unsigned allowed_by_affinity() {
   return count;
 }
 
-// The digits at the start of `text`, which is cut; 0 without any.
-uint64_t take_number(string_view& text) {
-  uint64_t value = 0;
-  while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
-    value = value * 10 + static_cast<uint64_t>(text.front() - '0');
-    text.remove_prefix(1);
-  }
-  return value;
-}
-
 // cpu.max holds "QUOTA PERIOD" in microseconds, or "max PERIOD".
 unsigned allowed_by_quota(const char* path) {
   char buffer[64];
   string_view text = read_file(path, buffer, sizeof buffer);
-  uint64_t quota = take_number(text);
+  uint64_t quota = base::take_number(text);
   if (quota == 0 || text.empty()) {
     return kMost;
   }
   text.remove_prefix(1);
-  uint64_t period = take_number(text);
+  uint64_t period = base::take_number(text);
   return period == 0 ? kMost : static_cast<unsigned>((quota + period - 1) / period);
 }
 

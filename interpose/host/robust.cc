@@ -7,6 +7,7 @@
 #include "base/sys.h"
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
+#include "interpose/host/kick.h"
 #include "interpose/host/thread.h"
 #include "interpose/ops/user_memory.h"
 
@@ -26,21 +27,49 @@ Entry follow(const robust_list* link) {
   return {reinterpret_cast<robust_list*>(raw & ~1UL), (raw & 1) != 0};
 }
 
-void mark_dead(const Thread& thread, const robust_list_head& head, Entry entry) {
+enum class Ending : uint8_t { thread, process };
+
+void mark_dead(const Thread& thread, const robust_list_head& head, Entry entry, Ending ending) {
   auto* word = reinterpret_cast<uint32_t*>(reinterpret_cast<char*>(entry.node) + head.futex_offset);
   uint32_t value = __atomic_load_n(word, __ATOMIC_SEQ_CST);
   while ((value & FUTEX_TID_MASK) == static_cast<uint32_t>(thread.tid)) {
     uint32_t dead = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
     if (__atomic_compare_exchange_n(word, &value, dead, false, __ATOMIC_SEQ_CST,
                                     __ATOMIC_SEQ_CST)) {
-      if (!entry.is_pi && (value & FUTEX_WAITERS) != 0) {
+      if ((value & FUTEX_WAITERS) != 0) {
         // Both kinds of waiters: the process's own, and those of other processes.
-        wake_address(word, 1);
+        if (ending == Ending::thread) {
+          wake_address(word, 1);
+        }
         (void)sys::call(SYS_futex, sys::arg(word), FUTEX_WAKE, 1);
       }
       return;
     }
   }
+}
+
+void release_locks(const Thread& thread, Ending ending) {
+  const robust_list_head* head = thread.robust_list;
+  if (head == nullptr) {
+    return;
+  }
+  Entry pending = follow(head->list_op_pending);
+  Entry entry = follow(head->list.next);
+  for (int i = 0; entry.node != &head->list && i < kLimit; ++i) {
+    Entry next = follow(entry.node->next);  // read before the lock may be taken and moved
+    if (entry.node != pending.node) {
+      mark_dead(thread, *head, entry, ending);
+    }
+    entry = next;
+  }
+  if (pending.node != nullptr) {
+    mark_dead(thread, *head, pending, ending);
+  }
+}
+
+bool holds_locks(const Thread& thread) {
+  const robust_list_head* head = thread.robust_list;
+  return head != nullptr && (head->list.next != &head->list || head->list_op_pending != nullptr);
 }
 
 }  // namespace
@@ -80,23 +109,22 @@ long get_robust_list(const long* a) {
   return 0;
 }
 
-void release_robust_locks(const Thread& thread) {
-  const robust_list_head* head = thread.robust_list;
-  if (head == nullptr) {
+void release_robust_locks(Thread& thread) {
+  release_locks(thread, Ending::thread);
+  thread.robust_list = nullptr;  // its memory may be gone before the block is
+}
+
+void release_all_robust_locks() {
+  LiveThreads threads;
+  bool any = false;
+  LiveThreads::for_each(
+      [](Thread& thread, void* found) { *static_cast<bool*>(found) |= holds_locks(thread); }, &any);
+  if (!any) {
     return;
   }
-  Entry pending = follow(head->list_op_pending);
-  Entry entry = follow(head->list.next);
-  for (int i = 0; entry.node != &head->list && i < kLimit; ++i) {
-    Entry next = follow(entry.node->next);  // read before the lock may be taken and moved
-    if (entry.node != pending.node) {
-      mark_dead(thread, *head, entry);
-    }
-    entry = next;
-  }
-  if (pending.node != nullptr) {
-    mark_dead(thread, *head, pending);
-  }
+  stop_others_for_good();
+  LiveThreads::for_each([](Thread& thread, void*) { release_locks(thread, Ending::process); },
+                        nullptr);
 }
 
 }  // namespace ramie::host

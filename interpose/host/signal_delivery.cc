@@ -155,6 +155,7 @@ void move_home(core::Fiber& fiber, Thread& thread, ucontext_t& context) {
 
 // See kick.h.  In the runtime, a fiber finds by itself what has changed, when it leaves.
 void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
+  stop_if_told();
   catch_up_with_credentials(carrier);
   auto* thread = static_cast<Thread*>(fiber.host);
   if (fiber.kind == core::FiberKind::loop) {

@@ -31,6 +31,21 @@ constinit std::atomic<bool> has_first = false;
 // Live threads by id modulo kMaxThreads: a lazily touched reservation.
 constinit std::atomic<std::atomic<Thread*>*> by_tid = nullptr;
 
+// A mutex that processes share says by this id who holds it, so each process has a range of its
+// own: the first kMaxThreads ids differ from those of the 250 processes around it, the first 62
+// from those of all.  The largest id still fits into the clockid_t of a thread's CPU clock.
+constexpr uint64_t kRanges = 251;
+constexpr uint64_t kIds = kRanges * kMaxThreads;
+constexpr uint64_t kMaxPid = 1UL << 22;  // man 5 proc, pid_max
+static_assert(kFirstVirtualTid + kIds < 1UL << 28);
+constinit uint64_t first_id RAMIE_GUARDED_BY(lock) = 0;
+
+uint64_t first_id_of_process() {
+  auto pid = static_cast<uint64_t>(sys::getpid());
+  constexpr uint64_t kShare = kMaxThreads / (kMaxPid / kRanges + 1);
+  return pid % kRanges * kMaxThreads + pid / kRanges * kShare;
+}
+
 std::atomic<Thread*>& place_of(int tid) {
   return by_tid.load(
       std::memory_order_relaxed)[static_cast<size_t>(tid - kFirstVirtualTid) % kMaxThreads];
@@ -72,6 +87,7 @@ Thread* allocate_thread() {
     if (by_tid.load(std::memory_order_relaxed) == nullptr) {
       return nullptr;
     }
+    first_id = first_id_of_process();
   }
   Thread* thread = take_block();
   if (thread == nullptr) {
@@ -81,7 +97,7 @@ Thread* allocate_thread() {
   int tid = 0;
   for (size_t tries = 0;; ++tries) {
     uint64_t serial = created.fetch_add(1, std::memory_order_relaxed);
-    tid = kFirstVirtualTid + static_cast<int>(serial % (kMaxThreads * 64));
+    tid = kFirstVirtualTid + static_cast<int>((first_id + serial) % kIds);
     if (place_of(tid).load(std::memory_order_relaxed) == nullptr) {
       break;
     }
@@ -136,7 +152,7 @@ bool is_thread_alive(int tid) {
 
 bool is_virtual_tid(int tid) {
   return tid >= kFirstVirtualTid && by_tid.load(std::memory_order_relaxed) != nullptr &&
-         static_cast<uint64_t>(tid - kFirstVirtualTid) < kMaxThreads * 64;
+         static_cast<uint64_t>(tid - kFirstVirtualTid) < kIds;
 }
 
 Thread* adopt_first_thread(core::Fiber& fiber) {
@@ -191,6 +207,7 @@ void unlock_threads_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS { lock.unlock()
 void reset_threads_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   unlock_threads_after_fork();
   has_first.store(false, std::memory_order_relaxed);
+  first_id = first_id_of_process();
   while (Thread* thread = live.front()) {
     // Of their queues somebody may hold the lock for ever; they are reset as a whole.
     thread->pending.store(0, std::memory_order_relaxed);

@@ -51,7 +51,8 @@ struct Thread : base::ListLink {
   core::Fiber own;
 };
 
-// Ids above the largest pid (2^22, man 5 proc, pid_max) and below what a futex word can hold.
+// Ids above the largest pid (2^22, man 5 proc, pid_max) and below what a futex word can hold. Other
+// processes' threads have other ids.
 inline constexpr int kFirstVirtualTid = 0x400001;
 
 // A thread with an id of its own; null when memory is exhausted.  Blocks are recycled, never
@@ -90,7 +91,10 @@ Thread* adopt_first_thread(core::Fiber& fiber);
 
 // As the kernel does at the end of a thread: locks of its robust list become EOWNERDEAD's
 // (robust.cc).
-void release_robust_locks(const Thread& thread);
+void release_robust_locks(Thread& thread);
+// The same at the end of the process, for all threads of which the kernel doesn't know.  The other
+// carriers stop for good, so the caller ends the process next.
+void release_all_robust_locks();
 
 [[nodiscard]] uint64_t threads_created();
 

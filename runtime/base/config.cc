@@ -2,10 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <iterator>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "base/format.h"
 #include "base/lock.h"
@@ -138,127 +141,107 @@ bool are_names(string_view text) {
   return true;
 }
 
-// One variable's value into `out`.  On failure `expected` says what would have been accepted.
-bool parse_one(string_view name, string_view value, Config& out, string_view& expected) {
+// A variable that is one word of a few.
+template <auto member, const auto& choices>
+bool choose(string_view value, Config& out) {
   int picked = 0;
-  if (name == "RAMIE_CARRIERS") {
-    expected = "auto or a number from 1 to 256";
-    size_t count = 0;
-    bool good = value == "auto" || (parse_number(value, count) && count >= 1 && count <= 256);
-    out.carriers = static_cast<unsigned>(count);
-    return good;
+  bool good = pick(value, choices, picked);
+  out.*member = static_cast<std::remove_reference_t<decltype(out.*member)>>(picked);
+  return good;
+}
+
+// A number from `least` to `most`, which is stored times `unit`.
+template <auto member, size_t least, size_t most, int64_t unit = 1>
+bool count(string_view value, Config& out) {
+  size_t number = 0;
+  bool good = parse_number(value, number) && number >= least && number <= most;
+  out.*member = static_cast<std::remove_reference_t<decltype(out.*member)>>(
+      static_cast<int64_t>(number) * unit);
+  return good;
+}
+
+constexpr int64_t kMillisecond = 1'000'000;
+
+bool read_carriers(string_view value, Config& out) {
+  return value == "auto" || count<&Config::carriers, 1, 256>(value, out);
+}
+
+bool read_audit(string_view value, Config& out) {
+  int picked = 0;
+  if (pick(value, kSwitch, picked)) {
+    out.audit = picked != 0 ? 0 : Config::kNoAudit;
+    return true;
   }
-  if (name == "RAMIE_SLICE") {
-    expected = "milliseconds, from 1 to 1000";
-    size_t millis = 0;
-    bool good = parse_number(value, millis) && millis >= 1 && millis <= 1000;
-    out.slice = static_cast<int64_t>(millis) * 1'000'000;
-    return good;
-  }
-  if (name == "RAMIE_MAX_BLOCKED") {
-    expected = "a number from 1 to 4096";
-    size_t count = 0;
-    bool good = parse_number(value, count) && count >= 1 && count <= Config::kMostBlocked;
-    out.max_blocked = static_cast<unsigned>(count);
-    return good;
-  }
-  if (name == "RAMIE_FS") {
-    expected = "auto, fsgsbase, trap or prctl";
-    bool good = pick(value, kFs, picked);
-    out.fs = static_cast<FsChoice>(picked);
-    return good;
-  }
-  if (name == "RAMIE_ENTRY") {
-    expected = "auto, patch, sud or symbols";
-    bool good = pick(value, kEntry, picked);
-    out.entry = static_cast<EntryChoice>(picked);
-    return good;
-  }
-  if (name == "RAMIE_GUARDS") {
-    expected = "auto, madvise or mprotect";
-    bool good = pick(value, kGuards, picked);
-    out.guards = static_cast<GuardChoice>(picked);
-    return good;
-  }
-  if (name == "RAMIE_POLLER") {
-    expected = "auto, epoll or io_uring";
-    bool good = pick(value, kPoller, picked);
-    out.poller = static_cast<PollerChoice>(picked);
-    return good;
-  }
-  if (name == "RAMIE_DEADLOCK") {
-    expected = "off, report or abort";
-    bool good = pick(value, kDeadlock, picked);
-    out.deadlock = static_cast<DeadlockAction>(picked);
-    return good;
-  }
-  if (name == "RAMIE_BLOCKED") {
-    expected = "off or report";
-    bool good = pick(value, kBlocked, picked);
-    out.blocked = static_cast<BlockedAction>(picked);
-    return good;
-  }
-  if (name == "RAMIE_AUDIT") {
-    expected = "off, on or milliseconds, from 1 to 10000";
-    size_t millis = 0;
-    bool good = pick(value, kSwitch, picked);
-    if (good) {
-      out.audit = picked != 0 ? 0 : Config::kNoAudit;
-      return true;
-    }
-    good = parse_number(value, millis) && millis >= 1 && millis <= 10'000;
-    out.audit = static_cast<int64_t>(millis) * 1'000'000;
-    return good;
-  }
-  if (name == "RAMIE_LOG") {
-    expected = "off, warn, info or debug";
-    bool good = pick(value, kLog, picked);
-    out.log = static_cast<LogLevel>(picked);
-    return good;
-  }
-  if (name == "RAMIE_LOG_FILE") {
-    expected = "the path of a file, from / on";
-    out.log_file = value.data();  // the environment's own string, which ends with a zero byte
-    return begins_with(value, "/") && value.size() < kTextRoom;
-  }
-  if (name == "RAMIE_HOSTING") {
-    expected = "on or off";
-    bool good = pick(value, kSwitch, picked);
-    out.hosting = picked != 0;
-    return good;
-  }
-  if (name == "RAMIE_PATCH") {
-    expected =
-        "all or some of sleep,io,socket,poll,process,file,lock,ipc, or those to leave out, each "
-        "with "
-        "a -; threads, their signals and locks are Ramie's in any case";
-    return parse_families(value, out.families_off);
-  }
-  if (name == "RAMIE_NATIVE") {
-    expected = "names of programs, or of libraries behind lib:, with commas between";
-    out.native = value.data();  // the environment's own string
-    return value.size() < kTextRoom && are_names(value);
-  }
-  if (name == "RAMIE_STACK_SIZE") {
-    expected = "bytes from 16k to 1024m, as in 65536, 64k or 1m";
-    return parse_size(value, out.stack_size) && out.stack_size >= kMinStack &&
-           out.stack_size <= kMaxStack;
-  }
-  if (name == "RAMIE_STATS") {
-    expected = "the name of a file";
-    out.stats = value.data();  // the environment's own string, which ends with a zero byte
-    return !value.empty() && value.size() < kTextRoom;
-  }
-  return true;  // a variable of a later version, or of the ramie command
+  return count<&Config::audit, 1, 10'000, kMillisecond>(value, out);
+}
+
+bool read_families(string_view value, Config& out) {
+  return parse_families(value, out.families_off);
+}
+
+bool read_stack_size(string_view value, Config& out) {
+  return parse_size(value, out.stack_size) && out.stack_size >= kMinStack &&
+         out.stack_size <= kMaxStack;
+}
+
+// A text is kept as the environment's own string, which ends with a zero byte.
+template <auto member, bool (*is_good)(string_view)>
+bool read_text(string_view value, Config& out) {
+  out.*member = value.data();
+  return value.size() < kTextRoom && is_good(value);
+}
+
+bool is_something(string_view text) { return !text.empty(); }
+bool is_absolute(string_view path) { return begins_with(path, "/"); }
+
+struct Setting {
+  string_view name;
+  bool (*read)(string_view value, Config& out);
+  string_view expected;  // what a value that `read` refuses should have been
+};
+
+constexpr Setting kSettings[] = {
+    {"RAMIE_CARRIERS", read_carriers, "auto or a number from 1 to 256"},
+    {"RAMIE_SLICE", count<&Config::slice, 1, 1000, kMillisecond>, "milliseconds, from 1 to 1000"},
+    {"RAMIE_MAX_BLOCKED", count<&Config::max_blocked, 1, Config::kMostBlocked>,
+     "a number from 1 to 4096"},
+    {"RAMIE_FS", choose<&Config::fs, kFs>, "auto, fsgsbase, trap or prctl"},
+    {"RAMIE_ENTRY", choose<&Config::entry, kEntry>, "auto, patch, sud or symbols"},
+    {"RAMIE_GUARDS", choose<&Config::guards, kGuards>, "auto, madvise or mprotect"},
+    {"RAMIE_POLLER", choose<&Config::poller, kPoller>, "auto, epoll or io_uring"},
+    {"RAMIE_DEADLOCK", choose<&Config::deadlock, kDeadlock>, "off, report or abort"},
+    {"RAMIE_BLOCKED", choose<&Config::blocked, kBlocked>, "off or report"},
+    {"RAMIE_AUDIT", read_audit, "off, on or milliseconds, from 1 to 10000"},
+    {"RAMIE_LOG", choose<&Config::log, kLog>, "off, warn, info or debug"},
+    {"RAMIE_LOG_FILE", read_text<&Config::log_file, is_absolute>, "the path of a file, from / on"},
+    {"RAMIE_HOSTING", choose<&Config::hosting, kSwitch>, "on or off"},
+    {"RAMIE_PATCH", read_families,
+     "all or some of sleep,io,socket,poll,process,file,lock,ipc, or those to leave out, each with "
+     "a -; threads, their signals and locks are Ramie's in any case"},
+    {"RAMIE_NATIVE", read_text<&Config::native, are_names>,
+     "names of programs, or of libraries behind lib:, with commas between"},
+    {"RAMIE_STACK_SIZE", read_stack_size, "bytes from 16k to 1024m, as in 65536, 64k or 1m"},
+    {"RAMIE_STATS", read_text<&Config::stats, is_something>, "the name of a file"},
+};
+
+// The setting of that name; none for a variable of a later version, or of the ramie command.
+const Setting* find_setting(string_view name) {
+  const Setting* found = std::find_if(std::begin(kSettings), std::end(kSettings),
+                                      [&](const Setting& each) { return each.name == name; });
+  return found == std::end(kSettings) ? nullptr : found;
 }
 
 // Programs change and free their environment, perl as it ends: what is kept of it is copied.
-constinit char kept_stats[kTextRoom];
-constinit char kept_native[kTextRoom];
-constinit char kept_log_file[kTextRoom];
+constexpr const char* Config::*kTexts[] = {&Config::stats, &Config::native, &Config::log_file};
+constinit char kept_texts[std::size(kTexts)][kTextRoom];
 
-const char* keep(const char* text, char (&room)[kTextRoom]) {
-  return text == nullptr ? nullptr : static_cast<const char*>(memcpy(room, text, strlen(text) + 1));
+void keep_texts(Config& config) {
+  for (size_t i = 0; i < std::size(kTexts); ++i) {
+    const char*& text = config.*kTexts[i];
+    if (text != nullptr) {
+      text = static_cast<const char*>(memcpy(kept_texts[i], text, strlen(text) + 1));
+    }
+  }
 }
 
 constinit Config the_config;
@@ -276,10 +259,10 @@ bool parse_config(const char* const* environment, Config& out, char* error, size
     }
     string_view name(entry.data(), equals);
     string_view value(entry.data() + equals + 1);
-    string_view expected;
-    if (!parse_one(name, value, out, expected)) {
+    const Setting* setting = find_setting(name);
+    if (setting != nullptr && !setting->read(value, out)) {
       Line<512> line;
-      line << "ramie: " << name << "=" << value << " is not understood; use " << expected;
+      line << "ramie: " << name << "=" << value << " is not understood; use " << setting->expected;
       size_t n = line.view().size() < error_size - 1 ? line.view().size() : error_size - 1;
       memcpy(error, line.view().data(), n);
       error[n] = '\0';
@@ -300,9 +283,7 @@ const Config& config() {
         line.write_to(2);
         sys::call(SYS_exit_group, 2);
       }
-      the_config.stats = keep(the_config.stats, kept_stats);
-      the_config.native = keep(the_config.native, kept_native);
-      the_config.log_file = keep(the_config.log_file, kept_log_file);
+      keep_texts(the_config);
       is_read.store(true, std::memory_order_release);
     }
   }

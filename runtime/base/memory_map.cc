@@ -12,21 +12,10 @@
 namespace ramie::base {
 namespace {
 
-// Takes a number off the front of `text`, and the one character behind it.
-uint64_t take_number(std::string_view& text, unsigned base) {
-  uint64_t value = 0;
-  size_t at = 0;
-  for (; at < text.size(); ++at) {
-    char c = text[at];
-    unsigned digit = c >= '0' && c <= '9'   ? static_cast<unsigned>(c - '0')
-                     : c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a') + 10
-                                            : 99;
-    if (digit >= base) {
-      break;
-    }
-    value = value * base + digit;
-  }
-  text.remove_prefix(std::min(at + 1, text.size()));
+// A number and the one character behind it.
+uint64_t take_field(std::string_view& text, unsigned base) {
+  uint64_t value = take_number(text, base);
+  text.remove_prefix(std::min<size_t>(1, text.size()));
   return value;
 }
 
@@ -48,12 +37,12 @@ bool read_memory(uintptr_t address, void* out, size_t size) {
 
 // man 5 proc, /proc/PID/maps: start-end permissions offset device inode name
 void MemoryMap::add_line(std::string_view line) {
-  uintptr_t start = take_number(line, 16);
-  uintptr_t end = take_number(line, 16);
+  uintptr_t start = take_field(line, 16);
+  uintptr_t end = take_field(line, 16);
   std::string_view permissions = take_word(line);
   (void)take_word(line);
   (void)take_word(line);
-  uint64_t inode = take_number(line, 10);
+  uint64_t inode = take_field(line, 10);
   if (inode == 0 || inode != inode_) {
     object_ = start;
   }

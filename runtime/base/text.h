@@ -1,9 +1,11 @@
-// Beginnings of texts. std::string_view's substr() and starts_with() refer to a function that
-// throws, which only an optimizing compiler leaves out, and the preload has no C++ library.
+// Beginnings of texts, numbers among them. std::string_view's substr() and starts_with() refer to a
+// function that throws, which only an optimizing compiler leaves out, and the preload has no C++
+// library.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace ramie::base {
@@ -15,6 +17,25 @@ inline std::string_view first(std::string_view text, std::size_t count) {
 
 inline bool begins_with(std::string_view text, std::string_view start) {
   return first(text, start.size()) == start;
+}
+
+// Takes the digits off the front of `text`, in a base of 10 or 16 with small letters; 0 without
+// any. More of them than fit wrap around.
+inline std::uint64_t take_number(std::string_view& text, unsigned base = 10) {
+  std::uint64_t value = 0;
+  std::size_t at = 0;
+  for (; at < text.size(); ++at) {
+    char c = text[at];
+    unsigned digit = c >= '0' && c <= '9'   ? static_cast<unsigned>(c - '0')
+                     : c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a') + 10
+                                            : 99;
+    if (digit >= base) {
+      break;
+    }
+    value = value * base + digit;
+  }
+  text.remove_prefix(at);
+  return value;
 }
 
 }  // namespace ramie::base

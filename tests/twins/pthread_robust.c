@@ -6,10 +6,11 @@
 
 #include "twin.h"
 
-static pthread_mutex_t* make_robust(int shared) {
+static pthread_mutex_t* make_robust(int shared, int protocol) {
   pthread_mutexattr_t attributes;
   pthread_mutexattr_init(&attributes);
   CHECK(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0);
+  CHECK(pthread_mutexattr_setprotocol(&attributes, protocol) == 0);
   if (shared) CHECK(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0);
   void* const place = mmap(NULL, sizeof(pthread_mutex_t), PROT_READ | PROT_WRITE,
                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -37,7 +38,8 @@ static void* wait_for_dead(void* argument) {
 }
 
 static void owner_died(void) {
-  pthread_mutex_t* mutexes[2] = {make_robust(0), make_robust(0)};
+  pthread_mutex_t* mutexes[2] = {make_robust(0, PTHREAD_PRIO_NONE),
+                                 make_robust(0, PTHREAD_PRIO_NONE)};
   pthread_t owner = start(die_as_owner, mutexes);
   nap(2);
   finish(owner);
@@ -50,8 +52,8 @@ static void owner_died(void) {
 }
 
 // The waiter is asleep on the mutex while its owner ends.
-static void owner_died_under_waiter(void) {
-  pthread_mutex_t* mutexes[2] = {make_robust(0), make_robust(0)};
+static void die_under_waiter(int protocol) {
+  pthread_mutex_t* mutexes[2] = {make_robust(0, protocol), make_robust(0, protocol)};
   pthread_t owner = start(die_as_owner, mutexes);
   while (pthread_mutex_trylock(mutexes[1]) == 0) {
     pthread_mutex_unlock(mutexes[1]);
@@ -61,6 +63,9 @@ static void owner_died_under_waiter(void) {
   finish(waiter);
   finish(owner);
 }
+
+static void owner_died_under_waiter(void) { die_under_waiter(PTHREAD_PRIO_NONE); }
+static void inheriting_owner_died(void) { die_under_waiter(PTHREAD_PRIO_INHERIT); }
 
 // Between processes, from a thread: the kernel does this for the thread of the child.
 static void* die_in_child(void* argument) {
@@ -78,7 +83,9 @@ static void* die_in_child(void* argument) {
   return NULL;
 }
 
-static void owner_process_died(void) { finish(start(die_in_child, make_robust(1))); }
+static void owner_process_died(void) {
+  finish(start(die_in_child, make_robust(1, PTHREAD_PRIO_NONE)));
+}
 
 struct list {
   void* head;
@@ -118,6 +125,7 @@ static void lists(void) {
 static const struct twin_case cases[] = {
     {"owner_died", THREADS, owner_died},
     {"owner_died_under_waiter", THREADS, owner_died_under_waiter},
+    {"inheriting_owner_died", THREADS, inheriting_owner_died},
     {"owner_process_died", THREADS, owner_process_died},
     {"lists", THREADS, lists},
 };

@@ -53,6 +53,7 @@ constexpr const char* kPrograms[] = {
     "cpu_clocks",      "signal_details",
     "native_library",  "scheduling",
     "bound_threads",   "signal_descriptors",
+    "pthread_shared",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",

@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 #include <ramie/fiber.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,33 +17,18 @@
 #include "core/call_chain.h"
 #include "core/code_sample.h"
 #include "core/thread_activity.h"
+#include "support/child_output.h"
 
 namespace {
 
-// Runs `work` in a process of its own, and collects what it writes to descriptor 2.
+// What `work` gets said in a process of its own with RAMIE_BLOCKED=action.
 std::string run(const char* action, const std::function<void()>& work) {
-  int fds[2];
-  EXPECT_EQ(pipe(fds), 0);
-  pid_t pid = fork();
-  if (pid == 0) {
-    dup2(fds[1], STDERR_FILENO);
-    close(fds[0]);
-    close(fds[1]);
+  ramie::test::ChildOutput output = ramie::test::run_in_child([&] {
     setenv("RAMIE_BLOCKED", action, 1);
     work();
-    _exit(0);
-  }
-  close(fds[1]);
-  std::string text;
-  char data[1000];
-  for (ssize_t n; (n = read(fds[0], data, sizeof data)) > 0;) {
-    text.append(data, static_cast<size_t>(n));
-  }
-  close(fds[0]);
-  int status = 0;
-  EXPECT_EQ(waitpid(pid, &status, 0), pid);
-  EXPECT_EQ(status, 0) << text;
-  return text;
+  });
+  EXPECT_EQ(output.status, 0) << output.text;
+  return output.text;
 }
 
 // So long that the observer sees it, however busy the machine is.

@@ -19,42 +19,22 @@
 #include "core/crew.h"
 #include "core/park.h"
 #include "event/reactor.h"
+#include "support/child_output.h"
 #include "support/fiber_group.h"
 
+using ramie::test::ChildOutput;
 using ramie::test::FiberGroup;
 using ramie::test::in_millis;
 
 namespace {
 
-struct Outcome {
-  std::string text;
-  int status = -1;
-};
-
-// Runs `work` in a process of its own with RAMIE_DEADLOCK=action and collects what it writes to
-// descriptor 2.
-Outcome run(const char* action, const std::function<void()>& work) {
-  int fds[2];
-  EXPECT_EQ(pipe(fds), 0);
-  pid_t pid = fork();
-  if (pid == 0) {
-    dup2(fds[1], STDERR_FILENO);
-    close(fds[0]);
-    close(fds[1]);
+// Runs `work` in a process of its own with RAMIE_DEADLOCK=action.
+ChildOutput run(const char* action, const std::function<void()>& work) {
+  return ramie::test::run_in_child([&] {
     setenv("RAMIE_DEADLOCK", action, 1);
     ramie::event::install_deadlock_report();
     work();
-    _exit(0);
-  }
-  close(fds[1]);
-  Outcome outcome;
-  char data[1000];
-  for (ssize_t n; (n = read(fds[0], data, sizeof data)) > 0;) {
-    outcome.text.append(data, static_cast<size_t>(n));
-  }
-  close(fds[0]);
-  EXPECT_EQ(waitpid(pid, &outcome.status, 0), pid);
-  return outcome;
+  });
 }
 
 size_t count(const std::string& text, const std::string& part) {
@@ -79,7 +59,7 @@ void stand_still() {
 }
 
 TEST(Deadlock, AStandstillIsReportedOnce) {
-  Outcome outcome = run("report", [] {
+  ChildOutput outcome = run("report", [] {
     signal(SIGALRM, [](int) { _exit(3); });
     // Signals that wake the carrier and no fiber don't make it another standstill.
     std::thread([main = getpid()] {
@@ -102,14 +82,14 @@ TEST(Deadlock, AStandstillIsReportedOnce) {
 }
 
 TEST(Deadlock, AbortEndsTheProcess) {
-  Outcome outcome = run("abort", stand_still);
+  ChildOutput outcome = run("abort", stand_still);
   EXPECT_TRUE(WIFSIGNALED(outcome.status));
   EXPECT_EQ(WTERMSIG(outcome.status), SIGABRT);
   EXPECT_EQ(count(outcome.text, "3 fibers are parked"), 1U);
 }
 
 TEST(Deadlock, WhatWaitsForADescriptorOrTheTimeIsNone) {
-  Outcome outcome = run("abort", [] {
+  ChildOutput outcome = run("abort", [] {
     int fds[2];
     EXPECT_EQ(pipe(fds), 0);
     FiberGroup fibers;
@@ -131,7 +111,7 @@ TEST(Deadlock, WhatWaitsForADescriptorOrTheTimeIsNone) {
 
 // A sleeper in the background does not hide it, and its turns don't make it another one.
 TEST(Deadlock, SleepersInTheBackgroundDontCount) {
-  Outcome outcome = run("report", [] {
+  ChildOutput outcome = run("report", [] {
     signal(SIGALRM, [](int) { _exit(3); });
     ramie::spawn([] {
       for (int i = 0; i < 5; ++i) {
@@ -148,7 +128,7 @@ TEST(Deadlock, SleepersInTheBackgroundDontCount) {
 }
 
 TEST(Deadlock, WhatTheTimerOfAnotherCarrierWillEndIsNone) {
-  Outcome outcome = run("abort", [] {
+  ChildOutput outcome = run("abort", [] {
     ramie::core::attach();
     ramie::core::Ticket ticket = ramie::core::prepare_park();
     std::atomic<ramie::core::Carrier*> other = nullptr;
@@ -168,7 +148,7 @@ TEST(Deadlock, WhatTheTimerOfAnotherCarrierWillEndIsNone) {
 }
 
 TEST(Deadlock, OffIsSilent) {
-  Outcome outcome = run("off", [] {
+  ChildOutput outcome = run("off", [] {
     signal(SIGALRM, [](int) { _exit(3); });
     ualarm(20'000, 0);
     stand_still();
