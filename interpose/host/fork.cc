@@ -1,5 +1,6 @@
 // Processes: fork(2), exec, the end of the process.
 #include <signal.h>
+#include <sys/prctl.h>
 
 #include <cerrno>
 
@@ -14,6 +15,7 @@
 #include "interpose/host/handlers.h"
 #include "interpose/host/hosting.h"
 #include "interpose/host/kick.h"
+#include "interpose/host/names.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/stack_map.h"
 #include "interpose/host/thread.h"
@@ -65,6 +67,7 @@ long clone(const long* a) {
   if (fiber == nullptr || thread == nullptr) {
     return clone_process(a);
   }
+  ThreadName name = name_of(*thread);
   show_mask_to_kernel(*thread);
   core::tls::make_real(fiber->carrier->cpu);
   // What the child goes on with must be whole in its copy, while other carriers run.
@@ -78,6 +81,7 @@ long clone(const long* a) {
   unlock_stacks_after_fork();
   if (result == 0) {
     become_single_threaded(*fiber, *thread);
+    (void)sys::call(SYS_prctl, PR_SET_NAME, sys::arg(name.text));
   } else {
     unlock_threads_after_fork();
     core::tls::make_trapped(fiber->carrier->cpu);
