@@ -62,7 +62,8 @@ void define_variables(CLI::App& app, RunOptions& options) {
       ->type_name("FAMILIES");
   add_variable(
       app, options, "--native", "RAMIE_NATIVE", "PROGRAMS",
-      "threads that are left to the kernel: of programs by name, of libraries by lib:NAME");
+      "threads that are left to the kernel: of programs by name, of libraries by lib:NAME, by "
+      "their own name by thread:NAME");
   add_variable(app, options, "--blocked", "RAMIE_BLOCKED", "ACTION",
                "when a fiber lets no other of its thread run for a slice: off, report");
   app.add_flag_callback(

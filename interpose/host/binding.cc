@@ -12,6 +12,7 @@
 #include "core/watchdog.h"
 #include "interpose/host/attributes.h"
 #include "interpose/host/kick.h"
+#include "interpose/host/names.h"
 
 namespace ramie::host {
 namespace {
@@ -28,6 +29,9 @@ constinit base::Lock lock;
 constinit std::atomic<bool> binds = false;
 
 long make(const Change& change, int kernel_tid) {
+  if (change.number == Change::kNoCall) {
+    return 0;
+  }
   long a[6];
   for (int i = 0; i < 6; ++i) {
     a[i] = change.arguments[i];
@@ -60,6 +64,11 @@ long without_effect(const char* why) {
 // The crew's own may be the one that is to be changed, so the watchdog stands for them.
 bool is_as_crew(int kernel_tid) {
   return attributes_of(kernel_tid) == attributes_of(core::watchdog_tid());
+}
+
+// Whether the thread can't be run on any kernel thread that is as this one.
+bool needs_own(const Thread& thread, int kernel_tid) {
+  return thread.families_off.load(std::memory_order_relaxed) != 0 || !is_as_crew(kernel_tid);
 }
 
 // The thread finds its home by itself: when it next leaves the runtime, or, if it computes, when it
@@ -95,7 +104,7 @@ long change_other_than_first(Thread& thread, int tid, const Change& change) {
         result = change_bound(*home, change);  // somebody else was first
       } else {
         result = make(change, apart->kernel_tid);
-        is_bound = result == 0 && !is_as_crew(apart->kernel_tid);
+        is_bound = result == 0 && needs_own(thread, apart->kernel_tid);
       }
       if (is_bound) {
         thread.fiber->home.store(apart, std::memory_order_seq_cst);
@@ -107,6 +116,7 @@ long change_other_than_first(Thread& thread, int tid, const Change& change) {
     return result;
   }
   tell(thread, change.what);
+  show_name(apart->kernel_tid, thread.fiber->name);
   if (&thread == current_thread()) {
     core::go_home();
   } else {
@@ -124,7 +134,7 @@ long change_first_itself(Thread& first, const Change& change) {
     return without_effect("no kernel thread can be made");
   }
   long result = make(change, carrier.kernel_tid);
-  if (result == 0 ? is_as_crew(carrier.kernel_tid) : was_in_crew) {
+  if (result == 0 ? !needs_own(first, carrier.kernel_tid) : was_in_crew) {
     core::join_crew(carrier);
     core::release_first(carrier);
   } else if (was_in_crew) {
@@ -139,7 +149,7 @@ long change_first(Thread& first, const Change& change) {
   base::LockGuard guard(lock);
   long result = make(change, carrier.kernel_tid);
   if (result != 0 || carrier.role.load(std::memory_order_relaxed) != Role::crew ||
-      is_as_crew(carrier.kernel_tid)) {
+      !needs_own(first, carrier.kernel_tid)) {
     return result;
   }
   first.fiber->home.store(&carrier, std::memory_order_seq_cst);
@@ -172,7 +182,7 @@ long change_thread(Thread& thread, int tid, const Change& change) {
     const Carrier* home = core::home_apart(*thread.fiber);
     if (home != nullptr && thread.tid == tid && !thread.ends.load(std::memory_order_seq_cst)) {
       long result = change_bound(*home, change);
-      is_free_again = result == 0 && is_caller && is_as_crew(home->kernel_tid);
+      is_free_again = result == 0 && is_caller && !needs_own(thread, home->kernel_tid);
       if (!is_free_again) {
         return result;
       }
@@ -192,6 +202,20 @@ int kernel_tid_of(const Thread& thread) {
   return home != nullptr ? home->kernel_tid : core::tid_in_crew();
 }
 
+int own_kernel_tid(const Thread& thread) {
+  if (&thread == first_thread()) {
+    return thread.tid;
+  }
+  base::LockGuard guard(lock);
+  const Carrier* home = core::home_apart(*thread.fiber);
+  return home != nullptr ? home->kernel_tid : 0;
+}
+
+bool is_on_own_kernel_thread(const Thread& thread) {
+  const Carrier* home = core::home_apart(*thread.fiber);
+  return home != nullptr && home == thread.fiber->carrier;
+}
+
 Carrier* bequeath(Thread& parent) {
   if (core::home_apart(*parent.fiber) == nullptr) {
     return nullptr;
@@ -203,7 +227,7 @@ Carrier* bequeath(Thread& parent) {
                    "a thread doesn't inherit how it is run: no kernel thread can be made");
     return nullptr;
   }
-  if (resets_on_fork() && is_as_crew(apart->kernel_tid)) {
+  if (resets_on_fork() && !needs_own(parent, apart->kernel_tid)) {
     core::end_apart(*apart);
     return nullptr;
   }

@@ -7,8 +7,12 @@
 
 namespace ramie::host {
 
-// A system call that sets how one thread is run: argument `which` is the thread's id.
+// A system call that sets how one thread is run: argument `which` is the thread's id.  Or none,
+// where something else has changed by which the thread needs a kernel thread of its own, or no
+// longer does.
 struct Change {
+  static constexpr long kNoCall = -1;
+
   long number;
   const long* arguments;
   int which;
@@ -22,6 +26,12 @@ struct Change {
 
 // The kernel thread that answers for the thread; 0 stands for the caller's.
 [[nodiscard]] int kernel_tid_of(const Thread& thread);
+
+// The kernel thread that runs no other thread of the program; 0 where there is none.
+[[nodiscard]] int own_kernel_tid(const Thread& thread);
+
+// The calling thread runs on that one.
+[[nodiscard]] bool is_on_own_kernel_thread(const Thread& thread);
 
 // For a thread that `parent`, the caller, is about to start: a carrier of its own where the kernel
 // hands on something that the crew's don't have, else null.

@@ -82,6 +82,8 @@ long start_hosted_thread(const clone_args& args, void* (*start)(void*), void* ar
     ThreadName name;
     (void)find_name(creator->tid, name);
     __builtin_memcpy(fiber.name, name.text, sizeof fiber.name);
+    thread->families_off.store(creator->families_off.load(std::memory_order_relaxed),
+                               std::memory_order_relaxed);
   }
   fiber.signal_mask = parent.signal_mask;
   fiber.fs_base = args.tls;

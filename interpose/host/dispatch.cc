@@ -6,6 +6,7 @@
 
 #include "core/carrier.h"
 #include "event/section.h"
+#include "interpose/host/binding.h"
 #include "interpose/host/blocking_calls.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/families.h"
@@ -16,6 +17,7 @@
 #include "interpose/host/passed_call.h"
 #include "interpose/host/thread.h"
 #include "interpose/ops/blocking_sockets.h"
+#include "interpose/ops/descriptor_hints.h"
 #include "interpose/ops/ops.h"
 
 namespace ramie::host {
@@ -63,18 +65,59 @@ static_assert(has_family_where_it_waits());
 constexpr unsigned kNotRead = ~0U;
 constinit std::atomic<unsigned> families_off = kNotRead;
 
-// Whether RAMIE_PATCH leaves the call to the kernel.  Of fcntl, that concerns the waits alone.
-bool is_off(const Row& row, long number, const long* arguments) {
+// Which families the kernel has of this thread's calls.
+unsigned families_off_for(const Thread* thread) {
   unsigned off = families_off.load(std::memory_order_relaxed);
-  if ((row.family & off) == 0) [[likely]] {
+  return thread != nullptr ? off | thread->families_off.load(std::memory_order_relaxed) : off;
+}
+
+// What of a family is Ramie's all the same: calls that don't wait, and those that may set a signal
+// mask for as long as they wait, which only Ramie would know.
+bool stays_ours(long number, const long* arguments) {
+  switch (number) {
+    case SYS_fcntl:
+      return arguments[1] != F_SETLKW && arguments[1] != F_OFD_SETLKW;
+    case SYS_ppoll:
+      return arguments[3] != 0;
+    case SYS_pselect6:
+      return arguments[5] != 0;
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+      return arguments[4] != 0;
+    default:
+      return false;
+  }
+}
+
+// How a thread gives a name to another one that is hosted (names.h).
+bool may_be_about_name(long number, const long* arguments) {
+  return number == SYS_open || number == SYS_openat || number == SYS_creat ||
+         (number == SYS_write &&
+          ops::descriptor_hints.get(static_cast<int>(arguments[0]), ops::Direction::write) ==
+              ops::Way::thread_name);
+}
+
+// Whether the kernel makes all calls of this thread that it can make.
+bool is_kernels_own(const Thread& thread) {
+  return thread.families_off.load(std::memory_order_relaxed) != 0 &&
+         is_on_own_kernel_thread(thread);
+}
+
+// Whether the call is left to the kernel: by RAMIE_PATCH, or by RAMIE_NATIVE for one thread.
+bool is_off(const Row& row, const Thread* thread, long number, const long* arguments) {
+  if ((row.family & families_off_for(thread)) == 0) [[likely]] {
     return false;
   }
+  unsigned off = families_off.load(std::memory_order_relaxed);
   if (off == kNotRead) {
     off = base::config().families_off;
     families_off.store(off, std::memory_order_relaxed);
   }
-  return (row.family & off) != 0 &&
-         (number != SYS_fcntl || arguments[1] == F_SETLKW || arguments[1] == F_OFD_SETLKW);
+  if ((row.family & families_off_for(thread)) == 0 || stays_ours(number, arguments)) {
+    return false;
+  }
+  return (row.family & off) != 0 ||
+         (is_kernels_own(*thread) && !may_be_about_name(number, arguments));
 }
 
 const Row& row_of(long number) {
@@ -197,16 +240,16 @@ long dispatch(long number, const long* arguments) {
     stop_lending(*thread);
   }
   if (row.kind == Class::block) {
-    long result = row.handler == nullptr || thread == nullptr
-                      ? sys::kPassOn
-                      : run(row.handler, *fiber, thread, arguments);
+    bool is_kernels = row.handler == nullptr || thread == nullptr ||
+                      (number == SYS_io_uring_enter && is_kernels_own(*thread));
+    long result = is_kernels ? sys::kPassOn : run(row.handler, *fiber, thread, arguments);
     if (result == sys::kPassOn) {
       result = make_blocking_call(number, arguments);
       note_kernels_own(number, arguments);
     }
     return result;
   }
-  if (row.handler == nullptr || is_off(row, number, arguments)) {
+  if (row.handler == nullptr || is_off(row, thread, number, arguments)) {
     return passed_call(number, arguments);
   }
   return run(row.handler, *fiber, thread, arguments);

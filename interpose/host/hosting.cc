@@ -22,6 +22,8 @@
 #include "event/poller.h"
 #include "interpose/host/held_signals.h"
 #include "interpose/host/lend.h"
+#include "interpose/host/names.h"
+#include "interpose/host/native_names.h"
 #include "interpose/host/other_threads.h"
 #include "interpose/host/processors.h"
 #include "interpose/host/signal_delivery.h"
@@ -216,27 +218,17 @@ void adopt() {
 }
 
 // Whether RAMIE_NATIVE names the file of this program.
-bool is_native_program() {
-  const char* native = base::config().native;
+bool is_left_to_kernel() {
   char path[512];
-  long size = native == nullptr ? 0
-                                : sys::call(SYS_readlink, sys::arg("/proc/self/exe"),
-                                            sys::arg(path), sizeof path);
+  long size = base::config().native == nullptr ? 0
+                                               : sys::call(SYS_readlink, sys::arg("/proc/self/exe"),
+                                                           sys::arg(path), sizeof path);
   if (size <= 0) {
     return false;
   }
   std::string_view program(path, static_cast<size_t>(size));
   program.remove_prefix(program.rfind('/') + 1);
-  std::string_view names(native);
-  while (!names.empty()) {
-    size_t end = names.find(',');
-    std::string_view name(names.data(), end < names.size() ? end : names.size());
-    if (name == program) {
-      return true;
-    }
-    names.remove_prefix(end < names.size() ? end + 1 : names.size());
-  }
-  return false;
+  return is_native_program(program);
 }
 
 void start_hosting() {
@@ -244,7 +236,7 @@ void start_hosting() {
     refuse("RAMIE_HOSTING=off");
     return;
   }
-  if (is_native_program()) {
+  if (is_left_to_kernel()) {
     refuse("RAMIE_NATIVE names this program");
     return;
   }
@@ -268,6 +260,9 @@ void start_hosting() {
   base::log_line(base::LogLevel::info, "threads are fibers from here on: ", sites.patched,
                  " sites patched in ", sites.duration / 1000, " us, FS base by ",
                  core::tls::name(core::tls::mode()));
+  Thread& first = *current_thread();
+  core::RuntimeSection section(*first.fiber);
+  (void)rename_thread(first.tid, name_of(first));  // RAMIE_NATIVE may have its name
 }
 
 uint64_t count(std::atomic<uint64_t> core::Carrier::*counter) {

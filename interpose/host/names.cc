@@ -14,6 +14,8 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "core/carrier.h"
+#include "interpose/host/binding.h"
+#include "interpose/host/native_names.h"
 #include "interpose/host/thread.h"
 #include "interpose/ops/descriptor_hints.h"
 
@@ -62,10 +64,10 @@ long write_file(int fd, const ThreadName& name) {
                    static_cast<long>(text.view().size()), 0);
 }
 
-// The first thread's fiber may run on any carrier, and prctl is about the calling kernel thread.
-long open_first_name(long flags) {
+// prctl is about the calling kernel thread.
+long open_name_of(int kernel_tid, long flags) {
   base::Line<64> path;
-  path << "/proc/self/task/" << first_thread()->tid << "/comm" << '\0';
+  path << "/proc/self/task/" << kernel_tid << "/comm" << '\0';
   return sys::call(SYS_open, sys::arg(path.view().data()), flags | O_CLOEXEC);
 }
 
@@ -76,8 +78,12 @@ long open_once_more(int fd, long flags) {
   return sys::call(SYS_open, sys::arg(path.view().data()), flags & (O_ACCMODE | O_CLOEXEC));
 }
 
-bool is_on_own_kernel_thread(const Thread& first) {
-  return core::current()->carrier->kernel_tid == first.tid;
+bool is_here(int kernel_tid) { return core::current()->carrier->kernel_tid == kernel_tid; }
+
+// RAMIE_NATIVE has its new name, and hadn't the old one; or the other way round.
+void follow_name(Thread& thread, int tid) {
+  Change change{Change::kNoCall, nullptr, 0, "RAMIE_NATIVE has its name"};
+  (void)change_thread(thread, tid, change);
 }
 
 }  // namespace
@@ -88,11 +94,11 @@ ThreadName name_of(const Thread& self) {
   if (&self != first_thread()) {
     return name;
   }
-  if (is_on_own_kernel_thread(self)) {
+  if (is_here(self.tid)) {
     (void)sys::call(SYS_prctl, PR_GET_NAME, sys::arg(name.text));
     return name;
   }
-  long fd = open_first_name(O_RDONLY);
+  long fd = open_name_of(self.tid, O_RDONLY);
   if (fd >= 0) {
     char text[sizeof name.text + 1];
     long n = sys::call(SYS_read, fd, sys::arg(text), sizeof text);
@@ -104,17 +110,39 @@ ThreadName name_of(const Thread& self) {
   return name;
 }
 
-long tell_kernel_first_name(const ThreadName& name) {
-  if (is_on_own_kernel_thread(*first_thread())) {
-    return sys::call(SYS_prctl, PR_SET_NAME, sys::arg(name.text));
+void show_name(int kernel_tid, const char* name) {
+  if (is_here(kernel_tid)) {
+    (void)sys::call(SYS_prctl, PR_SET_NAME, sys::arg(name));
+    return;
   }
-  long fd = open_first_name(O_WRONLY);
-  if (sys::failed(fd)) {
-    return 0;  // the fiber has it, which is what the program sees
+  long fd = open_name_of(kernel_tid, O_WRONLY);
+  if (!sys::failed(fd)) {  // else the fiber has it, which is what the program sees
+    (void)sys::call(SYS_write, fd, sys::arg(name), static_cast<long>(strlen(name)));
+    (void)sys::call(SYS_close, fd);
   }
-  (void)sys::call(SYS_write, fd, sys::arg(name.text), static_cast<long>(strlen(name.text)));
-  (void)sys::call(SYS_close, fd);
-  return 0;
+}
+
+bool rename_thread(int tid, const ThreadName& name) {
+  constexpr uint8_t kAll = 0xff;
+  uint8_t off = is_native_thread_name(name.text) ? kAll : 0;
+  Thread* thread = nullptr;
+  bool follows = false;
+  {
+    LiveThreads threads;
+    thread = LiveThreads::find(tid);
+    if (thread == nullptr) {
+      return false;
+    }
+    memcpy(thread->fiber->name, name.text, sizeof name.text);
+    follows = thread->families_off.exchange(off, std::memory_order_relaxed) != off;
+  }
+  if (int kernel_tid = own_kernel_tid(*thread); kernel_tid != 0) {
+    show_name(kernel_tid, name.text);
+  }
+  if (follows) {
+    follow_name(*thread, tid);
+  }
+  return true;
 }
 
 ThreadName make_name(const char* text, size_t length) {

@@ -18,10 +18,13 @@ struct ThreadName {
 
 // False when no such thread lives.
 [[nodiscard]] bool find_name(int tid, ThreadName& name);
+
+// Its kernel thread gets the name as well, if it has one of its own; and it gets one, if
+// RAMIE_NATIVE has that name.  On a fiber, in a RuntimeSection; may switch.
 bool rename_thread(int tid, const ThreadName& name);
 
-// The kernel thread of that id gets the name too.  0 or -errno.
-long tell_kernel_first_name(const ThreadName& name);
+// That kernel thread has this name from here on.
+void show_name(int kernel_tid, const char* name);
 
 // The name as the kernel would keep it: what is too long is cut.
 [[nodiscard]] ThreadName make_name(const char* text, size_t length);

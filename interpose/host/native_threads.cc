@@ -3,18 +3,15 @@
 #include <link.h>
 #include <signal.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <string_view>
 
-#include "base/config.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "base/text.h"
 #include "core/carrier.h"
 #include "core/tls.h"
+#include "interpose/host/native_names.h"
 #include "interpose/host/signal_masks.h"
 #include "interpose/host/user_dispatch.h"
 
@@ -109,27 +106,6 @@ string_view file_of(const char* path) {
   return name;
 }
 
-// "libx.so" names libx.so.1 too.
-bool is_name_of(string_view name, string_view file) {
-  return base::begins_with(file, name) && (file.size() == name.size() || file[name.size()] == '.');
-}
-
-bool is_named(string_view file) {
-  constexpr string_view kPrefix = "lib:";
-  for (string_view rest(base::config().native); !rest.empty();) {
-    size_t end = std::min(rest.find(','), rest.size());
-    string_view item(rest.data(), end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (base::begins_with(item, kPrefix)) {
-      item.remove_prefix(kPrefix.size());
-      if (is_name_of(item, file)) {
-        return true;
-      }
-    }
-  }
-  return false;
-}
-
 struct Search {
   uintptr_t address;
   string_view file;
@@ -158,8 +134,7 @@ string_view file_at(const void* address) {
 }  // namespace
 
 bool begins_in_native_library(const void* start, const void* argument) {
-  const char* native = base::config().native;
-  if (native == nullptr || strstr(native, "lib:") == nullptr) {
+  if (!has_native_libraries()) {
     return false;
   }
   if (is_dispatch_signal(SIGSYS)) {
@@ -170,12 +145,12 @@ bool begins_in_native_library(const void* start, const void* argument) {
     return false;
   }
   string_view file = file_at(start);
-  if (is_name_of("libstdc++.so", file) && argument != nullptr) {
+  if (is_library("libstdc++.so", file) && argument != nullptr) {
     // std::thread's own function.  What it is to call is an object with a virtual function, whose
     // table is in the library that made the thread.
     file = file_at(*static_cast<const void* const*>(argument));
   }
-  return is_named(file);
+  return is_native_library(file);
 }
 
 NativeThreadAhead::NativeThreadAhead(bool is_native) {

@@ -189,15 +189,6 @@ bool find_name(int tid, ThreadName& name) {
   return thread != nullptr;
 }
 
-bool rename_thread(int tid, const ThreadName& name) {
-  LiveThreads threads;
-  Thread* thread = LiveThreads::find(tid);
-  if (thread != nullptr) {
-    memcpy(thread->fiber->name, name.text, sizeof name.text);
-  }
-  return thread != nullptr;
-}
-
 uint64_t threads_created() { return created.load(std::memory_order_relaxed); }
 
 void lock_threads_for_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS { lock.lock(); }

@@ -43,6 +43,10 @@ struct Thread : base::ListLink {
   // calls are not ours.  Ends with the first call that the parent makes.
   bool lends_memory = false;
 
+  // Families of its calls that the kernel makes (families.h), once it has a kernel thread of its
+  // own: all of a thread that RAMIE_NATIVE names, else none.
+  std::atomic<uint8_t> families_off = 0;
+
   std::atomic<bool> ends = false;  // it is never bound any more (binding.h)
 
   void* (*start)(void*) = nullptr;

@@ -122,21 +122,29 @@ bool parse_families(string_view text, unsigned& off) {
   return true;
 }
 
-// Names with commas between, some of them behind "lib:".
-bool are_names(string_view text) {
+// The name of a file without folders, or behind a prefix that of a library or of threads.
+bool is_native_name(string_view name) {
   constexpr string_view kLibrary = "lib:";
+  constexpr string_view kThread = "thread:";
+  if (begins_with(name, kThread)) {
+    return name.size() > kThread.size();
+  }
+  if (begins_with(name, kLibrary)) {
+    name.remove_prefix(kLibrary.size());
+  }
+  return !name.empty() && name.find('/') == string_view::npos &&
+         name.find(':') == string_view::npos;
+}
+
+// With commas between.
+bool are_native_names(string_view text) {
   for (bool is_last = false; !is_last;) {
     size_t end = text.find(',');
     is_last = end == string_view::npos;
-    string_view name(text.data(), is_last ? text.size() : end);
-    text.remove_prefix(is_last ? text.size() : end + 1);
-    if (begins_with(name, kLibrary)) {
-      name.remove_prefix(kLibrary.size());
-    }
-    if (name.empty() || name.find('/') != string_view::npos ||
-        name.find(':') != string_view::npos) {
+    if (!is_native_name({text.data(), is_last ? text.size() : end})) {
       return false;
     }
+    text.remove_prefix(is_last ? text.size() : end + 1);
   }
   return true;
 }
@@ -218,8 +226,9 @@ constexpr Setting kSettings[] = {
     {"RAMIE_PATCH", read_families,
      "all or some of sleep,io,socket,poll,process,file,lock,ipc, or those to leave out, each with "
      "a -; threads, their signals and locks are Ramie's in any case"},
-    {"RAMIE_NATIVE", read_text<&Config::native, are_names>,
-     "names of programs, or of libraries behind lib:, with commas between"},
+    {"RAMIE_NATIVE", read_text<&Config::native, are_native_names>,
+     "names of programs, of libraries behind lib:, or of threads behind thread:, with commas "
+     "between"},
     {"RAMIE_STACK_SIZE", read_stack_size, "bytes from 16k to 1024m, as in 65536, 64k or 1m"},
     {"RAMIE_STATS", read_text<&Config::stats, is_something>, "the name of a file"},
 };

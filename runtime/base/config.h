@@ -38,7 +38,7 @@ struct Config {
   LogLevel log = LogLevel::off;                   // RAMIE_LOG
   const char* log_file = nullptr;                 // RAMIE_LOG_FILE, an absolute path
   unsigned families_off = 0;                      // RAMIE_PATCH, bits
-  const char* native = nullptr;                   // RAMIE_NATIVE, names of programs and libraries
+  const char* native = nullptr;                   // RAMIE_NATIVE, a list of names
   bool hosting = true;                            // RAMIE_HOSTING
   const char* stats = nullptr;                    // RAMIE_STATS, a file
 };

@@ -53,7 +53,7 @@ constexpr const char* kPrograms[] = {
     "cpu_clocks",      "signal_details",
     "native_library",  "scheduling",
     "bound_threads",   "signal_descriptors",
-    "pthread_shared",
+    "pthread_shared",  "named_threads",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
@@ -122,11 +122,13 @@ void register_program(const std::string& name) {
     if (name == "blocking_calls" || name == "rings")
       twin.program.environment = {"RAMIE_SLICE=1000"};
     if (name == "native_library") twin.program.environment = {"RAMIE_NATIVE=lib:libtwin_native.so"};
+    if (name == "named_threads") twin.program.environment = {"RAMIE_NATIVE=thread:native*"};
     twin.hosting = kind == "alone" ? Hosting::kForbidden : Hosting::kExpected;
     // Each lock that is waited for takes a helper once they are known to be stuck.
     if (twin.name == "blocking_calls.many_in_flock") twin.most_kernel_threads += 12;
     // Each thread that is bound has its own; one that has just ended may be there as well.
     if (name == "scheduling") twin.most_kernel_threads += 8;
+    if (name == "named_threads") twin.most_kernel_threads += 8;
     if (name == "bound_threads") twin.most_kernel_threads += 64;
     // Beside threads that are libc's own, threads are hosted by patched sites only.
     if (name == "libc_threads" && is_asked_for_user_dispatch()) twin.hosting = Hosting::kForbidden;

@@ -48,8 +48,16 @@ TEST(Config, FamiliesAreNamedOrLeftOut) {
   for (const char* wrong :
        {"RAMIE_PATCH=", "RAMIE_PATCH=-", "RAMIE_PATCH=io,", "RAMIE_PATCH=thread",
         "RAMIE_PATCH=io,-poll", "RAMIE_PATCH=-io,poll", "RAMIE_NATIVE=", "RAMIE_NATIVE=ls,",
-        "RAMIE_NATIVE=lib:", "RAMIE_NATIVE=bin/ls", "RAMIE_NATIVE=thread:x"}) {
+        "RAMIE_NATIVE=lib:", "RAMIE_NATIVE=bin/ls",
+        "RAMIE_NATIVE=thread:", "RAMIE_NATIVE=thread:x,", "RAMIE_NATIVE=other:x"}) {
     EXPECT_NE(parse({wrong}).error, "") << wrong;
+  }
+}
+
+TEST(Config, NativeNamesArePlainOrBehindAPrefix) {
+  for (const char* good : {"RAMIE_NATIVE=ls", "RAMIE_NATIVE=ls,lib:libx.so,thread:pool-*",
+                           "RAMIE_NATIVE=thread:kworker/0:1"}) {
+    EXPECT_EQ(parse({good}).error, "") << good;
   }
 }
 
