@@ -19,6 +19,8 @@ namespace ramie::host {
     case SYS_write:
     case SYS_readv:
     case SYS_writev:
+    case SYS_pread64:
+    case SYS_preadv:
     case SYS_preadv2:
     case SYS_pwritev2:
     case SYS_sendfile:

@@ -15,7 +15,9 @@ enum class Way : uint8_t {
   polled,       // poll, then the plain call: inotify, many devices, the write side of eventfds
   fifo,         // as polled; poll promises room for PIPE_BUF bytes and no more
   terminal,     // as polled; poll promises hardly any room, so a write is offloaded
-  plain,        // nothing to wait for: regular files, directories, block devices
+  plain,        // nothing to wait for: directories, files of which no disk is known
+  file,         // plainly: its data is believed to be in memory (file_read.h)
+  cold_file,    // its data may have to come from a disk
   thread_name,  // stands for the name of a hosted thread (host/names.h)
 };
 

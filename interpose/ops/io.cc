@@ -3,6 +3,7 @@
 #include <linux/fs.h>
 
 #include "base/sys.h"
+#include "interpose/ops/file_read.h"
 #include "interpose/ops/input.h"
 #include "interpose/ops/iov_cursor.h"
 #include "interpose/ops/ops.h"
@@ -12,6 +13,8 @@
 
 namespace ramie::ops {
 namespace {
+
+constexpr long kMostAtOnce = INT_MAX & ~4095L;  // the kernel's own limit, MAX_RW_COUNT
 
 Limit limit_of(const Transfer& t, Way way) {
   if (way != Way::socket) {
@@ -105,9 +108,9 @@ long transfer(const Transfer& t) {
 
 long transfer_buffer(Direction direction, const long* a) {
   iovec buffer = {reinterpret_cast<void*>(a[1]), static_cast<size_t>(a[2])};
-  // The kernel's own limit, MAX_RW_COUNT; beyond, sendto() and write() differ.
-  if (buffer.iov_len > (INT_MAX & ~4095UL)) {
-    buffer.iov_len = INT_MAX & ~4095UL;
+  // Beyond, sendto() and write() differ.
+  if (buffer.iov_len > kMostAtOnce) {
+    buffer.iov_len = kMostAtOnce;
   }
   Transfer t = {direction, static_cast<int>(a[0]), &buffer, 1, false, 0};
   // Reading nothing never blocks and takes no datagram off a socket's queue.
@@ -117,6 +120,19 @@ long transfer_buffer(Direction direction, const long* a) {
 long transfer_vector(Direction direction, const long* a, long flags) {
   return transfer(
       {direction, static_cast<int>(a[0]), reinterpret_cast<const iovec*>(a[1]), a[2], true, flags});
+}
+
+// pread64 and preadv; `call` is what the program asked for.
+template <class Call>
+long transfer_at(const Transfer& t, long offset, Call call) {
+  Way way = descriptor_hints.get(t.fd, t.direction);
+  if (way == Way::unknown) {
+    way = learn_way(t.fd, t.direction);
+  }
+  if (way != Way::file && way != Way::cold_file) {
+    return call();  // what can't seek, most of all
+  }
+  return read_file_at(t, offset, way);
 }
 
 // preadv2 and pwritev2: only at the "current position" (-1) do they take what can't seek.
@@ -136,6 +152,24 @@ long write(const long* a) { return transfer_buffer(Direction::write, a); }
 long readv(const long* a) { return transfer_vector(Direction::read, a, 0); }
 
 long writev(const long* a) { return transfer_vector(Direction::write, a, 0); }
+
+long pread64(const long* a) {
+  auto call = [a] { return sys::call(SYS_pread64, a[0], a[1], a[2], a[3]); };
+  iovec buffer = {reinterpret_cast<void*>(a[1]), static_cast<size_t>(a[2])};
+  if (a[2] <= 0 || a[2] > kMostAtOnce || a[3] < 0) {
+    return call();
+  }
+  return transfer_at({Direction::read, static_cast<int>(a[0]), &buffer, 1, false, 0}, a[3], call);
+}
+
+long preadv(const long* a) {
+  auto call = [a] { return sys::call(SYS_preadv, a[0], a[1], a[2], a[3], a[4]); };
+  if (a[2] <= 0 || a[2] > IOV_MAX || a[3] < 0) {
+    return call();
+  }
+  const auto* list = reinterpret_cast<const iovec*>(a[1]);
+  return transfer_at({Direction::read, static_cast<int>(a[0]), list, a[2], true, 0}, a[3], call);
+}
 
 long preadv2(const long* a) { return transfer_at(Direction::read, SYS_preadv2, a); }
 

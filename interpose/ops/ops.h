@@ -13,6 +13,8 @@ long read(const long* a);
 long write(const long* a);
 long readv(const long* a);
 long writev(const long* a);
+long pread64(const long* a);
+long preadv(const long* a);
 long preadv2(const long* a);
 long pwritev2(const long* a);
 

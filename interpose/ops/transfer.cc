@@ -11,6 +11,7 @@
 
 #include "base/sys.h"
 #include "interpose/host/names.h"
+#include "interpose/ops/file_read.h"
 #include "interpose/ops/iov_cursor.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/user_memory.h"
@@ -68,7 +69,7 @@ bool is_fifo(int fd) {
   return !sys::failed(sys::call(SYS_fstat, fd, sys::arg(&status))) && S_ISFIFO(status.st_mode);
 }
 
-Way classify(int fd) {
+Way classify(int fd, Direction direction) {
   struct stat status;
   if (sys::failed(sys::call(SYS_fstat, fd, sys::arg(&status)))) {
     return Way::unknown;
@@ -77,8 +78,9 @@ Way classify(int fd) {
     case S_IFSOCK:
       return Way::socket;
     case S_IFREG:
-    case S_IFDIR:
     case S_IFBLK:
+      return direction == Direction::read ? Way::file : Way::plain;
+    case S_IFDIR:
     case S_IFLNK:
       return Way::plain;
     case S_IFCHR:
@@ -155,19 +157,29 @@ long try_polled(const Transfer& t, Way way) {
 
 }  // namespace
 
+Way learn_way(int fd, Direction direction) {
+  Way way = classify(fd, direction);
+  if (way != Way::unknown) {
+    descriptor_hints.set(fd, direction, way);
+  }
+  return way;
+}
+
 long try_once(const Transfer& t, Way& way) {
   for (;;) {
     long result = 0;
     switch (way) {
       case Way::unknown:
-        way = classify(t.fd);
+        way = learn_way(t.fd, t.direction);
         if (way == Way::unknown) {
           return call_plainly(t);  // not open: that is true now, and not a moment later
         }
-        descriptor_hints.set(t.fd, t.direction, way);
         continue;
       case Way::plain:
         return call_plainly(t);
+      case Way::file:
+      case Way::cold_file:
+        return read_file(t, way);
       case Way::thread_name:
         result = rename_thread(t);
         if (result == -EBADF) {

@@ -1,8 +1,7 @@
 // One attempt to read or write without blocking, on whatever a descriptor may be.
 //
 // How that is done depends on what the descriptor is (descriptor_hints.h), which fstat tells once
-// and the first refusal corrects.  Regular files are never tried with RWF_NOWAIT: it cuts a read
-// short where the page cache ends, and programs rely on full ones.
+// and the first refusal corrects.  Regular files are another matter: file_read.h.
 #pragma once
 
 #include <poll.h>
@@ -24,6 +23,9 @@ struct Transfer {
   [[nodiscard]] bool reads() const { return direction == Direction::read; }
   [[nodiscard]] short events() const { return reads() ? POLLIN : POLLOUT; }
 };
+
+// How the descriptor is to be tried, which is remembered; unknown if it isn't open.
+Way learn_way(int fd, Direction direction);
 
 // Makes the call as the program did; may block the kernel thread.
 long call_plainly(const Transfer& t);

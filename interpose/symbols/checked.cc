@@ -10,6 +10,11 @@ extern "C" [[noreturn]] void __chk_fail();
 
 RAMIE_EXPORT ssize_t symbol_read_chk(int fd, void* buffer, size_t size,
                                      size_t room) __asm__("__read_chk");
+RAMIE_EXPORT ssize_t symbol_pread_chk(int fd, void* buffer, size_t size, off_t offset,
+                                      size_t room) __asm__("__pread_chk");
+RAMIE_EXPORT ssize_t symbol_pread64_chk(int fd, void* buffer, size_t size, off_t offset,
+                                        size_t room) __asm__("__pread64_chk")
+    __attribute__((alias("__pread_chk")));
 RAMIE_EXPORT ssize_t symbol_recv_chk(int fd, void* buffer, size_t size, size_t room,
                                      int flags) __asm__("__recv_chk");
 RAMIE_EXPORT ssize_t symbol_recvfrom_chk(int fd, void* buffer, size_t size, size_t room, int flags,
@@ -46,6 +51,17 @@ ssize_t symbol_read_chk(int fd, void* buffer, size_t size, size_t room) {
     return real.read(fd, buffer, size);
   }
   return host::finish(call_instead(SYS_read, fd, sys::arg(buffer), static_cast<long>(size)));
+}
+
+ssize_t symbol_pread_chk(int fd, void* buffer, size_t size, off_t offset, size_t room) {
+  if (size > room) {
+    __chk_fail();
+  }
+  if (passes_on(real.pread)) {
+    return real.pread(fd, buffer, size, offset);
+  }
+  return host::finish(
+      call_instead(SYS_pread64, fd, sys::arg(buffer), static_cast<long>(size), offset));
 }
 
 ssize_t symbol_recvfrom_chk(int fd, void* buffer, size_t size, size_t room, int flags,

@@ -121,9 +121,17 @@ int submit_entry(Operation* operation, Prepare prepare) RAMIE_REQUIRES(lock) {
   return std::min(result, 0);
 }
 
+// How a fiber waits for one.
+struct Manner {
+  core::WaitReason reason;
+  Deadline deadline;
+  bool is_interruptible = true;  // by cancel() and time-out scopes
+  bool ends_early = true;        // at the deadline, and by a signal
+};
+
 // Waits until the operation is over, ending it early if that can be.
-void finish(Operation& operation, core::WaitReason reason) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
-  bool cancelled = false;
+void finish(Operation& operation, const Manner& manner) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  bool cancelled = !manner.ends_early;
   while (!operation.is_done) {
     if (!cancelled) {
       cancelled = submit_entry(nullptr, [&](io_uring_sqe* entry) {
@@ -136,16 +144,10 @@ void finish(Operation& operation, core::WaitReason reason) RAMIE_NO_THREAD_SAFET
     }
     operation.ticket = core::prepare_park();
     Deadline next_try = cancelled ? Deadline::never() : Deadline::after(base::now(), kTryAgain);
-    (void)core::park(reason, next_try, {unlock, nullptr});
+    (void)core::park(manner.reason, next_try, {unlock, nullptr});
     lock.lock();
   }
 }
-
-struct Manner {
-  core::WaitReason reason;
-  Deadline deadline;
-  bool is_interruptible = true;  // by cancel() and time-out scopes
-};
 
 // Submits what `prepare` makes of an entry, and parks until it is over: not only until the
 // deadline, because the kernel may write to the caller's memory as long as the operation lives.
@@ -169,7 +171,7 @@ bool make(Operation& operation, const Manner& manner, Prepare prepare,
   wake = core::park(manner.reason, manner.deadline, {unlock, nullptr});
   interruptible.reset();
   lock.lock();
-  finish(operation, manner.reason);
+  finish(operation, manner);
   lock.unlock();
   return true;
 }
@@ -188,6 +190,9 @@ long run(const Manner& manner, Prepare prepare) {
     }
     if (operation.result != -ECANCELED && operation.result != -EINTR) {
       return operation.result;
+    }
+    if (!manner.ends_early) {
+      continue;  // see below
     }
     if (wake == Wake::timed_out) {
       return -ETIMEDOUT;
@@ -253,6 +258,15 @@ long uring_wait_child(int idtype, id_t id, int options, Deadline deadline) {
     io_uring_prep_rw(kWaitId, entry, static_cast<int>(id), nullptr, static_cast<unsigned>(idtype),
                      0);
     entry->file_index = static_cast<unsigned>(options | WNOWAIT);
+  });
+}
+
+long uring_read(int fd, const iovec* list, long count, long offset) {
+  // A signal leaves alone who waits for this (interpose/host/signal_delivery.h).
+  Manner manner{{core::WaitKind::offload, SYS_preadv}, Deadline::never(), false, false};
+  return run(manner, [=](io_uring_sqe* entry) {
+    io_uring_prep_readv(entry, fd, list, static_cast<unsigned>(count),
+                        static_cast<uint64_t>(offset));
   });
 }
 

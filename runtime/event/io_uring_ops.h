@@ -4,11 +4,14 @@
 // unless O_NONBLOCK is set, and that belongs to the open file description, which other processes
 // may share.  The ring makes the call for us and leaves the description alone.
 //
+// Reads of files whose data has to come from a disk.
+//
 // And waits that no descriptor stands for, so that nobody else could report their end: for a futex
 // that other processes wake, and for children of which no pidfd tells.
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <cstdint>
 
@@ -38,6 +41,9 @@ long uring_wait_futex(const uint32_t* word, uint32_t value, uint32_t bits, base:
 
 // waitid(2) with WNOWAIT, and without a siginfo.  Linux 6.7.
 long uring_wait_child(int idtype, id_t id, int options, base::Deadline deadline);
+
+// preadv(2).  As that, it is not cut short by a signal.
+long uring_read(int fd, const iovec* list, long count, long offset);
 
 // After fork, in the child: unmaps the parent's ring.
 void reset_uring();

@@ -115,6 +115,14 @@ static void* open_files(void* argument) {
   memcpy(text, "xy", 2);
   SAY("pwritev2", CALL(moves*, pwritev2)(fd, &part, 1, 0, 0));
   SAY("pwritev64v2", CALL(moves*, pwritev64v2)(fd, &part, 1, 2, 0));
+  typedef ssize_t reads_at(int, void*, size_t, off_t);
+  typedef ssize_t reads_parts_at(int, const struct iovec*, int, off_t);
+  SAY("pread64", CALL(reads_at*, pread64)(fd, text, 1, 0));
+  SAY("__pread64", CALL(reads_at*, __pread64)(fd, text, 2, 0));
+  typedef ssize_t checked_at(int, void*, size_t, off_t, size_t);
+  SAY("__pread_chk", CALL(checked_at*, __pread_chk)(fd, text, 1, 0, sizeof text));
+  SAY("__pread64_chk", CALL(checked_at*, __pread64_chk)(fd, text, 2, 0, sizeof text));
+  SAY("preadv64", CALL(reads_parts_at*, preadv64)(fd, &part, 1, 1));
   SAY("preadv2", CALL(moves*, preadv2)(fd, &part, 1, 2, 0));
   SAY("preadv64v2", CALL(moves*, preadv64v2)(fd, &part, 1, 3, 0));
   SAY("syncfs", syncfs(fd));

@@ -54,6 +54,7 @@ constexpr const char* kPrograms[] = {
     "native_library",  "scheduling",
     "bound_threads",   "signal_descriptors",
     "pthread_shared",  "named_threads",
+    "files",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
@@ -124,6 +125,7 @@ void register_program(const std::string& name) {
     if (name == "native_library") twin.program.environment = {"RAMIE_NATIVE=lib:libtwin_native.so"};
     if (name == "named_threads") twin.program.environment = {"RAMIE_NATIVE=thread:native*"};
     twin.hosting = kind == "alone" ? Hosting::kForbidden : Hosting::kExpected;
+    if (name == "files" && !has_ring_waits()) twin.most_kernel_threads += 8;
     // Each lock that is waited for takes a helper once they are known to be stuck.
     if (twin.name == "blocking_calls.many_in_flock") twin.most_kernel_threads += 12;
     // Each thread that is bound has its own; one that has just ended may be there as well.
