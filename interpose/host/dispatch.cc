@@ -176,10 +176,14 @@ bool is_for_every_thread(long number, const long* arguments) {
          number == SYS_mprotect || changes_descriptor(number, arguments);
 }
 
-// But for the signal by which libc changes credentials, which no fiber answers.
+// Among them the signal by which libc has each thread change its credentials.
 bool is_signal_for_fiber(long number, const long* arguments) {
-  return (number == SYS_tgkill || number == SYS_rt_tgsigqueueinfo) &&
-         is_virtual_tid(static_cast<int>(arguments[1])) && arguments[2] != core::kInternalSignal;
+  if (number != SYS_tgkill && number != SYS_rt_tgsigqueueinfo) {
+    return false;
+  }
+  int tid = static_cast<int>(arguments[1]);
+  const Thread* first = first_thread();
+  return is_virtual_tid(tid) || (first != nullptr && first->tid == tid);
 }
 
 // A kernel thread that runs no fiber has its calls made by the kernel, but for those that concern

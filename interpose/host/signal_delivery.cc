@@ -221,7 +221,10 @@ void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_
   } else if (interrupts) {
     fiber.interrupt_requested.store(false, std::memory_order_relaxed);
   }
-  fiber.signal_mask = blockable(during);
+  // Of libc's handler of that number, in which several carriers may be at a time, each of which
+  // waits until the others have followed it (kick.h).
+  uint64_t kicks = signal == kKickSignal ? signal_bit(kKickSignal) : 0;
+  fiber.signal_mask = blockable(during) & ~kicks;
   fiber.carrier->kernel_mask = fiber.signal_mask;
   core::push_signal_frame(context, signal, info, action, alternate, fiber.signal_mask);
 }

@@ -106,6 +106,98 @@ static void signalled(void) {
   printf("hits %d\n", hits);
 }
 
+static pthread_t first;
+static _Atomic int hits_elsewhere;
+
+static void note_whose_hit(int number) {
+  (void)number;
+  ++hits;
+  hits_elsewhere += !pthread_equal(pthread_self(), first);
+}
+
+static void signal_the_first(void) {
+  for (int i = 1; i <= 20; ++i) {
+    CHECK(pthread_kill(first, SIGUSR2) == 0);
+    while (hits < i) nap(1);
+  }
+}
+
+static volatile int stops;
+
+static void* compute(void* argument) {
+  while (!stops) {
+  }
+  return argument;
+}
+
+// Whatever runs where the first thread has run last.
+static void first_signalled(void) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = note_whose_hit;
+  action.sa_flags = SA_RESTART;
+  MUST(sigaction(SIGUSR2, &action, NULL) == 0);
+  first = pthread_self();
+  const pthread_t others[] = {start(compute, NULL), start(compute, NULL)};
+  finish(start_in_library(signal_the_first));
+  stops = 1;
+  for (int i = 0; i < 2; ++i) finish(others[i]);
+  printf("hits %d, elsewhere %d\n", hits, hits_elsewhere);
+}
+
+// The kernel's answer for this very thread; libc would only remember.
+static long user(void) { return syscall(SYS_geteuid); }
+
+enum { kNobody = 65534, kWatchers = 4 };
+static _Atomic int is_wanted;
+static _Atomic int has_looked;
+static _Atomic int wrong;
+static _Atomic long wanted;
+
+// Each time that somebody asks, whose rights this thread has.
+static void watch_user(void) {
+  for (int round = 1; round <= 2; ++round) {
+    while (is_wanted < round) nap(1);
+    const long long end = now_ms() + 20;
+    do {
+      wrong += user() != wanted;
+    } while (now_ms() < end);
+    ++has_looked;
+    while (is_wanted == round) nap(1);
+  }
+}
+
+static void* watch_user_hosted(void* argument) {
+  watch_user();
+  return argument;
+}
+
+// glibc's seteuid changes it for all threads, whoever calls.
+static void change_user(void) {
+  wanted = geteuid() == 0 ? kNobody : geteuid();
+  CHECK(seteuid((uid_t)wanted) == 0);
+  ++is_wanted;
+  while (has_looked < (kWatchers + 1) * is_wanted) nap(1);
+  CHECK(seteuid(getuid()) == 0);
+}
+
+static void* change_user_hosted(void* argument) {
+  change_user();
+  ++is_wanted;
+  return argument;
+}
+
+static void credentials(void) {
+  pthread_t watchers[kWatchers + 1];
+  for (int i = 0; i < kWatchers; ++i) watchers[i] = start(watch_user_hosted, NULL);
+  watchers[kWatchers] = start_in_library(watch_user);
+  finish(start_in_library(change_user));
+  printf("wrong %d\n", wrong);
+  finish(start(change_user_hosted, NULL));
+  for (int i = 0; i <= kWatchers; ++i) finish(watchers[i]);
+  printf("wrong %d, back %d\n", wrong, user() == getuid());
+}
+
 static void outlive_the_first(void) {
   nap(50);
   printf("the last one\n");
@@ -119,10 +211,9 @@ static void last_to_end(void) {
 }
 
 static const struct twin_case cases[] = {
-    {"beside_others", THREADS, beside_others},
-    {"ends", THREADS, ends},
-    {"signalled", THREADS, signalled},
-    {"last_to_end", THREADS, last_to_end},
+    {"beside_others", THREADS, beside_others}, {"ends", THREADS, ends},
+    {"signalled", THREADS, signalled},         {"first_signalled", THREADS, first_signalled},
+    {"credentials", THREADS, credentials},     {"last_to_end", THREADS, last_to_end},
 };
 
 TWIN_MAIN(cases)
