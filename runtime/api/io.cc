@@ -42,6 +42,26 @@ long poll_until(pollfd& one, base::Deadline deadline) {
   return sys::call(SYS_ppoll, sys::arg(&one), 1, sys::arg(&rest), 0, 8);
 }
 
+// Until another attempt is worth while (0), or -errno.
+long await(int fd, short events, bool on_fiber) {
+  long result = 0;
+  if (on_fiber) {
+    Interruptible section;
+    result = event::wait_fd(fd, events, base::Deadline::never());
+  } else {
+    pollfd one{fd, events, 0};
+    result = std::min<long>(poll_until(one, base::Deadline::never()), 0);
+  }
+  switch (result) {
+    case -ETIMEDOUT:
+      return -ECANCELED;  // of a scope
+    case -EINTR:
+      return 0;
+    default:
+      return result;
+  }
+}
+
 // Until the attempt is none of -EAGAIN, which stands for "not now", and -EINTR.
 template <class Try>
 std::ptrdiff_t try_and_wait(int fd, short events, Try attempt) {
@@ -51,18 +71,7 @@ std::ptrdiff_t try_and_wait(int fd, short events, Try attempt) {
     if (done != -EAGAIN && done != -EINTR) {
       return done;
     }
-    long result = 0;
-    if (on_fiber) {
-      Interruptible section;
-      result = event::wait_fd(fd, events, base::Deadline::never());
-    } else {
-      pollfd one{fd, events, 0};
-      result = std::min<long>(poll_until(one, base::Deadline::never()), 0);
-    }
-    if (result == -ETIMEDOUT) {
-      return -ECANCELED;  // of a scope
-    }
-    if (result != 0 && result != -EINTR) {
+    if (long result = await(fd, events, on_fiber); result != 0) {
       return result;
     }
   }
@@ -111,6 +120,10 @@ int wait_descriptor(int fd, short what, std::int64_t deadline_nanos) noexcept {
       return 0;
     }
   }
+}
+
+int await_descriptor(int fd, short what) noexcept {
+  return static_cast<int>(await(fd, poll_events(what), core::current() != nullptr));
 }
 
 std::ptrdiff_t receive(int fd, void* into, std::size_t size) noexcept {

@@ -2,6 +2,7 @@
 #include <ramie/cancel.h>
 #include <ramie/fiber.h>
 #include <ramie/io.h>
+#include <ramie/pipe.h>
 #include <ramie/sync.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -43,6 +44,8 @@ struct Things {
   counting_semaphore<> none{0};
   event gate;
   fiber<void> for_ever;
+  std::pair<pipe_reader, pipe_writer> pipe = make_pipe();
+  listener doors{endpoint("127.0.0.1:0")};
   int sockets[2];
 };
 
@@ -68,6 +71,12 @@ const Way kWays[] = {
     {"Event", [](Things& all) { all.gate.wait(); }},
     {"EventFor", [](Things& all) { (void)all.gate.wait_for(1h); }},
     {"Descriptor", [](Things& all) { (void)io::wait(all.sockets[0], io::readable); }},
+    {"Pipe",
+     [](Things& all) {
+       char byte;
+       (void)all.pipe.first.read_some({&byte, 1});
+     }},
+    {"Accept", [](Things& all) { (void)all.doors.accept(); }},
     {"Yield",
      [](Things&) {
        for (;;) {

@@ -40,6 +40,23 @@ TEST(Pipe, WithoutAReaderThereIsAnErrorAndNoSignal) {
   EXPECT_EQ(sigismember(&pending, SIGPIPE), 0);
 }
 
+TEST(Pipe, AReadEndsWithItsTimeAndWithAClose) {
+  auto [reader, writer] = make_pipe();
+  char byte;
+  EXPECT_THROW(with_timeout(2ms, [&] { (void)reader.read_some({&byte, 1}); }), timeout_error);
+  fiber<void> waiter = spawn([&] {
+    try {
+      (void)reader.read_some({&byte, 1});
+      ADD_FAILURE() << "it was read";
+    } catch (const std::system_error& error) {
+      EXPECT_EQ(error.code(), std::errc::bad_file_descriptor);
+    }
+  });
+  yield();
+  reader.close();
+  waiter.join();
+}
+
 TEST(Process, TellsHowItsChildEnded) {
   process three({"sh", "-c", "exit 3"});
   exit_status status = three.wait();

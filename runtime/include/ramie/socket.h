@@ -75,7 +75,12 @@ auto when_ready(int fd, io::events what, const char* name, Attempt attempt) {
       return result;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      (void)io::wait(fd, what);
+      int waited = await_descriptor(fd, what);
+      if (waited == -ECANCELED) {
+        wait_done(false, never);
+      } else if (waited < 0) {
+        throw_errno(-waited, name);
+      }
     } else if (errno != EINTR) {
       throw_errno(errno, name);
     }

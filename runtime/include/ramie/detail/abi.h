@@ -210,6 +210,9 @@ inline constexpr short io_writable = 2;
 
 // The events that happened, 0 at the deadline or by an interruption, or -errno.
 [[nodiscard]] RAMIE_API int wait_descriptor(int fd, short events, std::int64_t deadline) noexcept;
+// After an attempt that has said EAGAIN: returns 0 when another one is worth while, or -errno;
+// -ECANCELED by an interruption.
+[[nodiscard]] RAMIE_API int await_descriptor(int fd, short events) noexcept;
 // recv() from a socket, without O_NONBLOCK's being set or looked at: waits where there is nothing.
 // The number of bytes, 0 at the end of the stream, or -errno; -ECANCELED by an interruption.
 [[nodiscard]] RAMIE_API std::ptrdiff_t receive(int fd, void* into, std::size_t size) noexcept;
