@@ -1,5 +1,6 @@
-// The clocks of the processor time that hosted threads use, which the kernel has for kernel threads
-// alone: core/cpu_clock.h counts.
+// The kernel has such clocks for kernel threads alone: core/cpu_clock.h counts.
+#include "interpose/host/cpu_clocks.h"
+
 #include <sys/resource.h>
 #include <time.h>
 
@@ -30,19 +31,13 @@ int thread_of(long clock) {
   return static_cast<int>(id) < 0 && (id & 7) == kOfThread ? static_cast<int>(~id >> 3) : -1;
 }
 
-// False if there is no such thread here.
-bool read_thread_clock(int tid, int64_t& nanos) {
-  core::Fiber& self = *core::current();
+// That of the caller, which may be a light fiber, for 0.
+bool read_clock(int tid, int64_t& nanos) {
   if (tid == 0) {
-    nanos = core::cpu_time_of(self);
+    nanos = core::cpu_time_of(*core::current());
     return true;
   }
-  LiveThreads threads;
-  const Thread* thread = LiveThreads::find(tid);
-  if (thread != nullptr) {
-    nanos = core::cpu_time_of(*thread->fiber);
-  }
-  return thread != nullptr;
+  return read_thread_clock(tid, nanos);
 }
 
 timeval to_timeval(int64_t nanos) {
@@ -73,10 +68,24 @@ void split(Thread& thread, rusage& usage) {
 
 }  // namespace
 
+int thread_of_clock(long clock) {
+  int tid = thread_of(clock);
+  return tid == 0 ? current_thread()->tid : tid;
+}
+
+bool read_thread_clock(int tid, int64_t& nanos) {
+  LiveThreads threads;
+  const Thread* thread = LiveThreads::find(tid);
+  if (thread != nullptr) {
+    nanos = core::cpu_time_of(*thread->fiber);
+  }
+  return thread != nullptr;
+}
+
 long clock_gettime(const long* a) {
   int tid = thread_of(a[0]);
   int64_t nanos = 0;
-  if (tid < 0 || !is_hosting() || !read_thread_clock(tid, nanos)) {
+  if (tid < 0 || !is_hosting() || !read_clock(tid, nanos)) {
     return is_virtual_tid(tid) ? -EINVAL : kernel(SYS_clock_gettime, a);
   }
   if (!ops::looks_mapped(a[1])) {

@@ -47,6 +47,8 @@ long rt_sigqueueinfo(const long* a);
 
 // thread_timers.cc
 long timer_create(const long* a);
+long timer_settime(const long* a);
+long timer_gettime(const long* a);
 long timer_delete(const long* a);
 long timer_getoverrun(const long* a);
 

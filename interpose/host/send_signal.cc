@@ -100,7 +100,7 @@ void show_to_signalfd(Thread* caller, uint64_t set) {
   }
 }
 
-long send_to_thread(Thread& thread, int signal, const siginfo_t& info) {
+long send_to_thread(Thread& thread, int signal, const siginfo_t& info, bool* is_kept) {
   if (signal < 0 || signal > kSignals) {
     return -EINVAL;
   }
@@ -126,6 +126,9 @@ long send_to_thread(Thread& thread, int signal, const siginfo_t& info) {
   // First it is pending, then we look at what the thread lets in: it does it the other way round.
   if (long result = add_own(thread, info); result < 0) {
     return result;
+  }
+  if (is_kept != nullptr) {
+    *is_kept = true;
   }
   blocked = (thread.blocked.load() & signal_bit(signal)) != 0;
   if (!blocked) {

@@ -10,6 +10,7 @@
 #include "core/scheduler.h"
 #include "event/interruptible_call.h"
 #include "interpose/host/binding.h"
+#include "interpose/host/cpu_timers.h"
 #include "interpose/host/held_signals.h"
 #include "interpose/host/kick.h"
 #include "interpose/host/passed_call.h"
@@ -163,8 +164,16 @@ void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
     carrier.kernel_mask = blockable(kAllSignals);
     core::set_context_mask(context, carrier.kernel_mask);
     core::put_off_signal(carrier);
-  } else if (thread != nullptr && fiber.runtime_depth.load(std::memory_order_relaxed) == 0 &&
-             fiber.signal_pending.exchange(false, std::memory_order_relaxed)) {
+    return;
+  }
+  bool in_runtime = fiber.runtime_depth.load(std::memory_order_relaxed) > 0;
+  if (is_cpu_alarm_due() && !in_runtime) {
+    deliver_timer_signals();
+  } else if (is_cpu_alarm_due()) {
+    fiber.signal_pending.store(true, std::memory_order_relaxed);  // leave_runtime() looks
+  }
+  if (thread != nullptr && !in_runtime &&
+      fiber.signal_pending.exchange(false, std::memory_order_relaxed)) {
     if (is_away_from_home(fiber)) {
       move_home(fiber, *thread, context);
     }

@@ -55,8 +55,10 @@ void send_again(int signal, const siginfo_t& info);
 // (send_signal.cc), which is null where no thread of the program's calls.
 void show_to_signalfd(Thread* caller, uint64_t set);
 
-// Sends a signal to one thread, whose calls it interrupts (send_signal.cc).  0 or -errno.
-[[nodiscard]] long send_to_thread(Thread& thread, int signal, const siginfo_t& info);
+// Sends a signal to one thread, whose calls it interrupts (send_signal.cc).  0 or -errno. `is_kept`
+// tells whether it is in the thread's queue, and not ignored, say.
+[[nodiscard]] long send_to_thread(Thread& thread, int signal, const siginfo_t& info,
+                                  bool* is_kept = nullptr);
 
 // A fiber whose call is made elsewhere takes no signal until that call ends.
 [[nodiscard]] inline bool is_offloaded(const core::Fiber& fiber) {

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "base/backoff.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -10,6 +11,7 @@
 #include "core/park.h"
 #include "core/scheduler.h"
 #include "interpose/host/binding.h"
+#include "interpose/host/cpu_timers.h"
 #include "interpose/host/held_signals.h"
 #include "interpose/host/kick.h"
 #include "interpose/host/signal_delivery.h"
@@ -241,8 +243,8 @@ bool begin(core::Carrier& carrier) {
   return true;
 }
 
-constinit const core::SignalHooks kHooks{block_more, leave_runtime,      idle,
-                                         begin,      is_dispatch_chosen, take_on_credentials};
+constinit const core::SignalHooks kHooks{
+    block_more, leave_runtime, idle, begin, is_dispatch_chosen, take_on_credentials, on_cpu_alarm};
 
 // Whether the carrier lets in what nobody wants that runs there: it sleeps or is about to, or its
 // thread ends.
@@ -265,11 +267,12 @@ void close_to_sleepers(uint64_t signals) {
     if (carrier->kernel_tid == sys::gettid()) {
       continue;
     }
+    base::Backoff backoff;
     for (int i = 0; i < kPatience && lets_in(*carrier, signals); ++i) {
       if (i % 100 == 0) {
         kick(*carrier);
       }
-      (void)sys::call(SYS_sched_yield);
+      backoff.wait();
     }
   }
 }

@@ -117,14 +117,16 @@ void remove(Thread& thread, PendingSignal** link) RAMIE_REQUIRES(lock) {
 long add(Thread& thread, const siginfo_t& info, bool given) {
   AllBlocked block;
   base::LockGuard guard(lock);
-  if (info.si_code == SI_TIMER && merge_with_pending(thread, info)) {
+  bool is_of_timer = info.si_code == SI_TIMER;
+  if (is_of_timer && merge_with_pending(thread, info)) {
     return 0;
   }
-  bool queues_up = info.si_signo >= kFirstRealTime;
+  bool queues_up = info.si_signo >= kFirstRealTime || is_of_timer;
   if (!queues_up && *find_kind(thread, info.si_signo, given) != nullptr) {
     return 0;
   }
-  PendingSignal* node = queues_up && !given && is_limit_reached() ? nullptr : allocate();
+  PendingSignal* node =
+      queues_up && !given && !is_of_timer && is_limit_reached() ? nullptr : allocate();
   if (node == nullptr) {
     return -EAGAIN;
   }

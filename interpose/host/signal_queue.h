@@ -1,7 +1,7 @@
 // What is pending for each thread, with what came along: signals that were sent to it alone, and
-// those for the process that it shall take.  A standard signal is there once of either kind;
-// real-time signals queue up.  They are taken lowest number first, and of one number in the order
-// in which they came.
+// those for the process that it shall take.  A standard signal is there once of either kind, and
+// once of each timer; real-time signals queue up.  They are taken lowest number first, and of one
+// number in the order in which they came.
 //
 // Between the files of signals only.  Blocks all signals of the kernel thread meanwhile, so that a
 // handler of ours may come here too.

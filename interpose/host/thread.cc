@@ -123,6 +123,7 @@ void free_thread(Thread* thread) {
   base::LockGuard guard(lock);
   live.remove(thread);
   place_of(thread->tid).store(nullptr, std::memory_order_relaxed);
+  core::set_cpu_alarm(*thread->fiber, core::kNoAlarm);
   forget_pending(*thread);  // what came after take_no_signals(); nobody can find it any more
   thread->next_free = free_threads;
   free_threads = thread;

@@ -1,6 +1,7 @@
 // Timers of timer_create(2) that signal one thread (SIGEV_THREAD_ID), which is how libc makes those
 // that start threads (SIGEV_THREAD), too.  The kernel doesn't know hosted threads: its timer sends
-// the process the signal of kicks (kick.h), from whose handler the thread gets its own.
+// the process the signal of kicks (kick.h), from whose handler the thread gets its own.  Those on
+// the clock of a hosted thread: cpu_timers.h.
 #pragma once
 
 #include <signal.h>
@@ -15,12 +16,12 @@ namespace ramie::host {
 // carrier.
 void on_timer_signal(const siginfo_t& info, core::Fiber* running);
 
-// The loop: threads get what has come since.  With all signals blocked.
+// Threads get what has come since.  On a carrier that may wake others, with all signals blocked.
 void deliver_timer_signals();
 
-// A thread has taken a timer's signal: timer_getoverrun() tells of that one.  With all signals
-// blocked.
-void note_taken_timer(const siginfo_t& info);
+// A thread has taken a timer's signal: timer_getoverrun() tells of that one, whose overruns are
+// complete now.  With all signals blocked.
+void note_taken_timer(siginfo_t& info);
 
 void reset_timers_after_fork();
 

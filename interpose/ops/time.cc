@@ -7,6 +7,7 @@
 #include "base/sys.h"
 #include "core/park.h"
 #include "event/offload.h"
+#include "interpose/host/cpu_timers.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/user_memory.h"
 
@@ -84,7 +85,12 @@ long nanosleep(const long* a) { return sleep_for(a[0], a[1]); }
 long clock_nanosleep(const long* a) {
   auto clock = static_cast<clockid_t>(a[0]);
   if (!runs_with_time(clock)) {
-    // CPU clocks run with the process's work, alarm clocks wake the machine; the rest is refused.
+    long result = host::sleep_on_cpu_clock(a);
+    if (result != sys::kPassOn) {
+      return result;
+    }
+    // The process's CPU clock runs with its work, alarm clocks wake the machine; the rest is
+    // refused.
     return event::offload_interruptibly(SYS_clock_nanosleep, a);
   }
   return (a[1] & TIMER_ABSTIME) != 0 ? sleep_until_time_of(clock, a[2]) : sleep_for(a[2], a[3]);

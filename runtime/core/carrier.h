@@ -213,6 +213,9 @@ struct SignalHooks {
   // A kernel thread that runs no fiber is about to start one of the crew's: it takes on what the
   // process has changed for all threads.  `credentials` as Carrier::credentials.
   void (*follow)(std::atomic<uint64_t>& credentials) = nullptr;
+  // The alarm of a fiber that runs on the carrier, or has just left it, is due (cpu_clock.h).  In
+  // the middle of a switch, or on the watchdog's kernel thread.
+  void (*alarm)(Carrier& carrier) = nullptr;
 };
 
 // glibc's own (SIGSETXID), which the shim borrows to make a carrier look up: a carrier that stands

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "base/backoff.h"
 #include "base/deadline.h"
 #include "base/lock.h"
 #include "base/sys.h"
@@ -13,6 +14,7 @@ namespace ramie::core {
 namespace {
 
 constinit base::Lock starting;
+constinit std::atomic<uint32_t> alarms = 0;  // fibers that have one
 
 // Whose clock runs while the fiber does.
 Fiber& payer_of(Carrier& carrier, Fiber& fiber) {
@@ -41,30 +43,36 @@ void start_clocks() {
   cpu_clocks_run.store(true, std::memory_order_release);  // pairs with leave()
 }
 
-// Looks at one carrier.  True if the fiber ran there all the while; `nanos` is its time then.
-bool read_running(const Carrier& carrier, const Fiber& fiber, int64_t& nanos) {
+// One look at a carrier.  False if it is just changing who pays.  Else `runs` says whether that is
+// the fiber, and `nanos` is then its time.
+bool look_at(const Carrier& carrier, const Fiber& fiber, bool& runs, int64_t& nanos) {
   const CpuAccount& account = carrier.cpu_account;
-  for (;;) {
-    uint32_t version = account.version.load(std::memory_order_acquire);  // pairs with charge()
-    if ((version & 1) != 0) {
-      (void)sys::call(SYS_sched_yield);  // it takes a system call, unless that carrier is held up
-      continue;
-    }
-    const Fiber* charged = account.charged.load(std::memory_order_relaxed);
-    const Fiber* runs = charged != nullptr ? charged : carrier.current.load();
-    if (runs != &fiber) {
-      return false;
-    }
-    nanos = fiber.cpu_time.load(std::memory_order_relaxed) -
-            account.since.load(std::memory_order_relaxed) + cpu_time(carrier.kernel_tid);
-    // Pairs with the fence in charge().  The kernel reads the clock of a running thread under a
-    // lock that charge()'s own reading takes too: one that is later than that sees the odd version.
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (account.version.load(std::memory_order_relaxed) == version &&
-        (charged != nullptr || carrier.current.load() == &fiber)) {
-      return true;
-    }
+  uint32_t version = account.version.load(std::memory_order_acquire);  // pairs with charge()
+  if ((version & 1) != 0) {
+    return false;
   }
+  const Fiber* charged = account.charged.load(std::memory_order_relaxed);
+  runs = (charged != nullptr ? charged : carrier.current.load()) == &fiber;
+  if (!runs) {
+    return true;
+  }
+  nanos = fiber.cpu_time.load(std::memory_order_relaxed) -
+          account.since.load(std::memory_order_relaxed) + cpu_time(carrier.kernel_tid);
+  // Pairs with the fence in charge().  The kernel reads the clock of a running thread under a lock
+  // that charge()'s own reading takes too: one that is later than that sees the odd version.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return account.version.load(std::memory_order_relaxed) == version &&
+         (charged != nullptr || carrier.current.load() == &fiber);
+}
+
+// True if the fiber runs there; `nanos` is its time.
+bool read_running(const Carrier& carrier, const Fiber& fiber, int64_t& nanos) {
+  bool runs = false;
+  // A change takes a system call, unless that carrier is held up.
+  for (base::Backoff backoff; !look_at(carrier, fiber, runs, nanos);) {
+    backoff.wait();
+  }
+  return runs;
 }
 
 }  // namespace
@@ -83,10 +91,16 @@ void charge(Carrier& carrier, Fiber& from, Fiber& to) {
   account.version.store(version + 1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);
   int64_t now = own_cpu_time();
-  add(payer_of(carrier, from), now - account.since.load(std::memory_order_relaxed));
+  Fiber& payer = payer_of(carrier, from);
+  add(payer, now - account.since.load(std::memory_order_relaxed));
   account.since.store(now, std::memory_order_relaxed);
   account.charged.store(&payer_of(carrier, to), std::memory_order_relaxed);
   account.version.store(version + 2, std::memory_order_release);
+  if (payer.cpu_time.load(std::memory_order_relaxed) >=
+      payer.cpu_alarm.load(std::memory_order_relaxed)) {
+    signal_hooks().alarm(carrier);
+    carrier.turn_ends.store(0, std::memory_order_relaxed);  // the loop sees to it
+  }
 }
 
 int64_t cpu_time_of(Fiber& fiber) {
@@ -113,6 +127,29 @@ void set_cpu_time(Fiber& fiber, int64_t nanos) {
   fiber.cpu_time.store(nanos, std::memory_order_relaxed);
 }
 
+void set_cpu_alarm(Fiber& fiber, int64_t nanos) {
+  int64_t before = fiber.cpu_alarm.exchange(nanos, std::memory_order_relaxed);
+  if (before == kNoAlarm && nanos != kNoAlarm) {
+    alarms.fetch_add(1, std::memory_order_relaxed);
+  } else if (before != kNoAlarm && nanos == kNoAlarm) {
+    alarms.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+bool is_cpu_alarm_set() { return alarms.load(std::memory_order_relaxed) != 0; }
+
+int64_t nanos_to_alarm(const Carrier& carrier) {
+  const Fiber* charged = carrier.cpu_account.charged.load(std::memory_order_relaxed);
+  const Fiber* runs = charged != nullptr ? charged : carrier.current.load();
+  int64_t at = runs->cpu_alarm.load(std::memory_order_relaxed);
+  bool still_runs = false;
+  int64_t nanos = 0;
+  if (at == kNoAlarm || !look_at(carrier, *runs, still_runs, nanos) || !still_runs) {
+    return kNoAlarm;  // a switch away from it sees to its alarm
+  }
+  return at > nanos ? at - nanos : 0;
+}
+
 void begin_cpu_account(Carrier& carrier) {
   int64_t used = cpu_clocks_run.load(std::memory_order_relaxed) ? own_cpu_time() : 0;
   carrier.cpu_account.charged.store(nullptr, std::memory_order_relaxed);
@@ -122,6 +159,8 @@ void begin_cpu_account(Carrier& carrier) {
 void reset_cpu_clocks_after_fork(Carrier& carrier) {
   starting.reset();
   cpu_clocks_run.store(false, std::memory_order_relaxed);
+  alarms.store(0, std::memory_order_relaxed);
+  payer_of(carrier, *current()).cpu_alarm.store(kNoAlarm, std::memory_order_relaxed);
   carrier.cpu_account.version.store(0, std::memory_order_relaxed);
   carrier.cpu_account.charged.store(nullptr, std::memory_order_relaxed);
   carrier.cpu_account.since.store(0, std::memory_order_relaxed);

@@ -38,6 +38,18 @@ struct CpuAccount {
 // For a fiber that has used some before it was one.
 void set_cpu_time(Fiber& fiber, int64_t nanos);
 
+// An alarm of the fiber's clock: once that has come to `nanos`, SignalHooks::alarm is called, on
+// some kernel thread and maybe several times, until the alarm is set anew.  It comes as the fiber
+// is left, or with the watchdog's next look.  A fiber has one; who sets it sees to it that nobody
+// else does meanwhile, and ends it (kNoAlarm) before the fiber's memory is another's.
+inline constexpr int64_t kNoAlarm = INT64_MAX;
+void set_cpu_alarm(Fiber& fiber, int64_t nanos);
+
+// For the watchdog: whether any fiber has one, and how long the one that runs on a carrier has at
+// least until its own; kNoAlarm, if it has none.
+[[nodiscard]] bool is_cpu_alarm_set();
+[[nodiscard]] int64_t nanos_to_alarm(const Carrier& carrier);
+
 // On the kernel thread that the carrier is from now on.
 void begin_cpu_account(Carrier& carrier);
 

@@ -123,7 +123,8 @@ struct alignas(64) Fiber {
   Timer timer;
   WaitReason reason;
   int64_t waiting_since = 0;
-  std::atomic<int64_t> cpu_time = 0;  // what it was charged (cpu_clock.h)
+  std::atomic<int64_t> cpu_time = 0;           // what it was charged (cpu_clock.h)
+  std::atomic<int64_t> cpu_alarm = INT64_MAX;  // at which time of that somebody is to be told
 
   Entry entry = nullptr;
   void* argument = nullptr;

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "core/bare_tcb.h"
 #include "core/blocking.h"
+#include "core/cpu_clock.h"
 #include "core/crew.h"
 #include "core/kernel_thread.h"
 #include "core/loop.h"
@@ -20,6 +21,7 @@ namespace ramie::core {
 namespace {
 
 constexpr int64_t kShortTick = 1'000'000;
+constexpr int64_t kAlarmTick = 4'000'000;  // at most, while there are alarms of CPU clocks
 constexpr int kQuietTicks = 10;  // with all carriers asleep, until the watchdog sleeps as well
 
 // Also the word on which it waits.  Between "it sleeps" and "a carrier is awake" both sides are
@@ -122,11 +124,26 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
   }
 }
 
+// One that computes is left by nobody who would notice.
+void look_at_alarm(Carrier& carrier, int64_t now, Findings& found) {
+  int64_t left = nanos_to_alarm(carrier);
+  if (left == kNoAlarm) {
+    return;
+  }
+  if (left == 0) {
+    signal_hooks().alarm(carrier);
+  }
+  found.next = std::min(found.next, base::Deadline::after(now, std::max(left, kShortTick)));
+}
+
 Findings look() {
   int64_t now = base::now();
   Findings found;
   for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
     look_at(*carrier, now, found);
+    if (is_cpu_alarm_set() && !carrier->gone.load(std::memory_order_acquire)) {
+      look_at_alarm(*carrier, now, found);
+    }
   }
   found.overdue = found.overdue || !crew.shared.empty();
   if (found.overdue && crew.idle.load(std::memory_order_relaxed) > 0) {
@@ -162,6 +179,9 @@ void run(KernelThread&) {
     run_errand();
     int64_t longest = std::max(base::config().slice, kShortTick);
     Findings found = look();
+    if (is_cpu_alarm_set()) {
+      longest = std::min(longest, kAlarmTick);
+    }
     tick = found.must_correct() ? kShortTick : std::min(2 * tick, longest);
     tick = std::min(tick, base::nanos_left(found.next));
     quiet = is_carrier_awake() ? 0 : quiet + 1;

@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "base/backoff.h"
 #include "base/sys.h"
 #include "core/park.h"
 #include "event/poller.h"
@@ -100,9 +101,10 @@ bool is_being_submitted(const Descriptor& descriptor) RAMIE_REQUIRES(descriptor.
 // Submitting is one call, which the carrier makes right after it has written the entries: who
 // closes a descriptor on another one waits for that.  Without the lock, which the carrier may want.
 void let_submissions_pass(Descriptor& descriptor) RAMIE_REQUIRES(descriptor.lock) {
+  base::Backoff backoff;
   while (is_being_submitted(descriptor)) {
     descriptor.lock.unlock();
-    (void)sys::call(SYS_sched_yield);
+    backoff.wait();
     descriptor.lock.lock();
   }
 }

@@ -162,7 +162,90 @@ static void beside_syncs(void) {
   printf("wrong %d\n", wrong);
 }
 
+static long long used_ms(void) { return clock_ms(CLOCK_PROCESS_CPUTIME_ID); }
+
+// A timer whose signal nobody takes costs nothing, however short its interval is, and knows how
+// often it would have expired.
+static void* leave_signal(void* argument) {
+  block(SIGRTMIN);
+  timer_t timer;
+  struct sigevent event = signal_here(SIGRTMIN, 7);
+  MUST(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+  const struct itimerspec when = {{0, 2000}, {0, 2000}};
+  MUST(timer_settime(timer, 0, &when, NULL) == 0);
+  const long long before = used_ms();
+  nap(1000);
+  CHECK(used_ms() - before < 300);
+  struct itimerspec left;
+  MUST(timer_gettime(timer, &left) == 0);
+  CHECK(left.it_interval.tv_nsec == 2000 && left.it_value.tv_sec == 0);
+  CHECK(left.it_value.tv_nsec > 0 && left.it_value.tv_nsec <= 2000);
+  sigset_t set;
+  siginfo_t info;
+  sigemptyset(&set);
+  sigaddset(&set, SIGRTMIN);
+  MUST(sigwaitinfo(&set, &info) == SIGRTMIN);
+  CHECK(info.si_overrun >= 100000);
+  CHECK(timer_getoverrun(timer) == info.si_overrun);
+  // It goes on, and stands still again.
+  MUST(sigwaitinfo(&set, &info) == SIGRTMIN);
+  nap(20);
+  set_timer(timer, 5, 0);
+  nap(100);
+  MUST(sigwaitinfo(&set, &info) == SIGRTMIN);
+  MUST(timer_gettime(timer, &left) == 0);
+  printf("set anew: %ld %ld\n", left.it_interval.tv_nsec, left.it_value.tv_nsec);
+  CHECK(timer_delete(timer) == 0);
+  return argument;
+}
+
+// Such a signal that is pending already is another one.
+static void* have_one_pending(void* argument) {
+  block(SIGUSR2);
+  timer_t timer;
+  struct sigevent event = signal_here(SIGUSR2, 7);
+  MUST(raise(SIGUSR2) == 0 && timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+  set_timer(timer, 1, 5);
+  nap(50);
+  sigset_t set;
+  siginfo_t info;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR2);
+  MUST(sigwaitinfo(&set, &info) == SIGUSR2);
+  printf("raised: %d\n", info.si_code == SI_TKILL);
+  for (int i = 0; i < 3; ++i) {
+    MUST(sigwaitinfo(&set, &info) == SIGUSR2);
+    CHECK(info.si_code == SI_TIMER);
+  }
+  CHECK(timer_delete(timer) == 0);
+  return argument;
+}
+
+static void beside_others(void) { finish(start(have_one_pending, NULL)); }
+
+// A timer goes on while nobody wants its signal.
+static void* ignore_at_first(void* argument) {
+  MUST(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
+  timer_t timer;
+  struct sigevent event = signal_here(SIGUSR1, 7);
+  MUST(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+  set_timer(timer, 1, 1);
+  nap(50);
+  install(SIGUSR1, note_hit, 0);
+  while (hits < 3) nap(1);
+  printf("here %d\n", hit_here());
+  CHECK(timer_delete(timer) == 0);
+  return argument;
+}
+
+static void ignored_at_first(void) { finish(start(ignore_at_first, NULL)); }
+
+static void stands_still(void) { finish(start(leave_signal, NULL)); }
+
 static const struct twin_case cases[] = {
+    {"stands_still", THREADS, stands_still},
+    {"beside_others", THREADS, beside_others},
+    {"ignored_at_first", THREADS, ignored_at_first},
     {"threads_started", THREADS, threads_started},
     {"one_thread_signalled", THREADS, one_thread_signalled},
     {"waited_for", THREADS, waited_for},

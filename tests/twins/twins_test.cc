@@ -54,7 +54,7 @@ constexpr const char* kPrograms[] = {
     "native_library",  "scheduling",
     "bound_threads",   "signal_descriptors",
     "pthread_shared",  "named_threads",
-    "files",
+    "files",           "cpu_timers",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
