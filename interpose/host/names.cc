@@ -26,37 +26,6 @@ using std::string_view;
 
 constexpr string_view kFileName = "ramie-comm-";
 
-bool skip(string_view& text, string_view prefix) {
-  bool is = base::begins_with(text, prefix);
-  if (is) {
-    text.remove_prefix(prefix.size());
-  }
-  return is;
-}
-
-// A process's or thread's id; 0 for what is none.
-int take_id(string_view& text) {
-  constexpr size_t kMostDigits = 9;
-  size_t digits = text.size();
-  uint64_t id = base::take_number(text);
-  return digits - text.size() <= kMostDigits ? static_cast<int>(id) : 0;
-}
-
-// The id in /proc/self/task/ID/comm, or 0.
-int thread_in(string_view path) {
-  if (!skip(path, "/proc/")) {
-    return 0;
-  }
-  if (!skip(path, "self") && take_id(path) != sys::getpid()) {
-    return 0;
-  }
-  if (!skip(path, "/task/")) {
-    return 0;
-  }
-  int tid = take_id(path);
-  return path == "/comm" ? tid : 0;
-}
-
 long write_file(int fd, const ThreadName& name) {
   base::Line<32> text;
   text << name.text << '\n';
@@ -69,13 +38,6 @@ long open_name_of(int kernel_tid, long flags) {
   base::Line<64> path;
   path << "/proc/self/task/" << kernel_tid << "/comm" << '\0';
   return sys::call(SYS_open, sys::arg(path.view().data()), flags | O_CLOEXEC);
-}
-
-// The same file as `fd`, for reading or writing alone, as `flags` say.
-long open_once_more(int fd, long flags) {
-  base::Line<64> path;
-  path << "/proc/self/fd/" << fd << '\0';
-  return sys::call(SYS_open, sys::arg(path.view().data()), flags & (O_ACCMODE | O_CLOEXEC));
 }
 
 bool is_here(int kernel_tid) { return core::current()->carrier->kernel_tid == kernel_tid; }
@@ -151,12 +113,15 @@ ThreadName make_name(const char* text, size_t length) {
   return name;
 }
 
-long open_name(const char* path, long flags) {
-  // The kernel has read the path, so it can be read.
-  constexpr size_t kLongest = sizeof "/proc/1234567/task/123456789/comm";
-  int tid = thread_in({path, strnlen(path, kLongest)});
+long open_once_more(int fd, long flags) {
+  base::Line<64> path;
+  path << "/proc/self/fd/" << fd << '\0';
+  return sys::call(SYS_open, sys::arg(path.view().data()), flags & (O_ACCMODE | O_CLOEXEC));
+}
+
+long open_name(int tid, long flags) {
   ThreadName name;
-  if (!is_virtual_tid(tid) || !find_name(tid, name)) {
+  if (!find_name(tid, name)) {
     return -ENOENT;
   }
   base::Line<32> file;
@@ -190,11 +155,11 @@ long write_name(int fd, const char* text, size_t length) {
   char target[64];
   long n = sys::call(SYS_readlink, sys::arg(link.view().data()), sys::arg(target), sizeof target);
   string_view rest(target, n > 0 ? static_cast<size_t>(n) : 0);
-  if (!skip(rest, "/memfd:") || !skip(rest, kFileName)) {
+  if (!base::skip(rest, "/memfd:") || !base::skip(rest, kFileName)) {
     return -EBADF;  // the hint was wrong: some other file
   }
   ThreadName name = make_name(text, length);
-  if (!rename_thread(take_id(rest), name)) {
+  if (!rename_thread(static_cast<int>(base::take_number(rest)), name)) {
     return -ESRCH;
   }
   (void)sys::call(SYS_ftruncate, fd, 0);

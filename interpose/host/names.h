@@ -29,9 +29,11 @@ void show_name(int kernel_tid, const char* name);
 // The name as the kernel would keep it: what is too long is cut.
 [[nodiscard]] ThreadName make_name(const char* text, size_t length);
 
-// For an open() that the kernel has answered with ENOENT: a descriptor of a file that stands for
-// the name of a hosted thread, or -ENOENT where `path` is no such thread's.
-[[nodiscard]] long open_name(const char* path, long flags);
+// A descriptor of a file that stands for the name of a hosted thread, or -ENOENT if it has ended.
+[[nodiscard]] long open_name(int tid, long flags);
+
+// The same file as `fd`, for reading or writing alone, and close-on-exec, as `flags` say.
+[[nodiscard]] long open_once_more(int fd, long flags);
 
 // What was written to a descriptor of open_name(): the thread gets that name.  Answers as write().
 [[nodiscard]] long write_name(int fd, const char* text, size_t length);

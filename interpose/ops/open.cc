@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/sys.h"
-#include "interpose/host/names.h"
+#include "interpose/host/thread_files.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/user_memory.h"
 
@@ -43,7 +43,7 @@ long openat(const long* a) {
     return offload_and_restart(SYS_openat, a);
   }
   long result = sys::call(SYS_openat, a[0], a[1], a[2], a[3]);
-  return result == -ENOENT ? host::open_name(reinterpret_cast<const char*>(a[1]), a[2]) : result;
+  return host::open_thread_file(reinterpret_cast<const char*>(a[1]), a[2], result);
 }
 
 long open(const long* a) {

@@ -19,6 +19,15 @@ inline bool begins_with(std::string_view text, std::string_view start) {
   return first(text, start.size()) == start;
 }
 
+// Takes `start` off the front of `text`; false if it isn't there.
+inline bool skip(std::string_view& text, std::string_view start) {
+  bool is_there = begins_with(text, start);
+  if (is_there) {
+    text.remove_prefix(start.size());
+  }
+  return is_there;
+}
+
 // Takes the digits off the front of `text`, in a base of 10 or 16 with small letters; 0 without
 // any. More of them than fit wrap around.
 inline std::uint64_t take_number(std::string_view& text, unsigned base = 10) {

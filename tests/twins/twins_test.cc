@@ -55,6 +55,7 @@ constexpr const char* kPrograms[] = {
     "bound_threads",   "signal_descriptors",
     "pthread_shared",  "named_threads",
     "files",           "cpu_timers",
+    "thread_files",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
