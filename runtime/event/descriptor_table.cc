@@ -119,6 +119,9 @@ void forget_all_of(int fd, Wake why) {
   // Also where no registration succeeded after something was learned.
   set_input(*descriptor, Input::unknown);
   descriptor->holds_more.store(false, std::memory_order_relaxed);
+  if (why == Wake::closed) {
+    descriptor->closings.fetch_add(1, std::memory_order_relaxed);
+  }
   let_submissions_pass(*descriptor);
   if (descriptor->registered) {
     descriptor->registered = false;

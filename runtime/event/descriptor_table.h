@@ -60,7 +60,8 @@ struct Descriptor {
   uint32_t generation RAMIE_GUARDED_BY(lock);  // grows when the descriptor is forgotten
   uint32_t ready RAMIE_GUARDED_BY(lock);       // events that came while nobody waited for them
   bool registered RAMIE_GUARDED_BY(lock);
-  std::atomic<bool> holds_more;  // the last receive by a ring has left some
+  std::atomic<uint32_t> closings;  // how often forget() was called for it
+  std::atomic<bool> holds_more;    // the last receive by a ring has left some
   std::atomic<uint32_t> input;
   bool shared RAMIE_GUARDED_BY(lock);  // more than one fiber has waited for the same direction
   const core::Fiber* reader RAMIE_GUARDED_BY(lock);  // the last one that waited for each

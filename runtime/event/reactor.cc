@@ -130,6 +130,7 @@ long wait_fd(int fd, short events, base::Deadline deadline) RAMIE_NO_THREAD_SAFE
   }
   waiter.ticket = core::prepare_park();
   descriptor->waiters.push_back(&waiter);
+  uint32_t closings = descriptor->closings.load(std::memory_order_relaxed);
   if (note_user(*descriptor, waiter) && is_ready_now(fd, events)) {
     descriptor->waiters.remove(&waiter);
     descriptor->lock.unlock();
@@ -142,7 +143,9 @@ long wait_fd(int fd, short events, base::Deadline deadline) RAMIE_NO_THREAD_SAFE
   if (wake != Wake::unparked && wake != Wake::closed) {
     take_off(*descriptor, waiter);
   }
-  return result_of(wake);
+  // Also where an event had woken it before: the number may be another file's by now.
+  return closings == descriptor->closings.load(std::memory_order_relaxed) ? result_of(wake)
+                                                                          : -EBADF;
 }
 
 long wait_fds(const pollfd* fds, unsigned long n, base::Deadline deadline) {

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <string>
@@ -133,6 +134,32 @@ TEST(Streams, AReadNeverMeetsTheNextFileOfItsNumber) {
     EXPECT_EQ(read_from(next.near), "not for the old one");
     ::close(number);
   }
+}
+
+// One event wakes both readers, and the one that reads gives the number to another file.
+TEST(Streams, AReaderThatWasWokenDoesNotMeetTheNextFileEither) {
+  Pair old;
+  Pair next;
+  int number = old.near.fd();
+  next.say("not for the old one");
+  std::vector<ramie::fiber<std::errc>> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.push_back(ramie::spawn([&] {
+      std::errc error = error_of_read(old.near);
+      if (error == std::errc()) {
+        old.near.close();
+        EXPECT_EQ(::dup2(next.near.fd(), number), number);
+      }
+      return error;
+    }));
+  }
+  ramie::sleep_for(5ms);
+  old.say("x");
+  std::errc first = readers[0].get();
+  std::errc second = readers[1].get();
+  EXPECT_EQ(std::max(first, second), std::errc::bad_file_descriptor);
+  EXPECT_EQ(std::min(first, second), std::errc());
+  ::close(number);
 }
 
 TEST(Streams, NothingIsLostToATimeOutAndNothingIsWrittenAfterwards) {
