@@ -77,6 +77,14 @@ bool goes_to_signalfd(const Thread& thread, int signal) {
          is_blocked_by_all(bit);
 }
 
+// To the process, which has sent it to one of its threads.
+void show(int signal, const siginfo_t& info) {
+  int process = sys::getpid();
+  if (sys::call(SYS_rt_sigqueueinfo, process, signal, sys::arg(&info)) == -EPERM) {
+    (void)sys::call(SYS_kill, process, signal);
+  }
+}
+
 }  // namespace
 
 void show_to_signalfd(Thread* caller, uint64_t set) {
@@ -95,7 +103,7 @@ void show_to_signalfd(Thread* caller, uint64_t set) {
     int signal = __builtin_ctzl(rest) + 1;
     AllBlocked block;
     while (is_to_be_shown(signal) && take_pending(*caller, signal_bit(signal), info) != 0) {
-      send_again(signal, info);
+      show(signal, info);
     }
   }
 }
@@ -120,7 +128,7 @@ long send_to_thread(Thread& thread, int signal, const siginfo_t& info, bool* is_
   }
   if (blocked && goes_to_signalfd(thread, signal)) {
     AllBlocked block;
-    send_again(signal, info);
+    show(signal, info);
     return 0;
   }
   // First it is pending, then we look at what the thread lets in: it does it the other way round.

@@ -13,6 +13,7 @@
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/held_signals.h"
+#include "interpose/host/resent_signals.h"
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
@@ -179,6 +180,9 @@ long rt_sigtimedwait(const long* a) {
       return signal;
     }
     long result = kernel(SYS_rt_sigtimedwait, at_once);
+    if (result > 0 && a[1] != 0) {
+      restore_info(*pointer<siginfo_t>(a[1]));
+    }
     if (result != -EAGAIN || deadline.passed(base::now())) {
       return result;
     }

@@ -2,7 +2,6 @@
 
 #include <cerrno>
 
-#include "base/lock.h"
 #include "base/sys.h"
 #include "core/apart.h"
 #include "core/carrier.h"
@@ -14,6 +13,7 @@
 #include "interpose/host/held_signals.h"
 #include "interpose/host/kick.h"
 #include "interpose/host/passed_call.h"
+#include "interpose/host/resent_signals.h"
 #include "interpose/host/signal_masks.h"
 #include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
@@ -26,10 +26,6 @@ namespace {
 using core::signal_bit;
 using core::SignalAction;
 
-// What came along with a signal that was put off, where the kernel takes no siginfo from us.  The
-// lock is taken with all signals blocked.
-constinit base::Lock infos_lock;
-constinit siginfo_t put_off_infos[kSignals + 1] = {};
 constexpr int kFirstRealTime = 32;
 
 bool is_fault(int signal, const siginfo_t& info) {
@@ -54,18 +50,6 @@ void put_off(core::Carrier& carrier, int signal, const siginfo_t& info, ucontext
   send_again(signal, info);
   carrier.kernel_mask = blockable(kAllSignals);
   core::set_context_mask(context, carrier.kernel_mask);
-}
-
-// Gives a signal that send_again() has sent its siginfo back.
-void restore_info(int signal, siginfo_t& info) {
-  if (info.si_code != SI_USER || info.si_pid != sys::getpid()) {
-    return;
-  }
-  base::LockGuard guard(infos_lock);
-  if (put_off_infos[signal].si_signo == signal) {
-    info = put_off_infos[signal];
-    put_off_infos[signal].si_signo = 0;
-  }
 }
 
 // The kernel gives a signal that is meant for the process to its first thread, if that one doesn't
@@ -183,7 +167,6 @@ void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
 
 }  // namespace
 
-// Only on the first kernel thread does the kernel let us say that somebody else has sent it.
 void send_again(int signal, const siginfo_t& info) {
   core::Fiber* fiber = core::current();
   if (fiber != nullptr && is_never_blocked(signal)) {
@@ -191,14 +174,7 @@ void send_again(int signal, const siginfo_t& info) {
     core::put_off_signal(*fiber->carrier);
     return;
   }
-  int process = sys::getpid();
-  if (sys::call(SYS_rt_sigqueueinfo, process, signal, sys::arg(&info)) == -EPERM) {
-    {
-      base::LockGuard guard(infos_lock);
-      put_off_infos[signal] = info;
-    }
-    (void)sys::call(SYS_kill, process, signal);
-  }
+  resend(signal, info);
 }
 
 void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_t& info,
@@ -317,6 +293,7 @@ void handle_signal(int signal, siginfo_t* info, void* raw_context) {
     }
     return;
   }
+  restore_info(*info);
   if (fiber == nullptr) {
     SignalAction action = program_action(signal);
     if (!action.has_handler()) {
@@ -336,7 +313,6 @@ void handle_signal(int signal, siginfo_t* info, void* raw_context) {
     on_kick(carrier, *fiber, context);
     return;
   }
-  restore_info(signal, *info);
   bool in_runtime = fiber->runtime_depth.load(std::memory_order_relaxed) > 0;
   bool blocked = thread != nullptr && (thread->blocked & signal_bit(signal)) != 0;
   if ((in_runtime || blocked) && !is_fault(signal, *info)) {
@@ -378,10 +354,7 @@ void reset_delivery_after_fork() {
   reset_held_after_fork();
   reset_queue_after_fork();
   reset_timers_after_fork();
-  infos_lock.reset();
-  for (int signal = 1; signal <= kSignals; ++signal) {
-    put_off_infos[signal].si_signo = 0;
-  }
+  reset_resent_after_fork();
 }
 
 }  // namespace ramie::host

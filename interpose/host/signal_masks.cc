@@ -14,6 +14,7 @@
 #include "interpose/host/cpu_timers.h"
 #include "interpose/host/held_signals.h"
 #include "interpose/host/kick.h"
+#include "interpose/host/resent_signals.h"
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
@@ -157,6 +158,7 @@ void hand_out(uint64_t pending) {
     if (Thread* taker = find_taker(one)) {
       if (sys::call(SYS_rt_sigtimedwait, sys::arg(&one), sys::arg(&info), sys::arg(&at_once),
                     sizeof one) == signal) {
+        restore_info(info);
         give(*taker, signal, info);
       }
     }

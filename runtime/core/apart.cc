@@ -75,9 +75,7 @@ void run(KernelThread& thread) {
 void sleep(Carrier& carrier) {
   carrier.sleeping.store(kApart, std::memory_order_seq_cst);
   carrier_fell_asleep();
-  if (carrier.kernel_mask != 0 && signal_hooks().idle != nullptr) {
-    signal_hooks().idle(carrier, false);
-  }
+  open_to_signals(carrier);
   if (carrier.inbox.empty() && carrier.pinned.empty() &&
       carrier.role.load(std::memory_order_seq_cst) == Role::apart &&
       !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {

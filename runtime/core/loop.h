@@ -48,4 +48,12 @@ void hand_over_polling(const Carrier& self);
 void reset_carriers_after_fork(Carrier* only);
 void reset_crew_after_fork();
 
+// On its way to sleep a carrier lets in what some thread of the program doesn't block.  May make
+// fibers ready.
+inline void open_to_signals(Carrier& carrier) {
+  if (carrier.kernel_mask != 0 && signal_hooks().idle != nullptr) {
+    signal_hooks().idle(carrier, false);
+  }
+}
+
 }  // namespace ramie::core

@@ -81,10 +81,7 @@ bool sleep(Carrier& carrier) {
   crew.idle.fetch_add(1, std::memory_order_seq_cst);
   carrier_fell_asleep();
   end_search(carrier, false);
-  if (carrier.kernel_mask != 0) {
-    signal_hooks().idle(carrier, false);
-  }
-  // The hook may have made fibers ready.
+  open_to_signals(carrier);
   if (carrier.inbox.empty() && carrier.pinned.empty() && !is_work_somewhere() &&
       carrier.role.load(std::memory_order_seq_cst) == Role::crew && (polls || is_event_watched()) &&
       !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {

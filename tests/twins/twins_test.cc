@@ -55,7 +55,7 @@ constexpr const char* kPrograms[] = {
     "bound_threads",   "signal_descriptors",
     "pthread_shared",  "named_threads",
     "files",           "cpu_timers",
-    "thread_files",
+    "thread_files",    "signal_senders",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
