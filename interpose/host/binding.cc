@@ -182,7 +182,8 @@ long change_thread(Thread& thread, int tid, const Change& change) {
     const Carrier* home = core::home_apart(*thread.fiber);
     if (home != nullptr && thread.tid == tid && !thread.ends.load(std::memory_order_seq_cst)) {
       long result = change_bound(*home, change);
-      is_free_again = result == 0 && is_caller && !needs_own(thread, home->kernel_tid);
+      is_free_again =
+          result == 0 && is_caller && !home->has_submitted && !needs_own(thread, home->kernel_tid);
       if (!is_free_again) {
         return result;
       }

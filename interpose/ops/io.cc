@@ -171,7 +171,9 @@ long preadv(const long* a) {
   return transfer_at({Direction::read, static_cast<int>(a[0]), list, a[2], true, 0}, a[3], call);
 }
 
-long preadv2(const long* a) { return transfer_at(Direction::read, SYS_preadv2, a); }
+long preadv2(const long* a) {
+  return a[5] == 0 && a[3] >= 0 ? preadv(a) : transfer_at(Direction::read, SYS_preadv2, a);
+}
 
 long pwritev2(const long* a) { return transfer_at(Direction::write, SYS_pwritev2, a); }
 

@@ -12,6 +12,7 @@
 #include <poll.h>
 
 #include "base/sys.h"
+#include "core/carrier.h"
 #include "event/reactor.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/polling.h"
@@ -147,6 +148,9 @@ long io_uring_enter(const long* a) {
   constexpr long kFlags = IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_EXT_ARG;
   long fd = static_cast<int>(a[0]);
   auto to_submit = static_cast<unsigned>(a[1]);
+  if (to_submit != 0) {
+    core::current()->carrier->has_submitted = true;
+  }
   auto flags = static_cast<unsigned>(a[3]);
   if (static_cast<unsigned>(a[2]) != 1 || (flags & IORING_ENTER_GETEVENTS) == 0 ||
       (flags & ~kFlags) != 0 || !rings.contains(fd)) {

@@ -58,6 +58,7 @@ void stop_taking_signals(Carrier& carrier) {
 void run(KernelThread& thread) {
   BareCarrier& bare = bare_carrier_of(thread);
   Carrier& carrier = bare.carrier;
+  carrier.has_submitted = false;
   bool serves = begin_bare_carrier(carrier);
   bare.begun.store(serves ? kServes : kRefused, std::memory_order_release);
   base::futex_wake(bare.begun, 1);

@@ -66,7 +66,10 @@ struct Carrier {
   base::IntrusiveList<Idler> idlers;
   bool is_bare = false;    // its kernel thread is Ramie's own: no fiber's home
   bool searching = false;  // was woken to look for work, and has found none yet
-  int64_t now = 0;         // the clock at the loop's last turn
+  // The program has submitted to a ring of its own from here: what is under way there would be
+  // cancelled with the kernel thread.
+  bool has_submitted = false;
+  int64_t now = 0;  // the clock at the loop's last turn
   int64_t last_poll = 0;
   SharedTcb shared;             // of its kernel thread: the thread's own and its light fibers
   void* no_exceptions[2] = {};  // for programs without C++

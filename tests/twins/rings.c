@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdint.h>
 
-#include "twin.h"
+#include "processors.h"
 
 enum { kInTime = 700, kEntries = 16, kManyReads = 12 };
 
@@ -205,6 +205,33 @@ static void ended_by_a_masked_signal(void) {
   finish(start(wait_with_mask, &r));
 }
 
+// What the thread has asked for while it had one processor goes on when it has all again.
+static void* ask_bound_and_wait_free(void* argument) {
+  struct ring r = {.flags = 0};
+  struct io_uring_cqe* taken = NULL;
+  cpu_set_t all;
+  const cpu_set_t one = only(processor(1));
+  char byte;
+  MUST(sched_getaffinity(0, sizeof all, &all) == 0);
+  MUST(io_uring_queue_init(kEntries, &r.ring, 0) == 0 && pipe(r.ends) == 0);
+  CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+  ask_for_byte(&r, &byte);
+  printf("submitted: %d\n", io_uring_submit(&r.ring));
+  CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
+  nap(50);
+  CHECK(write(r.ends[1], "x", 1) == 1);
+  CHECK(io_uring_wait_cqe(&r.ring, &taken) == 0);
+  take(&r, taken);
+  close(r.ends[0]);
+  close(r.ends[1]);
+  io_uring_queue_exit(&r.ring);
+  return argument;
+}
+
+static void of_a_thread_that_was_bound(void) {
+  if (there_are_rings(0)) finish(start(ask_bound_and_wait_free, NULL));
+}
+
 static void* fail(void* argument) {
   char buffer[256] = {0};
   printf("no ring: %d\n", io_uring_enter(-1, 0, 1, IORING_ENTER_GETEVENTS, NULL));
@@ -238,6 +265,7 @@ static const struct twin_case cases[] = {
     {"made_before_threads", THREADS, made_before_threads},
     {"ended_by_a_signal", THREADS, ended_by_a_signal},
     {"ended_by_a_masked_signal", THREADS, ended_by_a_masked_signal},
+    {"of_a_thread_that_was_bound", THREADS, of_a_thread_that_was_bound},
     {"errors", THREADS, errors},
 };
 
