@@ -70,7 +70,8 @@ void split(Thread& thread, rusage& usage) {
 
 int thread_of_clock(long clock) {
   int tid = thread_of(clock);
-  return tid == 0 ? current_thread()->tid : tid;
+  const Thread* self = tid == 0 ? current_thread() : nullptr;
+  return self != nullptr ? self->tid : tid == 0 ? -1 : tid;
 }
 
 bool read_thread_clock(int tid, int64_t& nanos) {

@@ -6,8 +6,8 @@
 
 namespace ramie::host {
 
-// The thread of a clock id as pthread_getcpuclockid makes it, or the caller's where that is 0 or
-// the id is CLOCK_THREAD_CPUTIME_ID.  -1 for every other clock.  On a hosted thread.
+// The thread of a clock id as pthread_getcpuclockid makes it, or the hosted one that calls, where
+// that is 0 or the id is CLOCK_THREAD_CPUTIME_ID.  -1 for every other clock.
 [[nodiscard]] int thread_of_clock(long clock);
 
 // False if no such thread is hosted.

@@ -193,6 +193,13 @@ void on_cpu_alarm(core::Carrier& carrier) {
   }
 }
 
+void put_off_cpu_alarm() {
+  core::Carrier* first = is_cpu_alarm_due() ? first_carrier() : nullptr;
+  if (first != nullptr) {
+    on_cpu_alarm(*first);
+  }
+}
+
 bool is_cpu_alarm_due() { return any_alarm.load(std::memory_order_relaxed); }
 
 void deliver_cpu_alarms() {

@@ -27,6 +27,9 @@ void set_alarm_of(int tid) RAMIE_REQUIRES(timers_lock);
 // core::SignalHooks::alarm.
 void on_cpu_alarm(core::Carrier& carrier);
 
+// On a kernel thread that is no carrier, where one may be due: a carrier sees to it.
+void put_off_cpu_alarm();
+
 // Whether there has been one since the last deliver_cpu_alarms().
 [[nodiscard]] bool is_cpu_alarm_due();
 

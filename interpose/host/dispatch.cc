@@ -8,10 +8,12 @@
 #include "event/section.h"
 #include "interpose/host/binding.h"
 #include "interpose/host/blocking_calls.h"
+#include "interpose/host/cpu_clocks.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/families.h"
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
+#include "interpose/host/hosting.h"
 #include "interpose/host/lend.h"
 #include "interpose/host/native_threads.h"
 #include "interpose/host/passed_call.h"
@@ -186,13 +188,30 @@ bool is_signal_for_fiber(long number, const long* arguments) {
   return is_virtual_tid(tid) || (first != nullptr && first->tid == tid);
 }
 
+// Timers that may signal a fiber, and the clocks of fibers.
+bool is_of_fibers_time(long number, const long* arguments) {
+  switch (number) {
+    case SYS_timer_create:
+    case SYS_timer_settime:
+    case SYS_timer_gettime:
+    case SYS_timer_delete:
+    case SYS_timer_getoverrun:
+      return is_hosting();
+    case SYS_clock_gettime:
+    case SYS_clock_getres:
+      return is_virtual_tid(thread_of_clock(arguments[0]));
+    default:
+      return false;
+  }
+}
+
 // A kernel thread that runs no fiber has its calls made by the kernel, but for those that concern
 // fibers.
 long from_other_thread(const Row& row, long number, const long* arguments) {
   if (is_for_every_thread(number, arguments)) {
     return row.handler(arguments);
   }
-  if (is_signal_for_fiber(number, arguments)) {
+  if (is_signal_for_fiber(number, arguments) || is_of_fibers_time(number, arguments)) {
     event::Section section;
     return row.handler(arguments);
   }
@@ -218,10 +237,12 @@ long from_other_thread(const Row& row, long number, const long* arguments) {
   return result;
 }
 
-// The child of vfork, or of posix_spawn, has descriptors of its own, but the memory of the parent:
-// what is known there of the parent's must stay.
-bool is_borrowers_descriptor(long number, const long* arguments) {
-  return changes_descriptor(number, arguments) && is_borrower_of_hosting();
+// The child of vfork, or of posix_spawn, has descriptors of its own, and its own end, but the
+// memory of the parent: what is known there of the parent's must stay.
+bool is_borrowers_own(long number, const long* arguments) {
+  return (changes_descriptor(number, arguments) || number == SYS_exit ||
+          number == SYS_exit_group) &&
+         is_borrower_of_hosting();
 }
 
 long dispatch(long number, const long* arguments) {
@@ -230,7 +251,7 @@ long dispatch(long number, const long* arguments) {
     return -ENOSYS;
   }
   core::Fiber* fiber = core::current();
-  if ((fiber == nullptr || fiber->host == nullptr) && is_borrowers_descriptor(number, arguments)) {
+  if ((fiber == nullptr || fiber->host == nullptr) && is_borrowers_own(number, arguments)) {
     return kernel(number, arguments);
   }
   if (fiber == nullptr) {

@@ -128,6 +128,14 @@ void stop_if_told() {
   }
 }
 
+core::Carrier* first_carrier() {
+  core::Carrier* carrier = core::carriers();
+  while (carrier != nullptr && carrier->kernel_tid != sys::getpid()) {
+    carrier = carrier->next_carrier;
+  }
+  return carrier;
+}
+
 bool is_kick(int signal, const siginfo_t& info) {
   return signal == kKickSignal && info.si_code == SI_QUEUE && info.si_value.sival_ptr == &token;
 }

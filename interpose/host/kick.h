@@ -15,6 +15,10 @@ inline constexpr int kKickSignal = core::kInternalSignal;
 
 void kick(const core::Carrier& carrier);
 
+// That of the process's first kernel thread, which never stands by, and has turns therefore.  Null
+// where that is none, as in some forks' children.
+[[nodiscard]] core::Carrier* first_carrier();
+
 // The other carriers run nothing any more from now on, wherever they are.  One that is inside the
 // kernel goes no further when it comes out.  For the end of the process.
 void stop_others_for_good();

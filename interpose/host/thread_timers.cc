@@ -136,12 +136,9 @@ void on_timer_signal(const siginfo_t& info, core::Fiber* running) {
   if (running != nullptr && running->host != nullptr) {
     running->signal_pending.store(true, std::memory_order_relaxed);  // leave_runtime() looks
   }
-  // Whatever this is in the middle of, it may wake nobody.  A carrier that stands by has no turns.
-  for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
-       carrier = carrier->next_carrier) {
-    if (carrier->kernel_tid == sys::getpid()) {
-      core::put_off_signal(*carrier);
-    }
+  // Whatever this is in the middle of, it may wake nobody.
+  if (core::Carrier* first = first_carrier()) {
+    core::put_off_signal(*first);
   }
 }
 
@@ -176,7 +173,7 @@ void note_taken_timer(siginfo_t& info) {
 }
 
 long timer_create(const long* a) {
-  int clock_tid = current_thread() != nullptr ? thread_of_clock(a[0]) : -1;
+  int clock_tid = thread_of_clock(a[0]);
   if (clock_tid >= 0 && (is_virtual_tid(clock_tid) || is_thread_alive(clock_tid))) {
     return create_cpu_timer(a, clock_tid);
   }
@@ -245,7 +242,11 @@ long timer_settime(const long* a) {
       ops::copy_out(a[3], before);
     }
   }
-  deliver_timer_signals();  // it may have expired already
+  if (core::current() != nullptr) {
+    deliver_timer_signals();  // it may have expired already
+  } else {
+    put_off_cpu_alarm();
+  }
   return 0;
 }
 

@@ -105,12 +105,12 @@ void charge(Carrier& carrier, Fiber& from, Fiber& to) {
 
 int64_t cpu_time_of(Fiber& fiber) {
   start_clocks();
-  Fiber& self = *current();
-  Carrier& here = *self.carrier;
-  const Fiber& payer = payer_of(here, fiber);
-  if (&payer == &payer_of(here, self)) {
+  Fiber* self = current();
+  // A light one asks for itself, and is there.
+  const Fiber& payer = self != nullptr ? payer_of(*self->carrier, fiber) : fiber;
+  if (self != nullptr && &payer == &payer_of(*self->carrier, *self)) {
     return payer.cpu_time.load(std::memory_order_relaxed) + own_cpu_time() -
-           here.cpu_account.since.load(std::memory_order_relaxed);
+           self->carrier->cpu_account.since.load(std::memory_order_relaxed);
   }
   int64_t nanos = 0;
   for (const Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {

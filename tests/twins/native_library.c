@@ -1,7 +1,9 @@
 // Threads that begin in a library (RAMIE_NATIVE names it) beside those of the program.
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "native_library_part.h"
 #include "twin.h"
@@ -198,6 +200,94 @@ static void credentials(void) {
   printf("wrong %d, back %d\n", wrong, user() == getuid());
 }
 
+static timer_t timer;
+static clockid_t hosted_clock;
+
+static void* be_timed(void* clock) {
+  struct sigevent event;
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = SIGUSR2;
+  event._sigev_un._tid = (int)syscall(SYS_gettid);
+  first = pthread_self();
+  MUST(timer_create((clockid_t)as_number(clock), &event, &timer) == 0);
+  MUST(pthread_getcpuclockid(pthread_self(), &hosted_clock) == 0);
+  is_ready = 1;
+  while (!stops) {
+  }
+  return NULL;
+}
+
+// On timers of hosted threads, and on their clocks.
+static void use_timer(void) {
+  const struct itimerspec when = {{0, 5000000}, {0, 5000000}}, none = {{0, 0}, {0, 0}};
+  struct itimerspec left;
+  MUST(timer_settime(timer, 0, &when, NULL) == 0);
+  while (hits < 3) nap(1);
+  MUST(timer_gettime(timer, &left) == 0);
+  printf("interval %ld\n", left.it_interval.tv_nsec);
+  const long long before = clock_ms(hosted_clock);
+  while (clock_ms(hosted_clock) < before + 5) nap(1);
+  CHECK(timer_settime(timer, 0, &none, NULL) == 0);
+  CHECK(timer_getoverrun(timer) >= 0 && timer_delete(timer) == 0);
+}
+
+static void timers(void) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = note_whose_hit;
+  MUST(sigaction(SIGUSR2, &action, NULL) == 0);
+  const clockid_t clocks[] = {CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID};
+  for (int i = 0; i < 2; ++i) {
+    hits = is_ready = stops = 0;
+    const pthread_t hosted = start(be_timed, as_pointer(clocks[i]));
+    while (!is_ready) nap(1);
+    finish(start_in_library(use_timer));
+    stops = 1;
+    finish(hosted);
+    printf("hits %d, elsewhere %d\n", hits >= 3, hits_elsewhere);
+  }
+}
+
+static pthread_mutex_t robust;
+
+static void* hold_lock(void* argument) {
+  MUST(pthread_mutex_lock(&robust) == 0);
+  is_ready = 1;
+  while (!stops) nap(1);
+  CHECK(pthread_mutex_unlock(&robust) == 0);
+  return argument;
+}
+
+// The child borrows this memory, and ends before it is another program.
+static void start_nothing(void) {
+  char* const arguments[] = {"nothing", NULL};
+  pid_t child = -1;
+  printf("started: %s\n",
+         error_name(posix_spawn(&child, "/nonexistent", NULL, NULL, arguments, arguments)));
+  child = vfork();
+  if (child == 0) _exit(5);
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child);
+  printf("ended with %d\n", WEXITSTATUS(status));
+}
+
+// Its end is not the end of this process, of whose locks it knows.
+static void ends_of_borrowers(void) {
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  MUST(pthread_mutex_init(&robust, &attributes) == 0);
+  is_ready = stops = 0;
+  const pthread_t holder = start(hold_lock, NULL);
+  while (!is_ready) nap(1);
+  finish(start_in_library(start_nothing));
+  printf("lock: %s\n", error_name(pthread_mutex_trylock(&robust)));
+  stops = 1;
+  finish(holder);
+  printf("lock: %s\n", error_name(pthread_mutex_trylock(&robust)));
+}
+
 static void outlive_the_first(void) {
   nap(50);
   printf("the last one\n");
@@ -211,9 +301,14 @@ static void last_to_end(void) {
 }
 
 static const struct twin_case cases[] = {
-    {"beside_others", THREADS, beside_others}, {"ends", THREADS, ends},
-    {"signalled", THREADS, signalled},         {"first_signalled", THREADS, first_signalled},
-    {"credentials", THREADS, credentials},     {"last_to_end", THREADS, last_to_end},
+    {"beside_others", THREADS, beside_others},
+    {"ends", THREADS, ends},
+    {"signalled", THREADS, signalled},
+    {"first_signalled", THREADS, first_signalled},
+    {"credentials", THREADS, credentials},
+    {"last_to_end", THREADS, last_to_end},
+    {"ends_of_borrowers", THREADS, ends_of_borrowers},
+    {"timers", THREADS, timers},
 };
 
 TWIN_MAIN(cases)
