@@ -76,6 +76,7 @@ void enter_scope(scope* entered) noexcept {
   core::Fiber& self = *runtime::start().current;
   entered->outer = scopes_of(self);
   self.scopes = entered;
+  self.has_had_scopes = true;
   find_end(self);
 }
 

@@ -34,7 +34,6 @@
 namespace ramie::core {
 
 struct Carrier;
-class Slab;
 
 enum class Phase : uint8_t { idle, prepared, notified, parked };
 
@@ -76,12 +75,33 @@ struct alignas(64) Fiber {
   using Entry = void (*)(Fiber&);
 
   Fiber() = default;
-  // Where another fiber has been.  Its tickets must stay stale, so its epochs go on: from what is
-  // found here, or from `forgotten`, if the memory has been given back meanwhile.
-  explicit Fiber(Recycled recycled, uint64_t forgotten = 0) : state(recycled) {
-    uint64_t found = epoch_of(state.load(std::memory_order_relaxed));
-    uint64_t last = found > forgotten ? found : forgotten;
+  // Where another fiber has been whose memory has been given back: all is zero.  Its tickets must
+  // stay stale, so the epochs go on from `forgotten`.
+  Fiber(Recycled recycled, uint64_t forgotten) : state(recycled) {
+    state.store(pack(forgotten + 1, Wake::unparked, Phase::idle), std::memory_order_relaxed);
+  }
+  // A light fiber has been here, and has ended; another one begins.  Its tickets stay stale.  What
+  // settle_light_fiber() sets is left to that.
+  void begin_again() {
+    uint64_t last = epoch_of(state.load(std::memory_order_relaxed));
     state.store(pack(last + 1, Wake::unparked, Phase::idle), std::memory_order_relaxed);
+    runtime_depth.store(1, std::memory_order_relaxed);
+    signal_pending.store(false, std::memory_order_relaxed);
+    interrupt_requested.store(false, std::memory_order_relaxed);
+    cancel_requested.store(false, std::memory_order_relaxed);
+    entry = nullptr;
+    done.store(0, std::memory_order_relaxed);
+    interruptions_off = 0;
+    interruptible = false;
+    parent = 0;
+    name[0] = '\0';
+    cpu_time.store(0, std::memory_order_relaxed);
+    cpu_alarm.store(INT64_MAX, std::memory_order_relaxed);
+    if (has_had_scopes) {  // one of them may have outlived its fiber
+      has_had_scopes = false;
+      scopes = nullptr;
+      scopes_end = {};
+    }
   }
 
   static constexpr uint64_t pack(uint64_t epoch, Wake wake, Phase phase) {
@@ -110,34 +130,38 @@ struct alignas(64) Fiber {
   std::atomic<bool> cancel_requested = false;     // of a light fiber; see cancel() in park.cc
   FiberKind kind = FiberKind::light;
 
+  // What a fiber that never waits needs besides, from its start to the end of its handle, fills the
+  // second one.
   StateWord state{pack(1, Wake::unparked, Phase::idle)};
-  int saved_errno = 0;             // see SharedTcb
-  void* saved_exceptions[2] = {};  // likewise
-
-  // Interruptions, see interruptible.h: the fiber's own.
-  bool interruptible = false;      // the parks that come may end by an interruption
-  uint32_t interruptions_off = 0;  // how many scopes forbid that
-  void* scopes = nullptr;          // the time-out scopes that it is in, innermost first
-  base::Deadline scopes_end{};     // the earliest end of them
-
-  Timer timer;
-  WaitReason reason;
-  int64_t waiting_since = 0;
-  std::atomic<int64_t> cpu_time = 0;           // what it was charged (cpu_clock.h)
-  std::atomic<int64_t> cpu_alarm = INT64_MAX;  // at which time of that somebody is to be told
-
-  Entry entry = nullptr;
+  Entry entry = nullptr;  // null for a light one that has not started, or has ended
   void* argument = nullptr;
-  Stack stack;
-  Slab* slab = nullptr;                  // of a light fiber: where its stack goes back to
   std::atomic<uint32_t> references = 0;  // of a light fiber: its run and its handle
   std::atomic<uint32_t> done = 0;        // of a light fiber: see api/fiber.cc
   Ticket joiner;                         // likewise
   uint64_t id = 0;
-  uint64_t parent = 0;  // of a light fiber: the id of its spawner
-  char name[16] = {};
+  // Interruptions, see interruptible.h: the fiber's own.
+  uint32_t interruptions_off = 0;  // how many scopes forbid them
+  bool interruptible = false;      // the parks that come may end by an interruption
+  bool has_had_scopes = false;     // `scopes` below may not be empty
+  uint8_t stack_order = 0;         // of a light fiber: which slab its stack goes back to
 
-  void* host = nullptr;  // what the shim knows of a hosted fiber
+  // What is written when it is made, and then left alone.
+  alignas(64) uint64_t parent = 0;  // of a light fiber: the id of its spawner
+  char name[16] = {};
+  Stack stack;
+  std::atomic<int64_t> cpu_time = 0;           // what it was charged (cpu_clock.h)
+  std::atomic<int64_t> cpu_alarm = INT64_MAX;  // at which time of that somebody is to be told
+  void* host = nullptr;                        // what the shim knows of a hosted fiber
+
+  // What a fiber that waits needs.  Who ends leaves it as it is here, but for what is saved in it,
+  // so that the next fiber in this place need not touch it (begin_again()).
+  alignas(64) WaitReason reason;
+  int64_t waiting_since = 0;
+  void* scopes = nullptr;          // the time-out scopes that it is in, innermost first
+  base::Deadline scopes_end{};     // the earliest end of them
+  void* saved_exceptions[2] = {};  // see SharedTcb
+  int saved_errno = 0;             // likewise
+  Timer timer;
 
   SanitizerState sanitizer;
 };

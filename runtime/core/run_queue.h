@@ -43,6 +43,9 @@ class RunQueue {
     return fiber;
   }
 
+  // Who is next, null if nobody.
+  [[nodiscard]] Fiber* front() const { return head_; }
+
   void clear() { head_ = nullptr; }
 
   [[nodiscard]] bool holds(const Fiber& wanted) const {

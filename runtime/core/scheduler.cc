@@ -254,10 +254,12 @@ bool is_carrier_awake() {
 void exit_current(Commit last) {
   Fiber& self = *current();
   self.runtime_depth.store(1, std::memory_order_relaxed);
-  self.reason = {WaitKind::exited, 0};
   Carrier& carrier = *self.carrier;
   if (self.kind == FiberKind::light) {
+    self.entry = nullptr;
     base::fetch_add(carrier.light_fibers, ~0U, std::memory_order_seq_cst);  // one less
+  } else {
+    self.reason = {WaitKind::exited, 0};
   }
   carrier.commit = last;
   auto run_last = [](Carrier& left_by, Fiber&) {

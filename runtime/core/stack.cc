@@ -41,11 +41,12 @@ void forget(const Slab& slab, char* slot) {
   }
 }
 
-Slab* slab_for(size_t size) {
-  int order = std::max(static_cast<int>(std::bit_width(size - 1)), kSmallest);
-  if (order > kLargest) {
-    return nullptr;
-  }
+// Of the slab whose slots are the smallest that hold `size` bytes.
+int order_of(size_t size) {
+  return std::max(static_cast<int>(std::bit_width(size - 1)), kSmallest);
+}
+
+Slab& slab_of(int order) {
   Slab& slab = slabs[order];
   if (slab.stride() == 0) {
     base::LockGuard guard(configuring);
@@ -53,7 +54,7 @@ Slab* slab_for(size_t size) {
       slab.configure(size_t{1} << order, Slab::kPage, Slab::kPage, forget);
     }
   }
-  return &slab;
+  return slab;
 }
 
 Carrier* this_carrier() {
@@ -90,28 +91,34 @@ uint64_t take_id() {
 }  // namespace
 
 Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
-  size_t size = stack_size == 0 ? base::config().stack_size : stack_size;
-  Slab* slab = slab_for(size);
+  int order = order_of(stack_size == 0 ? base::config().stack_size : stack_size);
+  if (order > kLargest) {
+    return nullptr;
+  }
+  Slab& slab = slab_of(order);
+  const size_t stride = size_t{1} << order;
   bool recycled = false;
-  char* slot = slab == nullptr ? nullptr : take_slot(*slab, recycled);
+  char* slot = take_slot(slab, recycled);
   if (slot == nullptr) {
     return nullptr;
   }
-  Fiber* fiber = fiber_at(slot, slab->stride());
-  if (recycled) {  // after forget(), if it was called for the slot: by the slab's lock
-    new (fiber) Fiber(Recycled{}, forgotten_epoch.load(std::memory_order_relaxed));
-  } else {
+  Fiber* fiber = fiber_at(slot, stride);
+  if (!recycled) {
     new (fiber) Fiber;
+  } else if (fiber->state.load(std::memory_order_relaxed) != 0) {
+    fiber->begin_again();
+  } else {  // after forget() was called for the slot: by the slab's lock
+    new (fiber) Fiber(Recycled{}, forgotten_epoch.load(std::memory_order_relaxed));
   }
   fiber->id = take_id();
   fiber->references.store(1, std::memory_order_relaxed);
-  fiber->slab = slab;
+  fiber->stack_order = static_cast<uint8_t>(order);
 
   auto top = reinterpret_cast<uintptr_t>(fiber);
   top = (top - extra_size) & ~(kAlign - 1);
   char* low = slot + Slab::kPage;
   if (top < reinterpret_cast<uintptr_t>(low) + Slab::kPage) {
-    give_slot(*slab, slot);
+    give_slot(slab, slot);
     return nullptr;
   }
   // What the last user had below its own `extra` may be this one's.
@@ -127,13 +134,13 @@ Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
 
 void settle_light_fiber(Fiber& fiber, Fiber::Entry entry) {
   Carrier& carrier = home_for_light_fibers();
-  fiber.entry = entry;
   fiber.carrier = &carrier;
   fiber.home.store(&carrier, std::memory_order_relaxed);
   fiber.fs_base = carrier.cpu.own_fs;
   fiber.shared = &carrier.shared;
   fiber.signal_mask = current()->signal_mask;
   fiber.sanitizer.create(fiber.stack.base, fiber.stack.size);
+  fiber.entry = entry;
   base::fetch_add(carrier.light_fibers, 1U, std::memory_order_relaxed);
   // Its run.  Nobody else has the fiber yet.
   fiber.references.store(fiber.references.load(std::memory_order_relaxed) + 1,
@@ -156,7 +163,9 @@ void release(Fiber& fiber) {
   }
   if (is_last || fiber.references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     fiber.sanitizer.destroy();
-    give_slot(*fiber.slab, fiber.stack.base - Slab::kPage);
+    // Not by what `stack` says: that is on a line of memory which nobody else needs at the end.
+    char* end = reinterpret_cast<char*>(&fiber + 1);
+    give_slot(slabs[fiber.stack_order], end - (size_t{1} << fiber.stack_order));
   }
 }
 
@@ -207,8 +216,7 @@ void for_each_light_fiber(void (*visit)(Fiber&, void*), void* argument) {
         [](char* slot, void* context) {
           auto& wanted = *static_cast<Request*>(context);
           Fiber& fiber = *fiber_at(slot, wanted.stride);
-          if (fiber.entry != nullptr && fiber.references.load(std::memory_order_acquire) > 0 &&
-              fiber.reason.kind != WaitKind::exited) {
+          if (fiber.entry != nullptr && fiber.references.load(std::memory_order_acquire) > 0) {
             wanted.visit(fiber, wanted.argument);
           }
         },

@@ -38,9 +38,20 @@ namespace ramie::core {
   }
 }
 
+// As a new fiber finds it.
+[[gnu::always_inline]] inline void begin_shared_state(const Fiber& fiber) {
+  if (const SharedTcb* tcb = fiber.shared) {
+    *tcb->errno_address = 0;
+    tcb->exceptions[0] = nullptr;
+    tcb->exceptions[1] = nullptr;
+  }
+}
+
 [[gnu::always_inline]] inline Arrival leave(Carrier& carrier, Fiber& from, Fiber& to,
                                             Carrier::After after, bool for_ever) {
-  save_shared_state(from);
+  if (!for_ever) {
+    save_shared_state(from);
+  }
   if (cpu_clocks_run.load(std::memory_order_acquire)) [[unlikely]] {
     charge(carrier, from, to);
   }
@@ -57,8 +68,9 @@ namespace ramie::core {
   return jump(to.context, &carrier);
 }
 
-// On the new stack: `now` goes on, and what was left may be resumed elsewhere from here on.
-[[gnu::always_inline]] inline void arrive(Arrival arrival, Fiber& now) {
+// On the new stack: `now` goes on, or begins, and what was left may be resumed elsewhere from here
+// on.
+[[gnu::always_inline]] inline void arrive(Arrival arrival, Fiber& now, bool begins = false) {
   Carrier& carrier = *static_cast<Carrier*>(arrival.data);
   Fiber& left = *carrier.previous;
   left.context = arrival.fctx;
@@ -66,7 +78,11 @@ namespace ramie::core {
   if (carrier.after != nullptr) {
     carrier.after(carrier, left);
   }
-  restore_shared_state(now);
+  if (begins) {
+    begin_shared_state(now);
+  } else {
+    restore_shared_state(now);
+  }
   if ((now.signal_mask & ~carrier.kernel_mask.load(std::memory_order_relaxed)) != 0) [[unlikely]] {
     signal_hooks().block(carrier, now);
   }

@@ -2,8 +2,12 @@
 #include <gtest/gtest.h>
 #include <ramie/fiber.h>
 #include <ramie/sync.h>
+#include <ramie/timeout.h>
 
 #include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -48,6 +52,36 @@ TEST(FiberQuestions, AskingForTheExceptionTakesIt) {
     EXPECT_THROW(std::rethrow_exception(thrower.exception()), std::runtime_error);
   }
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+}
+
+// The stack that was freed last is the next one's, with the control block on it.
+TEST(FiberQuestions, AFiberBeginsAnewWhereAnotherOneWas) {
+  auto page_of = [](const char& byte) { return reinterpret_cast<std::uintptr_t>(&byte) >> 12; };
+  std::uintptr_t page = 0;
+  std::unique_ptr<timeout> leftover;
+  fiber<void> first = spawn({.name = "first"}, [&] {
+    char here = 0;
+    page = page_of(here);
+    leftover = std::make_unique<timeout>(1h);
+    errno = EDOM;
+    yield();  // it is cancelled meanwhile, and never asks
+    EXPECT_EQ(errno, EDOM);
+    leftover->restart(0ns);
+  });
+  yield();
+  first.cancel();
+  first.get();
+  fiber<void> second = spawn([&] {
+    char here = 0;
+    EXPECT_EQ(page_of(here), page);
+    EXPECT_EQ(errno, 0);
+    EXPECT_EQ(this_fiber::name(), "");
+    EXPECT_EQ(std::uncaught_exceptions(), 0);
+    sleep_for(1ms);  // nobody has cancelled this one, and no scope ends it
+    timeout limit(0ns);
+    EXPECT_THROW(sleep_for(1h), timeout_error);
+  });
+  second.get();
 }
 
 TEST(FiberQuestions, ParentsAreKnown) {
