@@ -92,10 +92,7 @@ void end_thread(void* argument) {
 
 }  // namespace
 
-core::Carrier& start() {
-  if (core::Fiber* fiber = core::current()) {
-    return *fiber->carrier;
-  }
+core::Carrier& start_on_thread() {
   if (!is_set_up.exchange(true, std::memory_order_acq_rel)) {
     set_up();
   }

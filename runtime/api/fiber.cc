@@ -70,7 +70,7 @@ bool has_ended(const core::Fiber& fiber) {
 [[gnu::always_inline]] inline std::optional<core::Wake> park_until_end(core::Fiber& fiber,
                                                                        base::Deadline deadline) {
   event::Section section;  // no handler waits between the ticket and the park
-  fiber.joiner = core::prepare_park();
+  fiber.joiner = core::prepare_park_here();
   if ((base::fetch_or(fiber.done, kJoined, std::memory_order_acq_rel) & kEnded) != 0) {
     core::abandon_park();
     return {};
@@ -167,7 +167,7 @@ bool finish(control* control) noexcept {
   uint32_t before = base::fetch_or(fiber.done, kEnded, std::memory_order_acq_rel);
   if ((before & kJoined) != 0) {
     core::RuntimeSection section(*core::current());
-    (void)core::unpark(fiber.joiner);
+    (void)core::unpark_here(fiber.joiner);
   }
   if ((before & kAwaited) != 0) {
     sync::unpark(&fiber.done, sync::kEverybody);

@@ -43,7 +43,9 @@ void cancel(control* control) noexcept {
 }
 
 bool take_cancel(control* control) noexcept {
-  return fiber_of(control).cancel_requested.exchange(false, std::memory_order_acquire);
+  std::atomic<bool>& requested = fiber_of(control).cancel_requested;
+  return requested.load(std::memory_order_relaxed) &&
+         requested.exchange(false, std::memory_order_acquire);
 }
 
 bool is_interrupted() noexcept {

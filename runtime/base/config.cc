@@ -253,8 +253,6 @@ void keep_texts(Config& config) {
   }
 }
 
-constinit Config the_config;
-constinit std::atomic<bool> is_read = false;
 constinit Lock reading;
 
 }  // namespace
@@ -281,22 +279,24 @@ bool parse_config(const char* const* environment, Config& out, char* error, size
   return true;
 }
 
-const Config& config() {
-  if (!is_read.load(std::memory_order_acquire)) [[unlikely]] {  // pairs with the store below
-    LockGuard guard(reading);
-    char error[512];
-    if (!is_read.load(std::memory_order_relaxed)) {
-      if (!parse_config(environ, the_config, error, sizeof error)) {
-        Line<512> line;
-        line << error;
-        line.write_to(2);
-        sys::call(SYS_exit_group, 2);
-      }
-      keep_texts(the_config);
-      is_read.store(true, std::memory_order_release);
-    }
+namespace detail {
+
+void read_config() {
+  LockGuard guard(reading);
+  if (config_is_read.load(std::memory_order_relaxed)) {
+    return;
   }
-  return the_config;
+  char error[512];
+  if (!parse_config(environ, the_config, error, sizeof error)) {
+    Line<512> line;
+    line << error;
+    line.write_to(2);
+    sys::call(SYS_exit_group, 2);
+  }
+  keep_texts(the_config);
+  config_is_read.store(true, std::memory_order_release);  // pairs with config()
 }
+
+}  // namespace detail
 
 }  // namespace ramie::base

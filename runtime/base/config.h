@@ -2,6 +2,7 @@
 // understood is one clear line on descriptor 2 and exit status 2: better than a guess.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -44,11 +45,24 @@ struct Config {
 };
 
 // The configuration; the first call reads the environment.
-const Config& config();
+[[nodiscard]] inline const Config& config();
 
 // Reads `environment` (NAME=value strings) into `out`.  Returns false after writing one line that
 // names the variable, the value and what is accepted into `error`.
 [[nodiscard]] bool parse_config(const char* const* environment, Config& out, char* error,
                                 size_t error_size);
+
+namespace detail {
+inline constinit std::atomic<bool> config_is_read = false;
+inline constinit Config the_config;
+void read_config();
+}  // namespace detail
+
+const Config& config() {
+  if (!detail::config_is_read.load(std::memory_order_acquire)) [[unlikely]] {  // with read_config()
+    detail::read_config();
+  }
+  return detail::the_config;
+}
 
 }  // namespace ramie::base

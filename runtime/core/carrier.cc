@@ -72,8 +72,8 @@ void fiber_main(Arrival arrival) {
   arrive(arrival, self, true);
   send_for_next(*self.carrier);
   if (self.kind != FiberKind::loop) {
-    self.runtime_depth.store(0, std::memory_order_relaxed);
-    RuntimeSection leaving(self);  // its end makes the kernel's mask the fiber's
+    self.runtime_depth.store(1, std::memory_order_relaxed);
+    RuntimeSection::end(self);  // makes the kernel's mask the fiber's
   }
   self.entry(self);
   __builtin_unreachable();

@@ -157,30 +157,37 @@ struct Carrier {
 // of the outermost makes up for that.
 class RuntimeSection {
  public:
-  explicit RuntimeSection(Fiber& fiber) : fiber_(fiber) { set(depth() + 1); }
-  ~RuntimeSection() {
-    uint32_t rest = depth() - 1;
-    set(rest);
-    if (rest == 0 && must_leave_properly()) [[unlikely]] {
-      leave_properly(fiber_);
-    }
-  }
+  [[gnu::always_inline]] explicit RuntimeSection(Fiber& fiber) : fiber_(fiber) { begin(fiber); }
+  [[gnu::always_inline]] ~RuntimeSection() { end(fiber_); }
   RuntimeSection(const RuntimeSection&) = delete;
   RuntimeSection& operator=(const RuntimeSection&) = delete;
 
+  // The same in two pieces.
+  [[gnu::always_inline]] static void begin(Fiber& fiber) { set(fiber, depth(fiber) + 1); }
+  [[gnu::always_inline]] static void end(Fiber& fiber) {
+    uint32_t rest = depth(fiber) - 1;
+    set(fiber, rest);
+    if (rest == 0 && must_leave_properly(fiber)) [[unlikely]] {
+      leave_properly(fiber);
+    }
+  }
+
  private:
   // No read-modify-write: nobody else writes, and a handler leaves the value as it found it.
-  uint32_t depth() const { return fiber_.runtime_depth.load(std::memory_order_relaxed); }
-  void set(uint32_t depth) {
+  static uint32_t depth(const Fiber& fiber) {
+    return fiber.runtime_depth.load(std::memory_order_relaxed);
+  }
+  static void set(Fiber& fiber, uint32_t depth) {
     std::atomic_signal_fence(std::memory_order_seq_cst);  // pairs with the handler on this thread
-    fiber_.runtime_depth.store(depth, std::memory_order_relaxed);
+    fiber.runtime_depth.store(depth, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
-  bool must_leave_properly() const {
-    return fiber_.carrier->kernel_mask.load(std::memory_order_relaxed) != fiber_.signal_mask ||
-           fiber_.signal_pending.load(std::memory_order_relaxed);
+  static bool must_leave_properly(const Fiber& fiber) {
+    return fiber.carrier->kernel_mask.load(std::memory_order_relaxed) != fiber.signal_mask ||
+           fiber.signal_pending.load(std::memory_order_relaxed);
   }
-  // Static, so that a compiler which sees that nobody has the section's address keeps it nowhere.
+  // Static, as all of it, so that a compiler which sees that nobody has the section's address keeps
+  // it nowhere.
   [[gnu::cold]] static void leave_properly(Fiber& fiber);
 
   Fiber& fiber_;

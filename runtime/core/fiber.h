@@ -14,7 +14,8 @@
 // | parked   | nobody: its stack is left      | -                 | idle, wins, makes it ready    |
 //
 // prepared -> parked happens on the next fiber's stack, after `commit` (finish_park); where it
-// fails because of a notification, that same code makes the fiber ready.
+// fails because of a notification, that same code makes the fiber ready.  While there is one kernel
+// thread it mostly happens before the switch (park_here.h).
 //
 // `wake` says how a park has ended.  Before, in "prepared" and "parked", Wake::cancelled there
 // means that cancel() may end it, and Wake::unparked that it may not.
@@ -75,12 +76,14 @@ struct alignas(64) Fiber {
   using Entry = void (*)(Fiber&);
 
   Fiber() = default;
-  // Where another fiber has been whose memory has been given back: all is zero.  Its tickets must
-  // stay stale, so the epochs go on from `forgotten`.
-  Fiber(Recycled recycled, uint64_t forgotten) : state(recycled) {
-    state.store(pack(forgotten + 1, Wake::unparked, Phase::idle), std::memory_order_relaxed);
+  // Where another fiber has been.  Its tickets must stay stale, so its epochs go on: from what is
+  // found here, or from `forgotten`, if the memory has been given back meanwhile.
+  explicit Fiber(Recycled recycled, uint64_t forgotten = 0) : state(recycled) {
+    uint64_t found = epoch_of(state.load(std::memory_order_relaxed));
+    uint64_t last = found > forgotten ? found : forgotten;
+    state.store(pack(last + 1, Wake::unparked, Phase::idle), std::memory_order_relaxed);
   }
-  // A light fiber has been here, and has ended; another one begins.  Its tickets stay stale.  What
+  // The same where a light fiber has ended, which left everything else as a new one needs it.  What
   // settle_light_fiber() sets is left to that.
   void begin_again() {
     uint64_t last = epoch_of(state.load(std::memory_order_relaxed));

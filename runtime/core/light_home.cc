@@ -65,13 +65,9 @@ void release_first(Carrier& home) {
   }
 }
 
-Carrier& home_for_light_fibers() {
-  Fiber* self = current();
-  if (self == nullptr) {
+Carrier& find_home_for_light_fibers() {
+  if (current() == nullptr) {
     return attach();
-  }
-  if (self->kind == FiberKind::light || self->host == nullptr) {
-    return *self->carrier;
   }
   is_needed.store(true, std::memory_order_seq_cst);
   Carrier& home = first_carrier();

@@ -10,7 +10,7 @@
 namespace ramie::core {
 
 // The carrier for a light fiber that the caller makes.  May switch.
-[[nodiscard]] Carrier& home_for_light_fibers();
+[[nodiscard]] inline Carrier& home_for_light_fibers();
 
 // Under hosting: the carrier of the first thread.
 [[nodiscard]] Carrier& first_carrier();
@@ -22,5 +22,15 @@ void release_first(Carrier& home);
 
 // Whether this process is going to have light fibers, as far as can be told: some exist.
 [[nodiscard]] bool serves_light_fibers();
+
+// The same for a caller that is none of them, and no thread that attached itself.
+[[nodiscard]] Carrier& find_home_for_light_fibers();
+
+Carrier& home_for_light_fibers() {
+  const Fiber* self = current();
+  return self != nullptr && (self->kind == FiberKind::light || self->host == nullptr)
+             ? *self->carrier
+             : find_home_for_light_fibers();
+}
 
 }  // namespace ramie::core

@@ -7,31 +7,6 @@
 #include "core/switch.h"
 
 namespace ramie::core {
-namespace {
-
-// What unpark(), interrupt() and cancel() have in common: one compare-exchange decides who wakes
-// the park.
-bool wake(Fiber& fiber, uint64_t state, Wake why) {
-  uint64_t epoch = Fiber::epoch_of(state);
-  while (Fiber::epoch_of(state) == epoch) {
-    Phase phase = Fiber::phase_of(state);
-    if (phase != Phase::prepared && phase != Phase::parked) {
-      return false;
-    }
-    Phase to = phase == Phase::prepared ? Phase::notified : Phase::idle;
-    // Acquire pairs with finish_park(); release hands what the waker wrote to the woken fiber.
-    if (fiber.state.compare_exchange_weak(state, Fiber::pack(epoch, why, to),
-                                          std::memory_order_acq_rel, std::memory_order_acquire)) {
-      if (phase == Phase::parked) {
-        make_ready(fiber);
-      }
-      return true;
-    }
-  }
-  return false;
-}
-
-}  // namespace
 
 // After a switch away from a fiber that parks.  From the compare-exchange on, the fiber may run
 // again, on any carrier: nothing of it is touched afterwards.
@@ -39,7 +14,7 @@ void finish_park(Carrier& carrier, Fiber& left) {
   if (carrier.commit.function != nullptr) {
     carrier.commit.function(carrier.commit.argument);
   }
-  // Acquire: what a waker wrote before it found the fiber prepared; pairs with wake().
+  // Acquire: what a waker wrote before it found the fiber prepared; pairs with wake_from().
   uint64_t state = left.state.load(std::memory_order_acquire);
   uint64_t epoch = Fiber::epoch_of(state);
   if (Fiber::phase_of(state) == Phase::prepared) {
@@ -51,10 +26,10 @@ void finish_park(Carrier& carrier, Fiber& left) {
                                            std::memory_order_acquire)) {
       // Such a fiber is light: it runs on this carrier alone, so it is still there.
       if (may_be_cancelled && left.cancel_requested.load(std::memory_order_seq_cst)) {
-        (void)wake(left, parked, Wake::cancelled);
+        (void)wake_from(left, parked, Wake::cancelled);
       }
       if (left.interrupt_requested.load(std::memory_order_seq_cst)) {
-        (void)wake(left, parked, Wake::interrupted);
+        (void)wake_from(left, parked, Wake::interrupted);
       }
       return;
     }
@@ -65,15 +40,7 @@ void finish_park(Carrier& carrier, Fiber& left) {
   put_back(carrier, left);
 }
 
-Ticket prepare_park() {
-  Fiber& self = *current();
-  uint64_t epoch = Fiber::epoch_of(self.state.load(std::memory_order_relaxed)) + 1;
-  bool may_be_cancelled = self.interruptible && self.kind == FiberKind::light;
-  self.state.store(
-      Fiber::pack(epoch, may_be_cancelled ? Wake::cancelled : Wake::unparked, Phase::prepared),
-      std::memory_order_release);
-  return {&self, epoch};
-}
+Ticket prepare_park() { return prepare_park_here(); }
 
 void abandon_park() {
   Fiber& self = *current();
@@ -83,27 +50,29 @@ void abandon_park() {
 }
 
 Wake park(WaitReason reason, base::Deadline deadline, Commit commit) {
-  return return_by_jump(park_here(reason, deadline, commit));
+  Wake how;
+  {
+    RuntimeSection section(*current());
+    how = park_here(reason, deadline, commit);
+  }
+  return return_by_jump(how);
 }
 
-bool unpark(Ticket ticket, Wake why) {
-  uint64_t state = ticket.fiber->state.load(std::memory_order_acquire);
-  return Fiber::epoch_of(state) == ticket.epoch && wake(*ticket.fiber, state, why);
-}
+bool unpark(Ticket ticket, Wake why) { return unpark_here(ticket, why); }
 
 bool interrupt(Fiber& fiber) {
   // Before the look at the state: a fiber that is on its way into a park finds it there.  Both are
   // sequentially consistent, and so are the two in finish_park().
   fiber.interrupt_requested.store(true, std::memory_order_seq_cst);
   // Only the fiber clears it, when its park reports the interruption.
-  return wake(fiber, fiber.state.load(std::memory_order_seq_cst), Wake::interrupted);
+  return wake_from(fiber, fiber.state.load(std::memory_order_seq_cst), Wake::interrupted);
 }
 
 void cancel(Fiber& fiber) {
   fiber.cancel_requested.store(true, std::memory_order_seq_cst);
   uint64_t state = fiber.state.load(std::memory_order_seq_cst);  // both as in finish_park()
   if (Fiber::wake_of(state) == Wake::cancelled) {
-    (void)wake(fiber, state, Wake::cancelled);
+    (void)wake_from(fiber, state, Wake::cancelled);
   }
 }
 

@@ -1,9 +1,11 @@
-// park(), inline: for the few functions that every switch of a kind goes through, which then return
-// by a jump themselves (see switch.h).
+// What park.h has, inline: park() for the few functions that every switch of a kind goes through,
+// which then return by a jump themselves (see switch.h), and what belongs to it.
 #pragma once
 
 #include "base/check.h"
+#include "base/one_thread.h"
 #include "core/carrier.h"
+#include "core/scheduler.h"
 #include "core/switch.h"
 
 namespace ramie::core {
@@ -11,11 +13,64 @@ namespace ramie::core {
 // After a switch away from a fiber that parks.
 void finish_park(Carrier& carrier, Fiber& left);
 
-// As park() in park.h.
+// What unpark(), interrupt() and cancel() have in common: one compare-exchange decides who wakes
+// the park.
+[[gnu::always_inline]] inline bool wake_from(Fiber& fiber, uint64_t state, Wake why) {
+  uint64_t epoch = Fiber::epoch_of(state);
+  // Acquire pairs with finish_park(); release hands what the waker wrote to the woken fiber.
+  auto change = [&](Phase to) {
+    return fiber.state.compare_exchange_strong(
+        state, Fiber::pack(epoch, why, to), std::memory_order_acq_rel, std::memory_order_acquire);
+  };
+  do {
+    switch (Fiber::phase_of(state)) {
+      case Phase::parked:
+        if (change(Phase::idle)) {
+          make_ready(fiber);
+          return true;
+        }
+        break;
+      case Phase::prepared:
+        if (change(Phase::notified)) {
+          return true;
+        }
+        break;
+      default:
+        return false;
+    }
+  } while (Fiber::epoch_of(state) == epoch);
+  return false;
+}
+
+// As unpark() in park.h.
+[[gnu::always_inline]] inline bool unpark_here(Ticket ticket, Wake why = Wake::unparked) {
+  uint64_t state = ticket.fiber->state.load(std::memory_order_acquire);
+  return Fiber::epoch_of(state) == ticket.epoch && wake_from(*ticket.fiber, state, why);
+}
+
+// As prepare_park() there.
+[[gnu::always_inline]] inline Ticket prepare_park_here() {
+  Fiber& self = *current();
+  uint64_t epoch = Fiber::epoch_of(self.state.load(std::memory_order_relaxed)) + 1;
+  bool may_be_cancelled = self.interruptible && self.kind == FiberKind::light;
+  self.state.store(
+      Fiber::pack(epoch, may_be_cancelled ? Wake::cancelled : Wake::unparked, Phase::prepared),
+      std::memory_order_release);
+  return {&self, epoch};
+}
+
+// Whether the park may be published before the stack is left, and nothing remains to be done after:
+// nobody else is there who could wake the fiber in between, and nothing has been asked of it.
+[[gnu::always_inline]] inline bool may_publish_first(const Fiber& self, uint64_t state) {
+  return base::has_one_thread() && !self.interrupt_requested.load(std::memory_order_relaxed) &&
+         (Fiber::wake_of(state) != Wake::cancelled ||
+          !self.cancel_requested.load(std::memory_order_relaxed));
+}
+
+// As park() in park.h, within a RuntimeSection of the caller's.
 [[gnu::always_inline]] inline Wake park_here(WaitReason reason, base::Deadline deadline,
                                              Commit commit) {
   Fiber& self = *current();
-  RuntimeSection section(self);
   Carrier& carrier = *self.carrier;
   uint64_t state = self.state.load(std::memory_order_acquire);
   RAMIE_CHECK(Fiber::phase_of(state) != Phase::idle && self.kind != FiberKind::loop);
@@ -36,8 +91,16 @@ void finish_park(Carrier& carrier, Fiber& left);
     if (timed) {
       carrier.timers.set(self.timer, {&self, Fiber::epoch_of(state)}, deadline);
     }
-    carrier.commit = commit;
-    switch_to(carrier, self, next_to_run(carrier), finish_park);
+    Fiber& next = next_to_run(carrier);
+    Carrier::After after = nullptr;
+    if (commit.function == nullptr && may_publish_first(self, state)) {
+      self.state.store(Fiber::pack(Fiber::epoch_of(state), Fiber::wake_of(state), Phase::parked),
+                       std::memory_order_relaxed);
+    } else {
+      carrier.commit = commit;
+      after = finish_park;
+    }
+    switch_to(carrier, self, next, after);
     if (timed) {
       TimerHeap::cancel(self.timer);
     }

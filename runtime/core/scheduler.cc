@@ -178,23 +178,14 @@ void run_loop(Fiber& loop) {
   }
 }
 
-void make_ready(Fiber& fiber) {
-  Fiber* self = current();
-  // Else a signal's handler could come in between, and move the caller while it is in the queue.
-  // Without the shim, handlers move nobody.
-  RAMIE_DEBUG_CHECK(self == nullptr || signal_hooks().leave == nullptr ||
-                    self->runtime_depth.load(std::memory_order_relaxed) > 0);
-  Carrier* here = self != nullptr ? self->carrier : nullptr;
+void make_ready_elsewhere(Fiber& fiber) {
+  const Fiber* self = current();
   if (Carrier* home = fiber.home.load(std::memory_order_relaxed)) {
-    if (home == here) {
-      home->pinned.push(&fiber);
-    } else {
-      home->inbox.push(&fiber);
-      wake(*home);
-    }
-  } else if (here != nullptr) {
-    enqueue(*here, fiber);
-    offer_work(*here);
+    home->inbox.push(&fiber);
+    wake(*home);
+  } else if (self != nullptr) {
+    enqueue(*self->carrier, fiber);
+    offer_work(*self->carrier);
   } else {
     crew.shared.push(&fiber);
     call_help();

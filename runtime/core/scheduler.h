@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "base/check.h"
 #include "core/carrier.h"
 #include "core/fiber.h"
 #include "core/poller.h"
@@ -23,7 +24,7 @@ void retire();
 
 // Puts a fiber that is not running where a carrier will find it: its home, or else the caller's own
 // queue.  Any thread; on a fiber without a home only inside of a RuntimeSection.
-void make_ready(Fiber& fiber);
+inline void make_ready(Fiber& fiber);
 
 // The same for the fiber that the calling carrier has just left; nobody else is told.
 void put_back(Carrier& carrier, Fiber& fiber);
@@ -60,5 +61,22 @@ void reset_after_fork();
 
 // After that, where the child shall start anew: the calling kernel thread is no carrier any more.
 void detach_after_fork();
+
+// make_ready() for all but the caller's own queue of pinned fibers.
+void make_ready_elsewhere(Fiber& fiber);
+
+void make_ready(Fiber& fiber) {
+  const Fiber* self = current();
+  // Else a signal's handler could come in between, and move the caller while it is in the queue.
+  // Without the shim, handlers move nobody.
+  RAMIE_DEBUG_CHECK(self == nullptr || signal_hooks().leave == nullptr ||
+                    self->runtime_depth.load(std::memory_order_relaxed) > 0);
+  Carrier* home = fiber.home.load(std::memory_order_relaxed);
+  if (home != nullptr && self != nullptr && self->carrier == home) [[likely]] {
+    home->pinned.push(&fiber);
+  } else {
+    make_ready_elsewhere(fiber);
+  }
+}
 
 }  // namespace ramie::core

@@ -161,7 +161,7 @@ void release(Fiber& fiber) {
   if (is_last) {
     fiber.references.store(0, std::memory_order_relaxed);
   }
-  if (is_last || fiber.references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+  if (is_last || base::fetch_add(fiber.references, ~0U, std::memory_order_acq_rel) == 1) {
     fiber.sanitizer.destroy();
     // Not by what `stack` says: that is on a line of memory which nobody else needs at the end.
     char* end = reinterpret_cast<char*>(&fiber + 1);

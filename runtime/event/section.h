@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "base/sys.h"
 #include "core/carrier.h"
@@ -15,24 +14,36 @@ namespace ramie::event {
 // kernel thread without fibers, whose handlers nobody puts off, signals are blocked.
 class Section {
  public:
-  Section() {
-    if (core::Fiber* self = core::current()) {
-      section_.emplace(*self);
+  [[gnu::always_inline]] Section() : self_(core::current()) {
+    if (self_ != nullptr) [[likely]] {
+      core::RuntimeSection::begin(*self_);
     } else {
-      uint64_t all = ~uint64_t{0};
-      (void)sys::call(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, sys::arg(&all), sys::arg(&before_), 8);
+      before_ = block_all();
     }
   }
-  ~Section() {
-    if (!section_.has_value()) {
-      (void)sys::call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, sys::arg(&before_), 0, 8);
+  [[gnu::always_inline]] ~Section() {
+    if (self_ != nullptr) [[likely]] {
+      core::RuntimeSection::end(*self_);
+    } else {
+      unblock(before_);
     }
   }
   Section(const Section&) = delete;
   Section& operator=(const Section&) = delete;
 
  private:
-  std::optional<core::RuntimeSection> section_;
+  // By value, so that a compiler may keep the section in registers.
+  [[gnu::cold, gnu::noinline]] static uint64_t block_all() {
+    uint64_t all = ~uint64_t{0};
+    uint64_t before = 0;
+    (void)sys::call(SYS_rt_sigprocmask, 0 /* SIG_BLOCK */, sys::arg(&all), sys::arg(&before), 8);
+    return before;
+  }
+  [[gnu::cold, gnu::noinline]] static void unblock(uint64_t before) {
+    (void)sys::call(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, sys::arg(&before), 0, 8);
+  }
+
+  core::Fiber* self_;
   uint64_t before_ = 0;
 };
 

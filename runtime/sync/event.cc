@@ -1,7 +1,7 @@
 #include "sync/event.h"
 
 #include "core/switch.h"
-#include "sync/parking_lot.h"
+#include "sync/buckets.h"
 
 namespace ramie::sync {
 namespace {
@@ -17,8 +17,9 @@ namespace {
     if (seen == Event::kSet) {
       return true;
     }
-    ParkResult result = park(&word, {.deadline = deadline},
-                             [&] { return word.load(std::memory_order_relaxed) == kParked; });
+    ParkResult result = park_inline(&word, {.deadline = deadline}, [&] {
+      return word.load(std::memory_order_relaxed) == kParked;
+    });
     if (result.how == Outcome::woken) {
       std::atomic_thread_fence(std::memory_order_acquire);
       return true;

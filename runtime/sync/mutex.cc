@@ -1,7 +1,7 @@
 #include "sync/mutex.h"
 
 #include "core/switch.h"
-#include "sync/parking_lot.h"
+#include "sync/buckets.h"
 
 namespace ramie::sync {
 namespace {
@@ -29,7 +29,7 @@ constexpr uint32_t kHandedOver = 1;
     }
     ParkOptions options{
         .deadline = deadline, .front = lost > 0, .wants_handoff = lost >= Mutex::kPatience};
-    ParkResult result = park(&word, options, [&] {
+    ParkResult result = park_inline(&word, options, [&] {
       return word.load(std::memory_order_relaxed) == (kLocked | kParked);
     });
     if (gave_up(result.how)) {
@@ -54,7 +54,7 @@ bool Mutex::lock_slowly(std::atomic<uint32_t>& word, base::Deadline deadline) {
 void Mutex::unlock_slowly(std::atomic<uint32_t>& word) {
   // A waiter may have set `parked` and found the word changed before it parked: then nobody is
   // here.
-  unpark_one(&word, [&](UnparkOne waiter) -> uint32_t {
+  unpark_one_inline(&word, [&](UnparkOne waiter) -> uint32_t {
     uint32_t rest = waiter.has_more ? kParked : 0;
     if (waiter.found && waiter.wants_handoff) {
       word.store(kLocked | rest, std::memory_order_release);

@@ -7,11 +7,10 @@
 #include <utility>
 
 #include "base/futex.h"
-#include "base/intrusive_list.h"
 #include "base/lock.h"
 #include "core/carrier.h"
-#include "core/park_here.h"
 #include "event/section.h"
+#include "sync/buckets.h"
 #include "sync/waiter.h"
 
 namespace ramie::sync {
@@ -21,23 +20,18 @@ namespace ramie::sync {
     "ramie_return_by_jump");
 static_assert(sizeof(ParkResult) <= sizeof(uint64_t));
 
-namespace {
-
-constexpr unsigned kBucketBits = 12;
-constexpr size_t kBuckets = 1UL << kBucketBits;
-
-struct alignas(64) Bucket {
-  base::Lock lock;
-  base::IntrusiveList<Waiter> waiters RAMIE_GUARDED_BY(lock);
-};
-
 constinit Bucket buckets[kBuckets];
 
-Bucket& bucket_of(const void* address) {
-  // Fibonacci hashing.  Futex words are 4-byte aligned, so the lowest bits say nothing.
-  uint64_t hash = (reinterpret_cast<uintptr_t>(address) >> 2) * 0x9e3779b97f4a7c15U;
-  return buckets[hash >> (64 - kBucketBits)];
+Sleeper fire(WatchSet& set, Watch& watch) {
+  base::LockGuard guard(set.lock);
+  watch.next_fired = set.fired;
+  set.fired = &watch;
+  core::Ticket ticket = std::exchange(set.ticket, {});
+  set.word.store(1, std::memory_order_release);  // pairs with wait_fired()
+  return {ticket, &set.word};
 }
+
+namespace {
 
 // Locks the buckets of two addresses, which may be one, in the order of their place in memory.
 class PairGuard {
@@ -65,44 +59,6 @@ class PairGuard {
   Bucket* low_;
   Bucket* high_;
 };
-
-// Somebody to be woken, once the locks are dropped: a fiber, or whoever sleeps on the address,
-// which is not to be read or written any more.
-struct Sleeper {
-  core::Ticket ticket;
-  std::atomic<uint32_t>* word;
-
-  void wake() const {
-    if (ticket.fiber != nullptr) {
-      (void)core::unpark(ticket);
-    } else {
-      (void)base::futex_wake(*word, 1);
-    }
-  }
-};
-
-// The set stays as long as the bucket's lock is held: its owner needs that to leave.
-Sleeper fire(WatchSet& set, Watch& watch) {
-  base::LockGuard guard(set.lock);
-  watch.next_fired = set.fired;
-  set.fired = &watch;
-  core::Ticket ticket = std::exchange(set.ticket, {});
-  set.word.store(1, std::memory_order_release);  // pairs with wait_fired()
-  return {ticket, &set.word};
-}
-
-// Under the lock of the waiter's bucket.  Copies: the node is not to be touched afterwards.
-Sleeper take_out(Waiter& waiter) {
-  base::IntrusiveList<Waiter>::remove(&waiter);
-  if (waiter.set != nullptr) {
-    return fire(*waiter.set, *waiter.watch);
-  }
-  Sleeper sleeper{waiter.ticket, &waiter.word};
-  if (sleeper.ticket.fiber == nullptr) {
-    waiter.word.store(1, std::memory_order_release);  // pairs with block_thread()
-  }
-  return sleeper;
-}
 
 // Waiters that were taken out.  When it is full it wakes under the lock, which is correct and
 // merely slower.
@@ -164,37 +120,6 @@ core::Wake block_thread(Waiter& waiter, base::Deadline deadline) {
   return core::Wake::unparked;
 }
 
-// What the waiter knows when its sleep has ended.
-ParkResult finish(Waiter& waiter, core::Wake wake) {
-  if (wake != core::Wake::unparked && withdraw(waiter)) {
-    return {outcome_of(wake)};
-  }
-  return {Outcome::woken, waiter.token};
-}
-
-[[gnu::always_inline]] inline ParkResult park_fiber(core::Fiber& self, const void* address,
-                                                    const ParkOptions& options,
-                                                    FunctionRef<bool()> validate,
-                                                    FunctionRef<void()> before_sleep) {
-  // From the ticket to the end of the park: a handler of the program might wait itself meanwhile,
-  // and that would be another ticket.
-  core::RuntimeSection whole(self);
-  Waiter waiter(address, options);
-  waiter.ticket = core::prepare_park();
-  if (!enqueue(waiter, address, options.front, validate)) {
-    core::abandon_park();
-    return {Outcome::invalid};
-  }
-  if (before_sleep) {
-    before_sleep();
-  }
-  core::WaitReason reason = options.reason;
-  if (reason.kind == core::WaitKind::none) {
-    reason = {core::WaitKind::address, reinterpret_cast<uintptr_t>(address)};
-  }
-  return finish(waiter, core::park_here(reason, options.deadline, {}));
-}
-
 // It sleeps with its signals let in.
 [[gnu::noinline]] ParkResult park_thread(const void* address, const ParkOptions& options,
                                          FunctionRef<bool()> validate,
@@ -215,17 +140,7 @@ ParkResult finish(Waiter& waiter, core::Wake wake) {
 }  // namespace
 
 bool enqueue(Waiter& waiter, const void* address, bool front, FunctionRef<bool()> validate) {
-  Bucket& bucket = bucket_of(address);
-  base::LockGuard guard(bucket.lock);
-  if (!validate()) {
-    return false;
-  }
-  if (front) {
-    bucket.waiters.push_front(&waiter);
-  } else {
-    bucket.waiters.push_back(&waiter);
-  }
-  return true;
+  return enqueue_here(waiter, address, front, validate);
 }
 
 bool withdraw(Waiter& waiter) {
@@ -262,7 +177,11 @@ ParkResult park(const void* address, const ParkOptions& options, FunctionRef<boo
   if (self == nullptr) {
     return park_thread(address, options, validate, before_sleep);
   }
-  return return_by_jump(park_fiber(*self, address, options, validate, before_sleep));
+  return return_by_jump(park_fiber(*self, address, options, validate, [&] {
+    if (before_sleep) {
+      before_sleep();
+    }
+  }));
 }
 
 unsigned unpark(const void* address, unsigned count, uint32_t bits) {
@@ -273,28 +192,7 @@ unsigned unpark(const void* address, unsigned count, uint32_t bits) {
 }
 
 bool unpark_one(const void* address, FunctionRef<uint32_t(UnparkOne)> decide) {
-  event::Section section;
-  Bucket& bucket = bucket_of(address);
-  auto next_of_address = [&](Waiter* waiter) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
-    while (waiter != nullptr && waiter->key.load(std::memory_order_relaxed) != address) {
-      waiter = bucket.waiters.next(waiter);
-    }
-    return waiter;
-  };
-  Sleeper sleeper;
-  {
-    base::LockGuard guard(bucket.lock);
-    Waiter* first = next_of_address(bucket.waiters.front());
-    if (first == nullptr) {
-      (void)decide({});
-      return false;
-    }
-    bool has_more = next_of_address(bucket.waiters.next(first)) != nullptr;
-    first->token = decide({true, has_more, first->wants_handoff});
-    sleeper = take_out(*first);
-  }
-  sleeper.wake();
-  return true;
+  return unpark_one_inline(address, decide);
 }
 
 RequeueResult requeue(const void* from, const void* to, unsigned wake, unsigned requeue,

@@ -1,8 +1,8 @@
 #include "sync/semaphore.h"
 
 #include "core/switch.h"
+#include "sync/buckets.h"
 #include "sync/mutex.h"
-#include "sync/parking_lot.h"
 
 namespace ramie::sync {
 namespace {
@@ -18,13 +18,14 @@ constexpr uint32_t kHandedOver = 1;
       return true;
     }
     uint32_t seen = 0;
-    if (!word.compare_exchange_strong(seen, Semaphore::kParked, std::memory_order_relaxed) &&
+    if (!base::compare_exchange(word, seen, Semaphore::kParked, std::memory_order_relaxed,
+                                std::memory_order_relaxed) &&
         seen != Semaphore::kParked) {
       continue;  // units came in between
     }
     ParkOptions options{
         .deadline = deadline, .front = lost > 0, .wants_handoff = lost >= Mutex::kPatience};
-    ParkResult result = park(
+    ParkResult result = park_inline(
         &word, options, [&] { return word.load(std::memory_order_relaxed) == Semaphore::kParked; });
     if (gave_up(result.how)) {
       return false;
@@ -67,7 +68,7 @@ void Semaphore::release_slowly(std::atomic<uint32_t>& word, uint32_t units) {
   // One waiter and one unit at a time, so that each unit is either in the word or in the hands of
   // the one that is woken.
   while (units > 0) {
-    unpark_one(&word, [&](UnparkOne waiter) -> uint32_t {
+    unpark_one_inline(&word, [&](UnparkOne waiter) -> uint32_t {
       bool hand_over = waiter.found && waiter.wants_handoff;
       // Without waiters all units go in at once.
       uint32_t now = waiter.found ? 1 : units;

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "base/deadline.h"
+#include "base/one_thread.h"
 
 namespace ramie::sync {
 
@@ -47,8 +48,8 @@ class Semaphore {
     uint32_t seen = word.load(std::memory_order_relaxed);
     while (seen >= kUnit) {
       // Acquire pairs with try_release() and release_slowly().
-      if (word.compare_exchange_weak(seen, seen - kUnit, std::memory_order_acquire,
-                                     std::memory_order_relaxed)) {
+      if (base::compare_exchange(word, seen, seen - kUnit, std::memory_order_acquire,
+                                 std::memory_order_relaxed)) {
         return true;
       }
     }

@@ -178,7 +178,7 @@ class counting_semaphore {
   }
 
   // Takes a unit, waiting for one if there is none.  Switches fibers only then.
-  void acquire() {
+  [[gnu::always_inline]] void acquire() {
     if (!try_acquire()) {
       acquire_slowly(detail::never);
     }
@@ -210,7 +210,7 @@ class counting_semaphore {
   }
 
  private:
-  bool acquire_slowly(std::int64_t deadline) {
+  [[gnu::always_inline]] bool acquire_slowly(std::int64_t deadline) {
     return detail::wait_done(detail::acquire_slowly(word_, deadline), deadline);
   }
 
