@@ -30,9 +30,20 @@ namespace {
 
 constinit std::atomic<int> live = 1;  // threads that have not ended
 
+// What a thread runs lies at the end of its stack.
+struct Task {
+  void* (*start)(void*);
+  void* argument;
+};
+
+Task* task_on(const core::Stack& stack) {
+  // Keeps what the ABI wants of the first frame's alignment.
+  return reinterpret_cast<Task*>(reinterpret_cast<uintptr_t>(stack.top()) & ~15UL) - 1;
+}
+
 void run_thread(core::Fiber& fiber) {
-  auto* thread = static_cast<Thread*>(fiber.host);
-  thread->start(thread->argument);
+  const Task task = *task_on(fiber.stack);
+  task.start(task.argument);
   const long status[6] = {};
   core::RuntimeSection section(fiber);  // as around any other operation
   exit_thread(status);
@@ -72,8 +83,6 @@ long start_hosted_thread(const clone_args& args, void* (*start)(void*), void* ar
   core::Fiber& fiber = *thread->fiber;
   core::Fiber& parent = *core::current();
   auto end = args.stack + args.stack_size;
-  thread->start = start;
-  thread->argument = argument;
   if ((args.flags & CLONE_CHILD_CLEARTID) != 0) {
     thread->clear_child_tid = reinterpret_cast<int*>(args.child_tid);
   }
@@ -91,9 +100,9 @@ long start_hosted_thread(const clone_args& args, void* (*start)(void*), void* ar
   fiber.home.store(home, std::memory_order_relaxed);
   fiber.entry = run_thread;
   fiber.stack = {reinterpret_cast<char*>(args.stack), args.stack_size};
-  // Keeps what the ABI wants of the first frame's alignment.
-  fiber.context =
-      core::make_context(reinterpret_cast<void*>(end & ~15UL), args.stack_size, core::fiber_main);
+  Task* task = task_on(fiber.stack);
+  *task = {start, argument};
+  fiber.context = core::make_context(task, args.stack_size, core::fiber_main);
   // So that current() is right on this TCB from the first instruction on.
   *reinterpret_cast<core::Fiber**>(args.tls + static_cast<uintptr_t>(core::current_offset())) =
       &fiber;

@@ -20,7 +20,7 @@ constexpr size_t kMaxThreads = 1UL << 20;  // live at the same time
 constexpr size_t kChunk = 256UL * 1024;
 
 constinit base::Lock lock;
-constinit Thread* free_threads RAMIE_GUARDED_BY(lock) = nullptr;
+constinit base::IntrusiveList<Thread> free_threads RAMIE_GUARDED_BY(lock);
 constinit char* fresh RAMIE_GUARDED_BY(lock) = nullptr;
 constinit size_t fresh_left RAMIE_GUARDED_BY(lock) = 0;
 constinit base::IntrusiveList<Thread> live RAMIE_GUARDED_BY(lock);
@@ -58,9 +58,7 @@ void* map(size_t size) {
 }
 
 Thread* take_block() RAMIE_REQUIRES(lock) {
-  if (free_threads != nullptr) {
-    Thread* thread = free_threads;
-    free_threads = thread->next_free;
+  if (Thread* thread = free_threads.pop_front()) {
     return thread;
   }
   if (fresh_left < sizeof(Thread)) {
@@ -102,8 +100,7 @@ Thread* allocate_thread() {
       break;
     }
     if (tries == kMaxThreads) {
-      thread->next_free = free_threads;
-      free_threads = thread;
+      free_threads.push_front(thread);
       return nullptr;
     }
   }
@@ -125,8 +122,7 @@ void free_thread(Thread* thread) {
   place_of(thread->tid).store(nullptr, std::memory_order_relaxed);
   core::set_cpu_alarm(*thread->fiber, core::kNoAlarm);
   forget_pending(*thread);  // what came after take_no_signals(); nobody can find it any more
-  thread->next_free = free_threads;
-  free_threads = thread;
+  free_threads.push_front(thread);
 }
 
 Thread* current_thread() {

@@ -23,6 +23,7 @@ struct Thread : base::ListLink {
 
   core::Fiber* fiber = nullptr;  // `own` below, or for the first thread the carrier's
   int tid = 0;                   // virtual, but for the first thread, which keeps its own
+  unsigned interruptions = 0;    // handlers without SA_RESTART that have run on it
   int* clear_child_tid = nullptr;
   robust_list_head* robust_list = nullptr;
 
@@ -33,7 +34,6 @@ struct Thread : base::ListLink {
   PendingSignal* queue = nullptr;
   PendingSignal* last_queued = nullptr;
   core::AlternateStack alternate_stack;
-  unsigned interruptions = 0;  // handlers without SA_RESTART that have run on it
 
   // getrusage(): how much of its processor time was split, and what of that was the user's.
   int64_t usage_split = 0;
@@ -49,11 +49,10 @@ struct Thread : base::ListLink {
 
   std::atomic<bool> ends = false;  // it is never bound any more (binding.h)
 
-  void* (*start)(void*) = nullptr;
-  void* argument = nullptr;
-  Thread* next_free = nullptr;
   core::Fiber own;
 };
+// A hundred thousand threads that sleep have as many of them: think twice of another line.
+static_assert(sizeof(Thread) == 128 + sizeof(core::Fiber));
 
 // Ids above the largest pid (2^22, man 5 proc, pid_max) and below what a futex word can hold. Other
 // processes' threads have other ids.
