@@ -49,24 +49,6 @@ void RuntimeSection::leave_properly(Fiber& fiber) {
   }
 }
 
-namespace {
-
-// Of a burst of fibers each is on a page of its own, and none of it in the cache when its turn
-// comes.  So the one that begins sends for what the next one needs: the lines of its control block
-// that are used at once, what it runs, and its first frames.
-void send_for_next(const Carrier& carrier) {
-  constexpr int kLine = 64;
-  constexpr int kBelow = 5;
-  constexpr int kAbove = 2;
-  if (Fiber* next = carrier.pinned.front()) {
-    for (int i = -kBelow; i < kAbove; ++i) {
-      __builtin_prefetch(reinterpret_cast<char*>(next) + i * kLine, 1);
-    }
-  }
-}
-
-}  // namespace
-
 void fiber_main(Arrival arrival) {
   Fiber& self = *static_cast<Carrier*>(arrival.data)->current.load(std::memory_order_relaxed);
   arrive(arrival, self, true);

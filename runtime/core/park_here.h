@@ -101,6 +101,7 @@ void finish_park(Carrier& carrier, Fiber& left);
       after = finish_park;
     }
     switch_to(carrier, self, next, after);
+    send_for_next(*self.carrier);
     if (timed) {
       TimerHeap::cancel(self.timer);
     }

@@ -4,7 +4,6 @@
 
 #include <ramie/detail/abi.h>
 #include <ramie/spawn_site.h>
-
 #include <sys/single_threaded.h>
 
 #include <atomic>
