@@ -1,10 +1,6 @@
 #include "core/apart.h"
 
-#include <signal.h>
-
 #include "base/futex.h"
-#include "base/lock.h"
-#include "base/sys.h"
 #include "core/bare_carrier.h"
 #include "core/crew.h"
 #include "core/loop.h"
@@ -18,24 +14,6 @@ namespace {
 enum Begun : uint32_t { kNotYet, kServes, kRefused };
 
 constinit std::atomic<uint32_t> number = 0;  // of bare ones
-constinit base::Lock choosing;
-
-// One whose kernel thread has ended, for another kernel thread.
-BareCarrier* reuse() {
-  base::LockGuard guard(choosing);
-  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
-    if (carrier->role.load(std::memory_order_relaxed) != Role::ended) {
-      continue;
-    }
-    BareCarrier& bare = bare_carrier_with(*carrier);
-    // Acquire: the kernel clears it when the stack is left.
-    if (bare.thread.tid.load(std::memory_order_acquire) == 0) {
-      carrier->role.store(Role::apart, std::memory_order_relaxed);
-      return &bare;
-    }
-  }
-  return nullptr;
-}
 
 // Whether the kernel thread can be bound only once it has begun.
 bool must_await(Heir heir) {
@@ -44,15 +22,6 @@ bool must_await(Heir heir) {
 #endif
   return heir == Heir::of_crew ||
          (signal_hooks().may_refuse != nullptr && signal_hooks().may_refuse());
-}
-
-void stop_taking_signals(Carrier& carrier) {
-  uint64_t mask = fault::blockable(~uint64_t{0});
-  carrier.kernel_mask = mask;
-  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
-  if (carrier.loop.signal_pending.exchange(false, std::memory_order_relaxed)) {
-    signal_hooks().idle(carrier, true);
-  }
 }
 
 void run(KernelThread& thread) {
@@ -103,20 +72,11 @@ Carrier* start_apart(Heir heir) {
     number.fetch_sub(1, std::memory_order_relaxed);
     return nullptr;
   }
-  BareCarrier* bare = reuse();
-  bool is_new = bare == nullptr;
-  if (is_new) {
-    bare = make_bare_carrier(run);
-  }
+  BareCarrier* bare = get_bare_carrier(Role::apart, run);
   int result = -1;
   if (bare != nullptr) {
     bare->begun.store(kNotYet, std::memory_order_relaxed);
-    bare->carrier.role.store(Role::apart, std::memory_order_relaxed);
     bare->carrier.ready.close();
-    // Those of the last kernel thread.
-    bare->carrier.credentials.store(0, std::memory_order_relaxed);
-    bare->carrier.cpu_account.charged.store(nullptr, std::memory_order_relaxed);
-    bare->carrier.cpu_account.since.store(0, std::memory_order_relaxed);
     carrier_woke_up();
     result = heir == Heir::of_caller ? start_kernel_thread(bare->thread)
                                      : start_thread_of_crew(bare->thread);
@@ -125,11 +85,7 @@ Carrier* start_apart(Heir heir) {
     number.fetch_sub(1, std::memory_order_relaxed);
     if (bare != nullptr) {
       carrier_fell_asleep();
-    }
-    if (bare != nullptr && is_new) {
-      discard_bare_carrier(*bare);
-    } else if (bare != nullptr) {
-      bare->carrier.role.store(Role::ended, std::memory_order_release);
+      give_back_bare_carrier(*bare);
     }
     return nullptr;
   }
@@ -231,9 +187,6 @@ bool take_turn_apart(Carrier& carrier) {
   return true;
 }
 
-void reset_apart_after_fork() {
-  number.store(0, std::memory_order_relaxed);
-  choosing.reset();
-}
+void reset_apart_after_fork() { number.store(0, std::memory_order_relaxed); }
 
 }  // namespace ramie::core

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "base/sys.h"
 #include "core/bare_tcb.h"
 #include "core/cpu_clock.h"
@@ -24,15 +25,7 @@ constexpr size_t kLoopStack = 64UL * 1024;
 
 constinit std::atomic<Carrier*> all_carriers = nullptr;
 constinit std::atomic<Carrier*> crew_members = nullptr;
-
-void push(std::atomic<Carrier*>& list, Carrier& carrier, Carrier* Carrier::*next) {
-  Carrier* first = list.load(std::memory_order_relaxed);
-  do {
-    carrier.*next = first;
-  } while (!list.compare_exchange_weak(first, &carrier,
-                                       std::memory_order_release,  // pairs with carriers()
-                                       std::memory_order_relaxed));
-}
+constinit base::Lock striking_off;
 
 // For a thread that attaches itself: it can't go on without.
 char* map(size_t size) {
@@ -103,6 +96,7 @@ Carrier& attach() {
   become_current(&carrier->thread);
   if (is_new) {
     publish(*carrier);
+    enlist(*carrier);
   }
   return *carrier;
 }
@@ -144,9 +138,38 @@ void retire() {
 }
 
 void publish(Carrier& carrier) {
-  push(all_carriers, carrier, &Carrier::next_carrier);
-  if (carrier.role.load(std::memory_order_relaxed) == Role::crew) {
-    push(crew_members, carrier, &Carrier::next_in_crew);
+  Carrier* first = all_carriers.load(std::memory_order_relaxed);
+  do {
+    carrier.next_carrier = first;
+  } while (!all_carriers.compare_exchange_weak(first, &carrier,
+                                               std::memory_order_release,  // pairs with carriers()
+                                               std::memory_order_relaxed));
+}
+
+void enlist(Carrier& carrier) {
+  Carrier* first = crew_members.load(std::memory_order_relaxed);
+  do {
+    carrier.next_in_crew.store(first, std::memory_order_release);  // who stands on it goes there
+  } while (!crew_members.compare_exchange_weak(
+      first, &carrier,
+      std::memory_order_release,  // pairs with carriers_of_crew()
+      std::memory_order_relaxed));
+}
+
+void strike_off(Carrier& carrier) {
+  base::LockGuard guard(striking_off);  // so that nobody else changes a link but the first one
+  Carrier* next = carrier.next_in_crew.load(std::memory_order_relaxed);
+  Carrier* before = &carrier;
+  if (crew_members.compare_exchange_strong(before, next, std::memory_order_release,
+                                           std::memory_order_acquire)) {
+    return;
+  }
+  while (Carrier* behind = before->next_in_crew.load(std::memory_order_acquire)) {
+    if (behind == &carrier) {
+      before->next_in_crew.store(next, std::memory_order_release);
+      return;
+    }
+    before = behind;
   }
 }
 
@@ -155,9 +178,10 @@ Carrier* carriers() { return all_carriers.load(std::memory_order_acquire); }
 Carrier* carriers_of_crew() { return crew_members.load(std::memory_order_acquire); }
 
 void reset_carriers_after_fork(Carrier* only) {
+  striking_off.reset();
   if (only != nullptr) {
     only->next_carrier = nullptr;
-    only->next_in_crew = nullptr;
+    only->next_in_crew.store(nullptr, std::memory_order_relaxed);
   }
   crew_members.store(only, std::memory_order_relaxed);
   all_carriers.store(only, std::memory_order_relaxed);

@@ -1,11 +1,13 @@
 #include "core/bare_carrier.h"
 
+#include <signal.h>
 #include <sys/mman.h>
 
 #include <cstddef>
 #include <new>
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "base/sys.h"
 #include "core/apart.h"
 #include "core/bare_tcb.h"
@@ -20,34 +22,31 @@ constexpr size_t kLoopStack = 64UL * 1024;
 
 static_assert(offsetof(BareCarrier, thread) == 0);
 
-// Its kernel thread ends.  What it was started for is left to those that there are.
-void give_up(Carrier& carrier) {
-  carrier.gone.store(true, std::memory_order_release);  // before it is counted out
-  start_no_more_carriers();
-  crew.searching.fetch_sub(1, std::memory_order_seq_cst);
-  crew.active.fetch_sub(1, std::memory_order_relaxed);
-  carrier_fell_asleep();
-}
+constinit base::Lock choosing;
 
-void run_member_of_crew(KernelThread& thread) {
-  Carrier& carrier = bare_carrier_of(thread).carrier;
-  carrier.searching = true;
-  if (begin_bare_carrier(carrier)) {
-    run_loop(carrier.loop);
-  } else {
-    give_up(carrier);
+// One whose kernel thread has ended.  Those of the crew and those apart don't change places, since
+// the crew's have a list of their own.
+BareCarrier* reuse(Role role, void (*run)(KernelThread& thread)) {
+  base::LockGuard guard(choosing);
+  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+    // Acquire: all that the last one wrote is there.
+    if (carrier->role.load(std::memory_order_acquire) != Role::ended) {
+      continue;
+    }
+    BareCarrier& bare = bare_carrier_with(*carrier);
+    // Acquire: the kernel clears it when the stack is left.
+    if (bare.thread.run == run && bare.thread.tid.load(std::memory_order_acquire) == 0) {
+      carrier->role.store(role, std::memory_order_relaxed);
+      carrier->credentials.store(0, std::memory_order_relaxed);
+      carrier->cpu_account.charged.store(nullptr, std::memory_order_relaxed);
+      carrier->cpu_account.since.store(0, std::memory_order_relaxed);
+      return &bare;
+    }
   }
+  return nullptr;
 }
 
-}  // namespace
-
-void name_loop(Carrier& carrier) {
-  carrier.loop.kind = FiberKind::loop;
-  carrier.loop.carrier = &carrier;
-  carrier.loop.home.store(&carrier, std::memory_order_relaxed);
-}
-
-BareCarrier* make_bare_carrier(void (*run)(KernelThread& thread)) {
+BareCarrier* make(Role role, void (*run)(KernelThread& thread)) {
   uintptr_t fs = make_bare_tcb();
   if (fs == 0) {
     return nullptr;
@@ -62,19 +61,75 @@ BareCarrier* make_bare_carrier(void (*run)(KernelThread& thread)) {
   auto* made = new (reinterpret_cast<void*>(memory)) BareCarrier;
   name_loop(made->carrier);
   made->carrier.is_bare = true;
+  made->carrier.role.store(role, std::memory_order_relaxed);
   made->thread.stack_size = kLoopStack;
   made->thread.fs_base = fs;
   made->thread.run = run;
   return made;
 }
 
-void discard_bare_carrier(BareCarrier& bare) {
+void discard(BareCarrier& bare) {
   free_bare_tcb(bare.thread.fs_base);
   if (bare.thread.stack != nullptr) {
     (void)sys::call(SYS_munmap, sys::arg(bare.thread.stack),
                     static_cast<long>(bare.thread.stack_size));
   }
   (void)sys::call(SYS_munmap, sys::arg(&bare), sizeof bare);
+}
+
+// Its kernel thread ends.  What it was started for is left to those that there are.
+void give_up(Carrier& carrier) {
+  carrier.gone.store(true, std::memory_order_release);  // before it is counted out
+  start_no_more_carriers();
+  crew.searching.fetch_sub(1, std::memory_order_seq_cst);
+  crew.active.fetch_sub(1, std::memory_order_relaxed);
+  carrier_fell_asleep();
+}
+
+// It has stood by for long enough, and is counted out already.
+void leave(Carrier& carrier) {
+  // What somebody gets for a signal that was put off goes to the crew.
+  carrier.role.store(Role::ending, std::memory_order_relaxed);
+  carrier.ready.close();
+  stop_taking_signals(carrier);
+  strike_off(carrier);
+  end_bare_carrier(carrier);
+  carrier.role.store(Role::ended, std::memory_order_release);  // pairs with reuse()
+}
+
+void run_member_of_crew(KernelThread& thread) {
+  Carrier& carrier = bare_carrier_of(thread).carrier;
+  carrier.ready.open();
+  carrier.has_submitted = false;
+  carrier.sleeping.store(kAwake, std::memory_order_relaxed);
+  carrier.searching = true;
+  if (begin_bare_carrier(carrier)) {
+    run_loop(carrier.loop);
+    leave(carrier);
+  } else {
+    give_up(carrier);
+  }
+}
+
+}  // namespace
+
+void name_loop(Carrier& carrier) {
+  carrier.loop.kind = FiberKind::loop;
+  carrier.loop.carrier = &carrier;
+  carrier.loop.home.store(&carrier, std::memory_order_relaxed);
+}
+
+BareCarrier* get_bare_carrier(Role role, void (*run)(KernelThread& thread)) {
+  BareCarrier* bare = reuse(role, run);
+  return bare != nullptr ? bare : make(role, run);
+}
+
+void give_back_bare_carrier(BareCarrier& bare) {
+  if (bare.is_published) {
+    bare.carrier.role.store(Role::ended, std::memory_order_release);
+  } else {
+    discard(bare);
+  }
 }
 
 BareCarrier& bare_carrier_with(Carrier& carrier) {
@@ -105,7 +160,19 @@ bool begin_bare_carrier(Carrier& carrier) {
     bare.is_published = true;
     publish(carrier);
   }
+  if (carrier.role.load(std::memory_order_relaxed) == Role::crew) {
+    enlist(carrier);
+  }
   return signal_hooks().begin == nullptr || signal_hooks().begin(carrier);
+}
+
+void stop_taking_signals(Carrier& carrier) {
+  uint64_t mask = fault::blockable(~uint64_t{0});
+  carrier.kernel_mask = mask;
+  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
+  if (carrier.loop.signal_pending.exchange(false, std::memory_order_relaxed)) {
+    signal_hooks().idle(carrier, true);
+  }
 }
 
 void end_bare_carrier(Carrier& carrier) {
@@ -115,17 +182,19 @@ void end_bare_carrier(Carrier& carrier) {
 }
 
 bool start_carrier() {
-  BareCarrier* made = make_bare_carrier(run_member_of_crew);
-  if (made == nullptr) {
+  BareCarrier* bare = get_bare_carrier(Role::crew, run_member_of_crew);
+  if (bare == nullptr) {
     return false;
   }
   carrier_woke_up();
-  if (start_thread_of_crew(made->thread) == 0) {
+  if (start_thread_of_crew(bare->thread) == 0) {
     return true;
   }
   carrier_fell_asleep();
-  discard_bare_carrier(*made);
+  give_back_bare_carrier(*bare);
   return false;
 }
+
+void reset_bare_carriers_after_fork() { choosing.reset(); }
 
 }  // namespace ramie::core

@@ -14,12 +14,12 @@ struct BareCarrier {
   std::atomic<uint32_t> begun = 0;  // apart.cc's
 };
 
-// One whose kernel thread hasn't begun, with a TCB and nothing else; it will run `run`.  Null when
-// memory is exhausted.
-[[nodiscard]] BareCarrier* make_bare_carrier(void (*run)(KernelThread& thread));
+// One without a kernel thread, of which that will run `run`: one that has ended, or a new one with
+// a TCB and nothing else.  Null when memory is exhausted.
+[[nodiscard]] BareCarrier* get_bare_carrier(Role role, void (*run)(KernelThread& thread));
 
-// One whose kernel thread can't be started.
-void discard_bare_carrier(BareCarrier& bare);
+// Its kernel thread can't be started.
+void give_back_bare_carrier(BareCarrier& bare);
 
 [[nodiscard]] inline BareCarrier& bare_carrier_of(KernelThread& thread) {
   return reinterpret_cast<BareCarrier&>(thread);
@@ -28,10 +28,16 @@ void discard_bare_carrier(BareCarrier& bare);
 [[nodiscard]] BareCarrier& bare_carrier_with(Carrier& carrier);
 
 // The kernel thread makes itself a carrier.  False: it must not run fibers (SignalHooks::begin).
-// To be called once more where the kernel thread is another one, and the carrier the same.
 [[nodiscard]] bool begin_bare_carrier(Carrier& carrier);
 
-// Gives back what the kernel thread had for it, which ends now.
+// The kernel thread is about to end: it takes no signals any more, and what it has put off is
+// somebody else's.
+void stop_taking_signals(Carrier& carrier);
+
+// Gives back what the kernel thread had for it, which ends now.  With Role::ended, which the caller
+// sets last, it is another one's.
 void end_bare_carrier(Carrier& carrier);
+
+void reset_bare_carriers_after_fork();
 
 }  // namespace ramie::core

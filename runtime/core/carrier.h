@@ -44,7 +44,7 @@ enum class Role : uint8_t {
   crew,     // runs whatever is ready
   leaving,  // the same, until its loop has its next turn
   apart,    // runs the fibers that are at home there (apart.h)
-  ending,   // the same, and ends when there are none
+  ending,   // a bare one that ends; if it is apart, when none is at home there
   ended,    // its kernel thread is gone, and was a bare one
 };
 
@@ -110,7 +110,7 @@ struct Carrier {
   std::atomic<bool> gone = false;     // its kernel thread has ended
   std::atomic<bool> retired = false;  // the same, and no fiber is bound to it: free for another
   Carrier* next_carrier = nullptr;    // list of all; written once
-  Carrier* next_in_crew = nullptr;    // likewise, of all but those that were made to be apart
+  std::atomic<Carrier*> next_in_crew = nullptr;  // see loop.h, carriers_of_crew()
 
   // The carrier itself: the loop has run, and does so again a good while later.
   void begin_turn() {

@@ -1,6 +1,7 @@
 #include "core/crew.h"
 
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <limits>
@@ -22,6 +23,7 @@ namespace {
 constinit std::atomic<int64_t> no_start_before = 0;
 
 constexpr uint32_t kBatch = 64;  // fibers taken from the shared queue at a time
+constexpr int64_t kSpareTime = 2 * base::kNanosPerSecond;  // that a carrier stands by
 
 bool wake_from(Carrier& carrier, uint32_t how, uint32_t to) {
   if (!carrier.sleeping.compare_exchange_strong(how, to, std::memory_order_seq_cst)) {
@@ -79,6 +81,22 @@ bool summon_reserve() {
   }
   crew.active.fetch_sub(1, std::memory_order_relaxed);
   return false;
+}
+
+// Of the calling kernel thread: what it has started (PR_SET_PDEATHSIG), or traces.
+bool has_children() {
+  siginfo_t info{};
+  // Those of other threads aside, without taking anything, and whatever their state.
+  constexpr int kOptions =
+      WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT | __WNOTHREAD | __WALL;
+  return sys::call(SYS_waitid, P_ALL, 0, sys::arg(&info), kOptions, 0) == 0;
+}
+
+// Whether nothing ends with the kernel thread that somebody may need.  (Of Ramie's own requests to
+// a ring, one with a time-out has a timer here, and any other is made again.)
+bool is_dispensable(Carrier& carrier) {
+  return carrier.is_bare && carrier.timers.next().is_never() && carrier.ready.empty() &&
+         carrier.ring == nullptr && !carrier.has_submitted && !has_children();
 }
 
 void change_eagerness(int change) {
@@ -192,12 +210,24 @@ bool is_one_too_many() {
   return crew.active.load(std::memory_order_relaxed) > crew.limit.load(std::memory_order_relaxed);
 }
 
-void stand_by(Carrier& carrier) {
+void send_surplus_away() {
+  uint32_t active = crew.active.load(std::memory_order_relaxed);
+  uint32_t limit = crew.limit.load(std::memory_order_relaxed);
+  for (Carrier* carrier = carriers_of_crew(); carrier != nullptr && active > limit;
+       carrier = carrier->next_in_crew) {
+    if (carrier->is_bare && carrier->sleeping.load(std::memory_order_relaxed) == kInFutex &&
+        wake_from(*carrier, kInFutex, kAwake)) {
+      --active;
+    }
+  }
+}
+
+bool stand_by(Carrier& carrier) {
   end_search(carrier, false);
   uint32_t active = crew.active.load(std::memory_order_relaxed);
   do {
     if (active <= crew.limit.load(std::memory_order_relaxed)) {
-      return;
+      return true;
     }
   } while (!crew.active.compare_exchange_weak(active, active - 1, std::memory_order_relaxed));
   // It takes no signal: one that came here would have to go elsewhere.
@@ -206,6 +236,8 @@ void stand_by(Carrier& carrier) {
   (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
   carrier.sleeping.store(kStandingBy, std::memory_order_seq_cst);
   carrier_fell_asleep();  // after that: who counts the last one out sees it at rest
+  int64_t patience = kSpareTime;
+  base::Deadline end = base::Deadline::after(carrier.now, patience);
   for (;;) {
     // What others may have to run, they are told of.
     crew.shared.push_all(carrier.ready);
@@ -213,16 +245,26 @@ void stand_by(Carrier& carrier) {
       call_help();
     }
     report_standstill();
-    base::futex_wait(carrier.sleeping, kStandingBy, carrier.timers.next());
+    base::futex_wait(carrier.sleeping, kStandingBy, std::min(carrier.timers.next(), end));
     tls::refresh(carrier.cpu);
     if (carrier.sleeping.load(std::memory_order_acquire) != kStandingBy) {
       break;
     }
     carrier.now = base::now();
     fire_timers(carrier.timers, carrier.now);
+    if (end.passed(carrier.now)) {
+      uint32_t stands_by = kStandingBy;
+      if (is_dispensable(carrier) &&
+          carrier.sleeping.compare_exchange_strong(stands_by, kEnded, std::memory_order_seq_cst)) {
+        return false;
+      }
+      patience *= 2;  // what ties it may do so for long
+      end = base::Deadline::after(carrier.now, patience);
+    }
   }
   carrier.searching = carrier.sleeping.exchange(kAwake, std::memory_order_acq_rel) == kSummoned;
   carrier_woke_up();
+  return true;
 }
 
 void reset_crew_after_fork() {

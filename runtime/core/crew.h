@@ -2,7 +2,8 @@
 //
 // At most `limit` carriers take part at a time: as many as were asked for (RAMIE_CARRIERS), and one
 // more for each that the watchdog has found stuck.  One that takes part runs fibers, searches for
-// some, or is idle: asleep until there are any.  The others stand by.
+// some, or is idle: asleep until there are any.  The others stand by, and after two seconds a
+// kernel thread of Ramie's own ends.
 //
 // Nothing is lost between a carrier that goes to sleep and a thread that has just made a fiber
 // ready:
@@ -94,8 +95,12 @@ void end_search(Carrier& carrier, bool success);
 // More carriers take part than may.
 [[nodiscard]] bool is_one_too_many();
 
-// The calling carrier, which has no pinned fibers, stands by until it is called.
-void stand_by(Carrier& carrier);
+// Those that are too many and sleep don't see it by themselves.  The watchdog calls.
+void send_surplus_away();
+
+// The calling carrier, which has no pinned fibers, stands by until it is called.  False if it was
+// not, for so long that its kernel thread ends.
+[[nodiscard]] bool stand_by(Carrier& carrier);
 
 // Carrier::sleeping, the word on which it sleeps:
 //
@@ -107,10 +112,11 @@ void stand_by(Carrier& carrier);
 // | kInPoller   | sleeps in the poller, or is about to              | poller->wake() |
 // | kApart      | the same, and isn't in the crew (apart.h)         | futex          |
 // | kStandingBy | sleeps on the word, and takes no part             | futex          |
+// | kEnded      | stood by, and its kernel thread ends              | -              |
 //
-// A waker changes the last four into one of the first two by compare-exchange, and only who
+// A waker changes the four in between into one of the first two by compare-exchange, and only who
 // succeeds makes the call.
-enum Sleep : uint32_t { kAwake, kSummoned, kInFutex, kInPoller, kApart, kStandingBy };
+enum Sleep : uint32_t { kAwake, kSummoned, kInFutex, kInPoller, kApart, kStandingBy, kEnded };
 
 // Wakes a carrier that sleeps; for what is in its inbox, or a signal.  Async-signal-safe.
 void wake(Carrier& carrier);

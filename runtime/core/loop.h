@@ -7,16 +7,22 @@
 namespace ramie::core {
 
 // The loop's own code, on its stack: runs ready fibers, fires timers, sleeps.  Returns where the
-// carrier ends, which only a bare one does that stands apart.
+// carrier ends, which only a bare one does.
 void run_loop(Fiber& loop);
 
 // Makes the carrier's loop what it is, but for its stack.
 void name_loop(Carrier& carrier);
 
-// Into the list of all carriers, and of those of the crew if it is one of them, for good.
+// Into the list of all carriers, for good.
 void publish(Carrier& carrier);
 
-// Those that are of the crew, or have been; next_in_crew links them.
+// Into the list of those of the crew, and out of it, for a bare one whose kernel thread ends.
+void enlist(Carrier& carrier);
+void strike_off(Carrier& carrier);
+
+// Those that are of the crew, or have left it to stand apart; next_in_crew links them.  One that is
+// struck off keeps its link, so who stands on it goes on to those behind it; and if it is enlisted
+// meanwhile, to all.
 [[nodiscard]] Carrier* carriers_of_crew();
 
 // How many carriers are neither asleep nor stand by.

@@ -7,6 +7,7 @@
 #include "base/one_thread.h"
 #include "base/sys.h"
 #include "core/apart.h"
+#include "core/bare_carrier.h"
 #include "core/cpu_clock.h"
 #include "core/crew.h"
 #include "core/loop.h"
@@ -158,7 +159,9 @@ void run_loop(Fiber& loop) {
         return;
       }
     } else if (carrier.is_bare && is_one_too_many()) [[unlikely]] {
-      stand_by(carrier);
+      if (!stand_by(carrier)) {
+        return;
+      }
     } else if (carrier.has_ready()) {
       look_at_events(carrier);
       take_shared(carrier);
@@ -289,12 +292,14 @@ void reset_after_fork() {
   carrier.background_timers.store(0, std::memory_order_relaxed);
   carrier.timers.reset();
   carrier.searching = false;
+  carrier.has_submitted = false;
   carrier.blocking.store(0, std::memory_order_relaxed);
   carrier.sleeping.store(kAwake, std::memory_order_relaxed);
   carrier.loop.signal_pending.store(false, std::memory_order_relaxed);
   carrier.begin_turn();
   carrier.kernel_tid = sys::gettid();
   reset_carriers_after_fork(&carrier);
+  reset_bare_carriers_after_fork();
   reset_crew_after_fork();
   reset_apart_after_fork();
   reset_watchdog_after_fork();

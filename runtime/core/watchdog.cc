@@ -23,6 +23,7 @@ namespace {
 constexpr int64_t kShortTick = 1'000'000;
 constexpr int64_t kAlarmTick = 4'000'000;  // at most, while there are alarms of CPU clocks
 constexpr int kQuietTicks = 10;  // with all carriers asleep, until the watchdog sleeps as well
+constexpr int kTicksOfSurplus = 64;
 
 // Also the word on which it waits.  Between "it sleeps" and "a carrier is awake" both sides are
 // sequentially consistent: each writes its own and then reads the other's.
@@ -173,6 +174,7 @@ void run_errand() {
 void run(KernelThread&) {
   int64_t tick = kShortTick;
   int quiet = 0;
+  int ticks = 0;
   for (;;) {
     base::futex_wait(state, kTicks, base::Deadline::after(base::now(), tick));
     state.store(kTicks, std::memory_order_seq_cst);  // before it looks: it may be called again
@@ -185,6 +187,9 @@ void run(KernelThread&) {
     tick = found.must_correct() ? kShortTick : std::min(2 * tick, longest);
     tick = std::min(tick, base::nanos_left(found.next));
     quiet = is_carrier_awake() ? 0 : quiet + 1;
+    if (++ticks % kTicksOfSurplus == 0 || quiet == kQuietTicks) {
+      send_surplus_away();
+    }
     if (quiet < kQuietTicks) {
       continue;
     }

@@ -56,6 +56,7 @@ constexpr const char* kPrograms[] = {
     "pthread_shared",  "named_threads",
     "files",           "cpu_timers",
     "thread_files",    "signal_senders",
+    "bursts",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
@@ -133,6 +134,9 @@ void register_program(const std::string& name) {
     if (name == "scheduling") twin.most_kernel_threads += 8;
     if (name == "named_threads") twin.most_kernel_threads += 8;
     if (name == "bound_threads") twin.most_kernel_threads += 64;
+    // Each thread that blocks.
+    if (name == "bursts")
+      twin.most_kernel_threads += 24 + static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
     // Beside threads that are libc's own, threads are hosted by patched sites only.
     if (name == "libc_threads" && is_asked_for_user_dispatch()) twin.hosting = Hosting::kForbidden;
     register_twin(name, test, twin);
