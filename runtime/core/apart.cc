@@ -38,7 +38,11 @@ void run(KernelThread& thread) {
   end_bare_carrier(carrier);
   number.fetch_sub(1, std::memory_order_relaxed);
   carrier_fell_asleep();
+  bool leaves_timers = !carrier.timers.next().is_never();
   carrier.role.store(Role::ended, std::memory_order_release);
+  if (leaves_timers) {
+    leave_timers_to_watchdog();
+  }
 }
 
 // Until there may be something to run, in the order of crew.h: says that it sleeps, then looks.

@@ -106,11 +106,11 @@ struct Carrier {
   // so, or 0.
   std::atomic<uint64_t> blocking = 0;
   Watched watched;
-  Hold hold;                          // likewise the observer's
   std::atomic<bool> gone = false;     // its kernel thread has ended
   std::atomic<bool> retired = false;  // the same, and no fiber is bound to it: free for another
   Carrier* next_carrier = nullptr;    // list of all; written once
   std::atomic<Carrier*> next_in_crew = nullptr;  // see loop.h, carriers_of_crew()
+  Hold hold;                                     // the observer's, as `watched` is the watchdog's
 
   // The carrier itself: the loop has run, and does so again a good while later.
   void begin_turn() {

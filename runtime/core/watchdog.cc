@@ -31,6 +31,8 @@ enum : uint32_t { kNone, kTicks, kLooks, kSleeps };
 constinit std::atomic<uint32_t> state = kNone;
 constinit KernelThread thread;
 constinit base::Lock starting;
+// There may be timers of carriers that are not in the crew's list.
+constinit std::atomic<bool> timers_are_left = false;
 
 // A thread that somebody wants to be started from here.
 struct Errand {
@@ -137,15 +139,43 @@ void look_at_alarm(Carrier& carrier, int64_t now, Findings& found) {
   found.next = std::min(found.next, base::Deadline::after(now, std::max(left, kShortTick)));
 }
 
-Findings look() {
-  int64_t now = base::now();
-  Findings found;
+void look_at_alarms(int64_t now, Findings& found) {
   for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
-    look_at(*carrier, now, found);
-    if (is_cpu_alarm_set() && !carrier->gone.load(std::memory_order_acquire)) {
+    if (!carrier->gone.load(std::memory_order_acquire)) {
       look_at_alarm(*carrier, now, found);
     }
   }
+}
+
+// Those of carriers that were apart, and ended while a fiber that was no longer bound there slept.
+void fire_timers_that_are_left(int64_t now, Findings& found) {
+  if (!timers_are_left.exchange(false, std::memory_order_acquire)) {
+    return;
+  }
+  base::Deadline next;
+  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
+    if (carrier->role.load(std::memory_order_relaxed) == Role::ended) {
+      fire_timers(carrier->timers, now);
+      next = std::min(next, carrier->timers.next());
+    }
+  }
+  if (!next.is_never()) {
+    timers_are_left.store(true, std::memory_order_relaxed);
+  }
+  found.next = std::min(found.next, next);
+}
+
+// Those apart may be thousands, and nobody waits for what they have: it is their only fiber's.
+Findings look() {
+  int64_t now = base::now();
+  Findings found;
+  for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
+    look_at(*carrier, now, found);
+  }
+  if (is_cpu_alarm_set()) {
+    look_at_alarms(now, found);
+  }
+  fire_timers_that_are_left(now, found);
   found.overdue = found.overdue || !crew.shared.empty();
   if (found.overdue && crew.idle.load(std::memory_order_relaxed) > 0) {
     uint32_t eager = crew.eagerness.load(std::memory_order_relaxed) + 4;
@@ -223,6 +253,12 @@ bool start_watchdog() {
   return false;
 }
 
+void leave_timers_to_watchdog() {
+  timers_are_left.store(true, std::memory_order_release);
+  notice_work();
+  look_now();
+}
+
 void look_now() {
   uint32_t ticks = kTicks;
   if (state.compare_exchange_strong(ticks, kLooks, std::memory_order_seq_cst)) {
@@ -267,6 +303,7 @@ void reset_watchdog_after_fork() {
   credentials.store(0, std::memory_order_relaxed);
   thread.tid.store(0, std::memory_order_relaxed);
   state.store(kNone, std::memory_order_relaxed);
+  timers_are_left.store(false, std::memory_order_relaxed);
 }
 
 }  // namespace ramie::core
