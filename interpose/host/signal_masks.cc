@@ -258,8 +258,23 @@ bool lets_in(const core::Carrier& carrier, uint64_t signals) {
   return runs == &carrier.loop || runs->reason.kind == core::WaitKind::exited;
 }
 
-// Carriers that let one of these signals in look at the masks again before we go on.
+bool some_sleeper_lets_in(uint64_t signals) {
+  for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
+       carrier = carrier->next_carrier) {
+    if (carrier->kernel_tid != sys::gettid() && lets_in(*carrier, signals)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Carriers that let one of these signals in which nobody may take now look at the masks again
+// before we go on.  What some other thread takes, they let in for that one.
 void close_to_sleepers(uint64_t signals) {
+  if (signals == 0 || !some_sleeper_lets_in(signals)) {
+    return;
+  }
+  signals &= find_blocked_by_all();
   if (signals == 0) {
     return;
   }
