@@ -19,6 +19,7 @@ void bind(Function*& pointer, const char* name) {
 #define REAL(returns, name, parameters) bind(real.name, #name);
 #include "interpose/real.gen.h"
 #undef REAL
+  bind(real.find_object, "_dl_find_object");
 }
 
 }  // namespace ramie::interpose

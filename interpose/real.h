@@ -6,6 +6,8 @@
 // all, run before ours.
 #pragma once
 
+#include <dlfcn.h>
+
 #include "interpose/types.h"
 
 namespace ramie::interpose {
@@ -14,6 +16,9 @@ struct Real {
 #define REAL(returns, name, parameters) returns(*name) parameters = nullptr;
 #include "interpose/real.gen.h"
 #undef REAL
+
+  // Which object has that address in it; since glibc 2.35.  It takes no lock.
+  int (*find_object)(void* address, dl_find_object* result) = nullptr;
 };
 
 extern Real real;

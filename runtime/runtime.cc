@@ -25,6 +25,10 @@ namespace {
 
 constinit std::atomic<bool> is_set_up = false;
 
+// How many forks are under way, as those see it that registered a handler.  In the child, until its
+// handler has run or the shim has forgotten everything at the fork itself.
+constinit std::atomic<unsigned> forks = 0;
+
 void describe_current(char* buffer, size_t size) {
   base::Line<128> line;
   const core::Fiber* fiber = core::current();
@@ -50,27 +54,37 @@ bool describe_overflow(uintptr_t address, core::fault::Overflow& out) {
 
 constinit const core::fault::Hooks kFaultHooks{describe_overflow, nullptr, nullptr};
 
-// In a fork's child: the calling fiber goes on alone.
+// In a fork's child: the calling fiber goes on alone, or none if the thread that forked had none;
+// forgetting is done on a fiber.
 void forget_others() {
+  bool is_carrier = core::current() != nullptr;
+  core::Fiber& self = is_carrier ? *core::current() : core::attach().thread;
   core::reset_after_fork();
   sync::reset_after_fork();
   event::reset_after_fork();
-  detail::forget_joiners(*core::current());
-}
-
-// In the child of a process that ran light fibers: the calling one goes on alone, or none if the
-// thread that forked had none.  Nothing is locked before a fork: handlers that other libraries have
-// registered run with it, and might wait for one who waits for the lock.
-void go_on_after_fork() {
-  core::reset_light_stacks_after_fork();
-  bool is_carrier = core::current() != nullptr;
-  if (!is_carrier) {
-    (void)core::attach();  // forgetting is done on a fiber
-  }
-  forget_others();
+  detail::forget_joiners(self);
   if (!is_carrier) {
     core::detach_after_fork();
   }
+}
+
+// In the child of a process that ran light fibers.  Nothing is locked before a fork: handlers that
+// other libraries have registered run with it, and might wait for one who waits for the lock.
+void go_on_after_fork() {
+  if (forks.exchange(0, std::memory_order_relaxed) == 0) {
+    return;  // forgotten already; a handler that ran before may have begun anew
+  }
+  core::reset_light_stacks_after_fork();
+  forget_others();
+}
+
+void note_forks() {
+  static constinit std::atomic<bool> notes = false;
+  if (notes.exchange(true, std::memory_order_relaxed)) {
+    return;  // in a fork's child
+  }
+  (void)pthread_atfork([] { forks.fetch_add(1, std::memory_order_relaxed); },
+                       [] { forks.fetch_sub(1, std::memory_order_relaxed); }, go_on_after_fork);
 }
 
 void set_up() {
@@ -79,7 +93,7 @@ void set_up() {
   RAMIE_CHECK(core::fault::install() == 0);
   event::install_deadlock_report();
   core::start_observer();
-  (void)pthread_atfork(nullptr, nullptr, go_on_after_fork);
+  note_forks();
 }
 
 void end_thread(void* argument) {
@@ -105,11 +119,14 @@ core::Carrier& start_on_thread() {
 }
 
 void reset_after_fork() {
-  core::Carrier& carrier = *core::current()->carrier;
+  forks.store(0, std::memory_order_relaxed);
+  core::Fiber* self = core::current();
   forget_others();
-  core::fault::stop_thread(carrier.fault);
+  if (self != nullptr) {
+    core::fault::stop_thread(self->carrier->fault);
+    core::detach_after_fork();
+  }
   core::fault::uninstall();
-  core::detach_after_fork();
   is_set_up.store(false, std::memory_order_relaxed);
 }
 

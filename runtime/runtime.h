@@ -9,8 +9,8 @@ namespace ramie::runtime {
 // report of stack overflows and of deadlocks.
 inline core::Carrier& start();
 
-// In a fork's child, on the calling fiber: forgets all fibers, carriers and descriptors of the
-// parent. The calling thread is no carrier any more, until it starts again.
+// In a fork's child, on the calling thread: forgets all fibers, carriers and descriptors of the
+// parent. The thread is no carrier any more, if it was one, until it starts again.
 void reset_after_fork();
 
 // The same for a thread that is no carrier.

@@ -215,6 +215,9 @@ long from_other_thread(const Row& row, long number, const long* arguments) {
     event::Section section;
     return row.handler(arguments);
   }
+  if (number == SYS_clone || number == SYS_fork) {
+    return row.handler(arguments);
+  }
   if (is_native_thread() &&
       (number == SYS_clone3 || number == SYS_exit || number == SYS_exit_group)) {
     return row.handler(arguments);
@@ -224,8 +227,7 @@ long from_other_thread(const Row& row, long number, const long* arguments) {
   if (number == SYS_clone3) {
     return -ENOSYS;
   }
-  bool shares =
-      number == SYS_clone || number == SYS_fork || number == SYS_sendmsg || number == SYS_sendmmsg;
+  bool shares = number == SYS_sendmsg || number == SYS_sendmmsg;
   if (shares) {
     ops::blocking_sockets::note_sharing();
   }

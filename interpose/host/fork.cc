@@ -1,4 +1,5 @@
 // Processes: fork(2), exec, the end of the process.
+#include <linux/sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -9,6 +10,7 @@
 #include "core/fault.h"
 #include "core/scheduler.h"
 #include "core/stack.h"
+#include "event/section.h"
 #include "interpose/host/binding.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/futex.h"
@@ -28,11 +30,8 @@ namespace {
 
 // The child has one thread, the calling one, as POSIX says; so it starts inert.  Its text stays
 // patched, with the way into the table closed; the next pthread_create opens it again.
-void become_single_threaded(core::Fiber& fiber, Thread& thread) {
+void forget_hosting() {
   ramie_patch_active.store(0, std::memory_order_relaxed);
-  core::tls::after_fork(fiber.carrier->cpu);
-  thread.pending.store(0, std::memory_order_relaxed);  // it was sent to the parent's thread
-  thread.queue = nullptr;
   reset_threads_after_fork();
   reset_signals_after_fork();
   reset_clones_after_fork();
@@ -40,7 +39,15 @@ void become_single_threaded(core::Fiber& fiber, Thread& thread) {
   reset_bindings_after_fork();
   reset_hosting_after_fork();
   runtime::reset_after_fork();
-  // Until now the kernel has had the carrier's.
+}
+
+// On a fiber, the kernel has had the carrier's name, alternate stack and mask until now.
+void become_single_threaded(core::Fiber& fiber, Thread& thread, const ThreadName& name) {
+  core::tls::after_fork(fiber.carrier->cpu);
+  thread.pending.store(0, std::memory_order_relaxed);  // it was sent to the parent's thread
+  thread.queue = nullptr;
+  forget_hosting();
+  (void)sys::call(SYS_prctl, PR_SET_NAME, sys::arg(name.text));
   stack_t alternate{};
   alternate.ss_sp = reinterpret_cast<void*>(thread.alternate_stack.base);
   alternate.ss_size = thread.alternate_stack.size;
@@ -58,19 +65,9 @@ long clone_process(const long* a) {
   return result;
 }
 
-}  // namespace
-
-// A fork, made by _Fork or by number: the child goes on on a copy of this very stack.
-long clone(const long* a) {
-  core::Fiber* fiber = core::current();
-  Thread* thread = current_thread();
-  if (fiber == nullptr || thread == nullptr) {
-    return clone_process(a);
-  }
-  ThreadName name = name_of(*thread);
-  show_mask_to_kernel(*thread);
-  core::tls::make_real(fiber->carrier->cpu);
-  // What the child goes on with must be whole in its copy, while other carriers run.
+// What the child goes on with is whole in its copy, while other carriers run.  In the child, the
+// list of threads stays locked.
+long clone_whole(const long* a) {
   lock_threads_for_fork();
   lock_stacks_for_fork();
   core::lock_light_stacks_for_fork();
@@ -79,11 +76,42 @@ long clone(const long* a) {
   unlock_actions_after_fork();
   core::unlock_light_stacks_after_fork();
   unlock_stacks_after_fork();
-  if (result == 0) {
-    become_single_threaded(*fiber, *thread);
-    (void)sys::call(SYS_prctl, PR_SET_NAME, sys::arg(name.text));
-  } else {
+  if (result != 0) {
     unlock_threads_after_fork();
+  }
+  return result;
+}
+
+// On a kernel thread that runs no fiber, a native one or libc's.
+long clone_beside_fibers(const long* a) {
+  event::Section section;
+  long result = clone_whole(a);
+  if (result == 0) {
+    core::tls::after_fork();
+    forget_hosting();
+  }
+  return result;
+}
+
+}  // namespace
+
+// A fork, made by _Fork or by number: the child goes on on a copy of this very stack.
+long clone(const long* a) {
+  core::Fiber* fiber = core::current();
+  Thread* thread = current_thread();
+  if (fiber == nullptr && (a[0] & CLONE_VM) == 0) {
+    return clone_beside_fibers(a);
+  }
+  if (fiber == nullptr || thread == nullptr) {
+    return clone_process(a);
+  }
+  ThreadName name = name_of(*thread);
+  show_mask_to_kernel(*thread);
+  core::tls::make_real(fiber->carrier->cpu);
+  long result = clone_whole(a);
+  if (result == 0) {
+    become_single_threaded(*fiber, *thread, name);
+  } else {
     core::tls::make_trapped(fiber->carrier->cpu);
   }
   return result;

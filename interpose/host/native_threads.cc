@@ -14,6 +14,7 @@
 #include "interpose/host/native_names.h"
 #include "interpose/host/signal_masks.h"
 #include "interpose/host/user_dispatch.h"
+#include "interpose/real.h"
 
 // long ramie_native_clone3(const clone_args* args, long size, void* (*start)(void*), void*
 // argument)
@@ -124,8 +125,14 @@ int match(dl_phdr_info* info, size_t, void* argument) {
   return 0;
 }
 
-// The file of the object in which the address lies; empty for the program itself.
+// The file of the object in which the address lies; empty for the program itself.  Where it can,
+// without the loader's lock: that one stays locked in the child of a fork that comes meanwhile.
 string_view file_at(const void* address) {
+  if (interpose::real.find_object != nullptr) {
+    dl_find_object found;
+    bool is_known = interpose::real.find_object(const_cast<void*>(address), &found) == 0;
+    return is_known ? file_of(found.dlfo_link_map->l_name) : string_view();
+  }
   Search search{reinterpret_cast<uintptr_t>(address), {}};
   (void)dl_iterate_phdr(match, &search);
   return search.file;

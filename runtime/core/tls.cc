@@ -78,8 +78,10 @@ void stop_thread(Cpu& cpu) {
 
 void after_fork(Cpu& cpu) {
   stop_thread(cpu);
-  forget_slots();
+  after_fork();
 }
+
+void after_fork() { forget_slots(); }
 
 void make_real(Cpu& cpu) {
   if (cpu.mode == Mode::trap) {

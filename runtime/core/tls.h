@@ -88,6 +88,9 @@ void stop_thread(Cpu& cpu);
 // without a carrier, as the fiber that called.
 void after_fork(Cpu& cpu);
 
+// The same where a thread called that is no carrier.
+void after_fork();
+
 // Around everything that starts a process (fork, vfork, posix_spawn): the child starts with the FS
 // base that the kernel knows.  No switch in between.
 void make_real(Cpu& cpu);

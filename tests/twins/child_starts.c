@@ -1,6 +1,7 @@
 // Children started from threads: fork, vfork, posix_spawn, system, popen, exec.
 #include <fcntl.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/syscall.h>
@@ -241,10 +242,51 @@ static void dropped_credentials(void) {
   printf("done\n");
 }
 
+static int handler_starts;
+static sem_t handlers_turn;
+static pthread_t of_handler;
+
+static void* wait_for_turn(void* argument) {
+  sem_wait(&handlers_turn);
+  nap(1);
+  return argument;
+}
+
+static void start_in_child(void) {
+  if (!handler_starts) return;
+  of_handler = start(wait_for_turn, as_pointer(11));
+  nap(2);
+}
+
+// Before there is any thread, so before whatever a library registers then.
+static void threads_of_fork_handlers(void) {
+  MUST(pthread_atfork(NULL, NULL, start_in_child) == 0);
+  MUST(sem_init(&handlers_turn, 0, 0) == 0);
+  pthread_detach(start(sleep_for_ever, NULL));
+  handler_starts = 1;
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);  // only where it would never end
+    const pthread_t another = start(add_one, as_pointer(1));
+    sem_post(&handlers_turn);
+    const long sum = as_number(finish(another)) + as_number(finish(of_handler));
+    // The same again, one further.
+    const pid_t grandchild = fork();
+    if (grandchild == 0) {
+      sem_post(&handlers_turn);
+      _exit((int)as_number(finish(of_handler)));
+    }
+    _exit((int)sum + exit_code_of(grandchild));
+  }
+  handler_starts = 0;
+  printf("code %d\n", exit_code_of(child));
+}
+
 static const struct twin_case cases[] = {
     {"fork_in_thread", THREADS, fork_in_thread},
     {"fork_in_main", THREADS, fork_in_main},
     {"fork_handlers", THREADS, fork_handlers},
+    {"threads_of_fork_handlers", THREADS, threads_of_fork_handlers},
     {"vfork_in_thread", THREADS, vfork_in_thread},
     {"spawn_in_thread", THREADS, spawn_in_thread},
     {"shell_commands", THREADS, shell_commands},

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -288,6 +289,52 @@ static void ends_of_borrowers(void) {
   printf("lock: %s\n", error_name(pthread_mutex_trylock(&robust)));
 }
 
+static void* return_at_once(void* argument) { return argument; }
+
+static _Atomic int has_forked;
+
+// Takes and gives back all that a child needs as well.
+static void* churn(void* argument) {
+  while (!has_forked) {
+    finish(start(return_at_once, NULL));
+    close(dup(0));
+    munmap(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+  }
+  return argument;
+}
+
+static void go_on_alone(void) {
+  alarm(20);  // only where it would never end
+  close(dup(0));
+  munmap(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+  turn = 0;
+  const pthread_t other = start(take_odd_turns, NULL);
+  const pthread_t native = start_in_library(exit_early);
+  take_turns(0);
+  finish(other);
+  _exit(as_number(finish(native)) == 7 && turn == 100 ? 5 : 6);
+}
+
+static void fork_often(void) {
+  int good = 0;
+  for (int i = 0; i < 100; ++i) {
+    const pid_t child = fork();
+    if (child == 0) go_on_alone();
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child);
+    good += WIFEXITED(status) && WEXITSTATUS(status) == 5;
+  }
+  has_forked = 1;
+  printf("good %d\n", good);
+}
+
+// In the middle of whatever the others do.
+static void forks(void) {
+  const pthread_t others[] = {start(churn, NULL), start(churn, NULL)};
+  finish(start_in_library(fork_often));
+  for (int i = 0; i < 2; ++i) finish(others[i]);
+}
+
 static void outlive_the_first(void) {
   nap(50);
   printf("the last one\n");
@@ -306,6 +353,7 @@ static const struct twin_case cases[] = {
     {"signalled", THREADS, signalled},
     {"first_signalled", THREADS, first_signalled},
     {"credentials", THREADS, credentials},
+    {"forks", THREADS, forks},
     {"last_to_end", THREADS, last_to_end},
     {"ends_of_borrowers", THREADS, ends_of_borrowers},
     {"timers", THREADS, timers},
