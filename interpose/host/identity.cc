@@ -43,7 +43,7 @@ long rseq(const long* a) {
 
 long prctl(const long* a) {
   Thread* thread = current_thread();
-  if (thread == nullptr || (a[0] != PR_SET_NAME && a[0] != PR_GET_NAME)) {
+  if (thread == nullptr || (a[0] != PR_SET_NAME && a[0] != PR_GET_NAME && a[0] != kGetTidAddress)) {
     return kernel(SYS_prctl, a);
   }
   if (!ops::looks_mapped(a[1])) {
@@ -52,6 +52,10 @@ long prctl(const long* a) {
   if (a[0] == PR_GET_NAME) {
     ThreadName name = name_of(*thread);
     memcpy(reinterpret_cast<char*>(a[1]), name.text, sizeof name.text);
+    return 0;
+  }
+  if (a[0] == kGetTidAddress) {
+    ops::copy_out(a[1], sys::arg(thread->clear_child_tid));
     return 0;
   }
   const auto* text = reinterpret_cast<const char*>(a[1]);

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "base/memory_map.h"
 #include "base/sys.h"
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
@@ -29,9 +30,30 @@ Entry follow(const robust_list* link) {
 
 enum class Ending : uint8_t { thread, process };
 
+// Programs may give any address for a list, and the kernel copes with it.  Only glibc's, which lies
+// in the thread's control block, is looked at as it is.
+bool read_head(const Thread& thread, robust_list_head& head) {
+  constexpr uintptr_t kControlBlock = 4096;
+  auto address = reinterpret_cast<uintptr_t>(thread.robust_list);
+  if (address - thread.fiber->fs_base < kControlBlock - sizeof head) {
+    head = *thread.robust_list;
+    return true;
+  }
+  return address != 0 && base::read_memory(address, &head, sizeof head);
+}
+
+bool holds_locks(const Thread& thread) {
+  robust_list_head head;
+  return read_head(thread, head) &&
+         (head.list.next != &thread.robust_list->list || head.list_op_pending != nullptr);
+}
+
 void mark_dead(const Thread& thread, const robust_list_head& head, Entry entry, Ending ending) {
   auto* word = reinterpret_cast<uint32_t*>(reinterpret_cast<char*>(entry.node) + head.futex_offset);
-  uint32_t value = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+  uint32_t value = 0;
+  if (!base::read_memory(reinterpret_cast<uintptr_t>(word), &value, sizeof value)) {
+    return;
+  }
   while ((value & FUTEX_TID_MASK) == static_cast<uint32_t>(thread.tid)) {
     uint32_t dead = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
     if (__atomic_compare_exchange_n(word, &value, dead, false, __ATOMIC_SEQ_CST,
@@ -49,27 +71,26 @@ void mark_dead(const Thread& thread, const robust_list_head& head, Entry entry, 
 }
 
 void release_locks(const Thread& thread, Ending ending) {
-  const robust_list_head* head = thread.robust_list;
-  if (head == nullptr) {
+  robust_list_head head;
+  if (!holds_locks(thread) || !read_head(thread, head)) {
     return;
   }
-  Entry pending = follow(head->list_op_pending);
-  Entry entry = follow(head->list.next);
-  for (int i = 0; entry.node != &head->list && i < kLimit; ++i) {
-    Entry next = follow(entry.node->next);  // read before the lock may be taken and moved
+  Entry pending = follow(head.list_op_pending);
+  Entry entry = follow(head.list.next);
+  for (int i = 0; entry.node != &thread.robust_list->list && i < kLimit; ++i) {
+    robust_list node;  // read before the lock may be taken and moved
+    bool is_there = base::read_memory(reinterpret_cast<uintptr_t>(entry.node), &node, sizeof node);
     if (entry.node != pending.node) {
-      mark_dead(thread, *head, entry, ending);
+      mark_dead(thread, head, entry, ending);
     }
-    entry = next;
+    if (!is_there) {
+      return;
+    }
+    entry = follow(node.next);
   }
   if (pending.node != nullptr) {
-    mark_dead(thread, *head, pending, ending);
+    mark_dead(thread, head, pending, ending);
   }
-}
-
-bool holds_locks(const Thread& thread) {
-  const robust_list_head* head = thread.robust_list;
-  return head != nullptr && (head->list.next != &head->list || head->list_op_pending != nullptr);
 }
 
 }  // namespace

@@ -160,7 +160,7 @@ Thread* adopt_first_thread(core::Fiber& fiber) {
   fiber.id = static_cast<uint64_t>(first.tid);
   core::set_cpu_time(fiber, core::own_cpu_time());
   (void)sys::call(SYS_prctl, PR_GET_NAME, sys::arg(fiber.name));
-  constexpr long kGetTidAddress = 40;  // PR_GET_TID_ADDRESS; kernels without it leave null
+  // Kernels without it leave null.
   (void)sys::call(SYS_prctl, kGetTidAddress, sys::arg(&first.clear_child_tid));
   size_t length = 0;
   (void)sys::call(SYS_get_robust_list, 0, sys::arg(&first.robust_list), sys::arg(&length));

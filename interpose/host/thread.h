@@ -58,6 +58,8 @@ static_assert(sizeof(Thread) == 128 + sizeof(core::Fiber));
 // processes' threads have other ids.
 inline constexpr int kFirstVirtualTid = 0x400001;
 
+inline constexpr long kGetTidAddress = 40;  // PR_GET_TID_ADDRESS, man 2 prctl
+
 // A thread with an id of its own; null when memory is exhausted.  Blocks are recycled, never
 // unmapped.
 [[nodiscard]] Thread* allocate_thread();

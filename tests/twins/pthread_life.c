@@ -210,7 +210,22 @@ static void exit_of_main(void) {
   pthread_exit(NULL);
 }
 
+// Whoever asks for the address, changes it and sets it back can be joined as before.
+static void* set_tid_address_back(void* argument) {
+  int* address = NULL;
+  CHECK(prctl(PR_GET_TID_ADDRESS, &address) == 0);
+  CHECK(address != NULL && *address == gettid());
+  CHECK(syscall(SYS_set_tid_address, NULL) == gettid());
+  int* none = &twin_failures;
+  CHECK(prctl(PR_GET_TID_ADDRESS, &none) == 0 && none == NULL);
+  CHECK(syscall(SYS_set_tid_address, address) == gettid());
+  return argument;
+}
+
+static void tid_address(void) { finish(start(set_tid_address_back, NULL)); }
+
 static const struct twin_case cases[] = {
+    {"tid_address", THREADS, tid_address},
     {"many_in_a_row", THREADS, many_in_a_row},
     {"started_by_threads", THREADS, started_by_threads},
     {"exit_from_nested_frames", THREADS, exit_from_nested_frames},

@@ -122,12 +122,28 @@ static void lists(void) {
   finish(thread);
 }
 
+static void* use_list(void* list) {
+  printf("%s\n", said(syscall(SYS_set_robust_list, list, 3 * sizeof(void*))));
+  return NULL;
+}
+
+// The kernel looks at them when the thread ends, and gives up where there is nothing.
+static void lists_nowhere(void) {
+  void* dangling[3] = {(void*)8, NULL, (void*)16};
+  void* circular[3] = {circular, NULL, NULL};
+  finish(start(use_list, NULL));
+  finish(start(use_list, (void*)4096));
+  finish(start(use_list, dangling));
+  finish(start(use_list, circular));
+}
+
 static const struct twin_case cases[] = {
     {"owner_died", THREADS, owner_died},
     {"owner_died_under_waiter", THREADS, owner_died_under_waiter},
     {"inheriting_owner_died", THREADS, inheriting_owner_died},
     {"owner_process_died", THREADS, owner_process_died},
     {"lists", THREADS, lists},
+    {"lists_nowhere", THREADS, lists_nowhere},
 };
 
 TWIN_MAIN(cases)
