@@ -38,6 +38,9 @@ long clock_gettime(const long* a);
 long clock_getres(const long* a);
 long getrusage(const long* a);
 
+// tracing.cc
+long ptrace(const long* a);
+
 // send_signal.cc
 long tgkill(const long* a);
 long tkill(const long* a);

@@ -56,7 +56,7 @@ constexpr const char* kPrograms[] = {
     "pthread_shared",  "named_threads",
     "files",           "cpu_timers",
     "thread_files",    "signal_senders",
-    "bursts",
+    "bursts",          "tracing",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",
