@@ -27,7 +27,7 @@ struct Config {
 
   unsigned carriers = 0;                          // RAMIE_CARRIERS; 0: not said
   int64_t slice = 10'000'000;                     // RAMIE_SLICE, in ns
-  unsigned max_blocked = 512;                     // RAMIE_MAX_BLOCKED
+  unsigned max_blocked = kMostBlocked;            // RAMIE_MAX_BLOCKED
   FsChoice fs = FsChoice::automatic;              // RAMIE_FS
   EntryChoice entry = EntryChoice::automatic;     // RAMIE_ENTRY
   size_t stack_size = 64UL * 1024;                // RAMIE_STACK_SIZE, of light fibers, in bytes

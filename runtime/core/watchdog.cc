@@ -55,6 +55,11 @@ struct Findings {
   [[nodiscard]] bool must_correct() const { return overdue || stuck || unwatched; }
 };
 
+// Of a crowd of fibers that compute until another one has had its turn, each must get a place
+// before that one does: what is added doubles then.
+constexpr uint32_t kCrowd = 4;
+constinit uint32_t stuck_ones = 0;  // the watchdog's own
+
 // After a slice without a switch.
 bool is_stuck(const Carrier& carrier, int64_t now) {
   const Watched& notes = carrier.watched;
@@ -62,12 +67,29 @@ bool is_stuck(const Carrier& carrier, int64_t now) {
     return false;
   }
   int64_t used = cpu_time(carrier.kernel_tid) - notes.cpu_before;
-  return used >= base::config().slice / 2 || !is_runnable(carrier.kernel_tid);
+  // Those that are stuck already share the processors with it.
+  return used >= base::config().slice / 2 / (1 + stuck_ones) || !is_runnable(carrier.kernel_tid);
 }
 
 void fire_timers_of(Carrier& carrier, int64_t now, Findings& found) {
   fire_timers(carrier.timers, now);
   found.next = std::min(found.next, carrier.timers.next());
+}
+
+bool make_places(Watched& notes) {
+  uint32_t wanted = stuck_ones < kCrowd ? 1 : 2;
+  while (notes.places < wanted && raise_limit()) {
+    ++notes.places;
+  }
+  stuck_ones += notes.places > 0 ? 1 : 0;
+  return notes.places > 0;
+}
+
+void take_places_back(Watched& notes) {
+  stuck_ones -= notes.places > 0 ? 1 : 0;
+  for (; notes.places > 0; --notes.places) {
+    lower_limit();
+  }
 }
 
 // A turn counts switches, and each may be a long time after the last: timers and events wait for
@@ -91,10 +113,7 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     notes.switches = switches;
     notes.since = now;
     notes.cpu_since = 0;
-    if (notes.stuck) {
-      notes.stuck = false;
-      lower_limit();
-    }
+    take_places_back(notes);
     if (is_gone) {
       fire_timers_of(carrier, now, found);
     } else if (blocks) {
@@ -116,13 +135,12 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     notes.cpu_since = now;
     notes.cpu_before = cpu_time(carrier.kernel_tid);
   }
-  if (!notes.stuck && is_stuck(carrier, now) && raise_limit()) {
-    notes.stuck = true;
+  if (notes.places == 0 && is_stuck(carrier, now) && make_places(notes)) {
     found.stuck = true;
     base::log_line(base::LogLevel::debug, "carrier ", carrier.kernel_tid,
                    " has not switched for a slice");
   }
-  if (notes.stuck) {
+  if (notes.places > 0) {
     fire_timers_of(carrier, now, found);
   }
 }
@@ -202,6 +220,7 @@ void run_errand() {
 }
 
 void run(KernelThread&) {
+  stuck_ones = 0;
   int64_t tick = kShortTick;
   int quiet = 0;
   int ticks = 0;

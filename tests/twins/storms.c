@@ -204,6 +204,28 @@ static void many_that_only_yield(void) {
   printf("all were there\n");
 }
 
+static int may_sleep = 1, may_end;
+
+// Sleeps at first, and then computes until it is told to end.
+static void* spin_at_last(void* argument) {
+  while (!__atomic_load_n(&may_end, __ATOMIC_SEQ_CST)) {
+    if (__atomic_load_n(&may_sleep, __ATOMIC_SEQ_CST)) nap(1);
+  }
+  return argument;
+}
+
+// All of them compute until the one that sleeps has had its turn.
+static void crowd_that_spins(void) {
+  enum { kCrowd = 600 };
+  static pthread_t threads[kCrowd];
+  for (int i = 0; i < kCrowd; ++i) threads[i] = start(spin_at_last, NULL);
+  nap(20);
+  __atomic_store_n(&may_sleep, 0, __ATOMIC_SEQ_CST);
+  nap(20);
+  __atomic_store_n(&may_end, 1, __ATOMIC_SEQ_CST);
+  for (int i = 0; i < kCrowd; ++i) finish(threads[i]);
+}
+
 static const struct twin_case cases[] = {
     {"signals_and_locks", THREADS, signals_and_locks},
     {"signals_and_short_lives", THREADS, signals_and_short_lives},
@@ -212,6 +234,7 @@ static const struct twin_case cases[] = {
     {"exec_after_the_first_thread", THREADS, exec_after_the_first_thread},
     {"overflow_of_used_stacks", THREADS, overflow_of_used_stacks},
     {"many_that_only_yield", THREADS, many_that_only_yield},
+    {"crowd_that_spins", THREADS, crowd_that_spins},
 };
 
 TWIN_MAIN(cases)
