@@ -33,7 +33,6 @@ MADE_BY = {
 # Nothing that a program could see of them is the same in both runs.
 NONE = {
     "rseq": "libc has registered it before main, and its answer to a second time depends on the kernel",
-    "set_tid_address": "would take from pthread_join what it waits for",
 }
 
 
