@@ -56,13 +56,14 @@ void put_off(core::Carrier& carrier, int signal, const siginfo_t& info, ucontext
 // block it; programs rely on it (python's main thread wakes up for Ctrl-C).  True: it will get this
 // one.  Faults and SIGPIPE are of the thread that caused them.  Real-time signals queue up, and
 // stay with the thread at which they arrived.
-bool leave_to_first_thread(const core::Fiber& running, int signal, const siginfo_t& info) {
+bool leave_to_first_thread(core::Fiber& running, int signal, const siginfo_t& info) {
   Thread* first = first_thread();
   if (first == nullptr || first->fiber == &running || signal >= kFirstRealTime ||
       info.si_code == SI_TKILL || signal == SIGPIPE || is_fault(signal, info) ||
       (first->blocked & signal_bit(signal)) != 0 || is_offloaded(*first->fiber)) {
     return false;
   }
+  WithinRuntime within(running);
   give(*first, signal, info);
   return true;
 }
@@ -152,6 +153,7 @@ void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
   }
   bool in_runtime = fiber.runtime_depth.load(std::memory_order_relaxed) > 0;
   if (is_cpu_alarm_due() && !in_runtime) {
+    WithinRuntime within(fiber);
     deliver_timer_signals();
   } else if (is_cpu_alarm_due()) {
     fiber.signal_pending.store(true, std::memory_order_relaxed);  // leave_runtime() looks

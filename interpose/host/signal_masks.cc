@@ -56,12 +56,6 @@ void wake_sleepers() {
   }
 }
 
-void set_depth(core::Fiber& fiber, uint32_t depth) {
-  std::atomic_signal_fence(std::memory_order_seq_cst);  // pairs with the handler on this thread
-  fiber.runtime_depth.store(depth, std::memory_order_relaxed);
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-}
-
 // The kernel's mask becomes the fiber's.  Outside of the runtime a handler may come at any moment,
 // and the fiber may be on another carrier when it returns.  So the carrier's note is made inside,
 // and only the call itself outside, where what it lets in may be delivered: a handler that comes
@@ -72,13 +66,13 @@ void set_depth(core::Fiber& fiber, uint32_t depth) {
 void follow_mask(core::Fiber& fiber) {
   uint64_t mask;
   do {
-    set_depth(fiber, 1);
+    WithinRuntime::set_depth(fiber, 1);
     if (kept_back.load(std::memory_order_relaxed) != 0 && kept_back.exchange(0) != 0) {
       wake_sleepers();
     }
     mask = fiber.signal_mask;
     fiber.carrier->kernel_mask = mask;
-    set_depth(fiber, 0);
+    WithinRuntime::set_depth(fiber, 0);
     (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
   } while (mask != fiber.signal_mask);
 }
@@ -97,9 +91,8 @@ void leave_runtime(core::Fiber& fiber) {
     }
     {
       AllBlocked block;
-      set_depth(fiber, 1);
+      WithinRuntime within(fiber);
       deliver_timer_signals();  // a timer may have expired in there
-      set_depth(fiber, 0);
     }
     raise_own(*thread, thread->blocked);
   }

@@ -37,6 +37,25 @@ class AllBlocked {
   uint64_t before_ = 0;
 };
 
+// In a handler of ours, which has interrupted the program's code with all signals blocked: what is
+// called meanwhile may wake others, as inside the runtime.
+class WithinRuntime {
+ public:
+  explicit WithinRuntime(core::Fiber& fiber) : fiber_(fiber) { set_depth(fiber_, 1); }
+  ~WithinRuntime() { set_depth(fiber_, 0); }
+  WithinRuntime(const WithinRuntime&) = delete;
+  WithinRuntime& operator=(const WithinRuntime&) = delete;
+
+  static void set_depth(core::Fiber& fiber, uint32_t depth) {
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // pairs with the handler on this thread
+    fiber.runtime_depth.store(depth, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+
+ private:
+  core::Fiber& fiber_;
+};
+
 long set_kernel_mask(core::Carrier& carrier, uint64_t mask);
 
 // Carriers that sleep and keep one of these signals out, which some thread lets in now, look at the

@@ -130,6 +130,7 @@ void on_timer_signal(const siginfo_t& info, core::Fiber* running) {
   any_due.store(true, std::memory_order_seq_cst);
   if (running != nullptr && running->host != nullptr &&
       running->runtime_depth.load(std::memory_order_relaxed) == 0) {
+    WithinRuntime within(*running);
     deliver_timer_signals();
     return;
   }
