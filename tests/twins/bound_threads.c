@@ -192,6 +192,38 @@ static void many(void) {
   printf("all gone\n");
 }
 
+static volatile sig_atomic_t rings;
+
+static void note_ring(int number) {
+  (void)number;
+  ++rings;
+}
+
+// A timer on the clock of such a thread, which computes all the while.
+static void* compute_until_rung(void* argument) {
+  cpu_set_t set = only(processor(1));
+  CHECK(pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0);
+  struct sigevent event;
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGUSR1;
+  timer_t timer;
+  MUST(timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) == 0);
+  const struct itimerspec when = {{0, 10000000}, {0, 10000000}};
+  MUST(timer_settime(timer, 0, &when, NULL) == 0);
+  while (rings < 3) {
+  }
+  CHECK(clock_ms(CLOCK_THREAD_CPUTIME_ID) >= 30);
+  CHECK(timer_delete(timer) == 0);
+  return argument;
+}
+
+static void timed(void) {
+  MUST(signal(SIGUSR1, note_ring) != SIG_ERR);
+  finish(start(compute_until_rung, NULL));
+  printf("rung\n");
+}
+
 static const struct twin_case cases[] = {
     {"with_others", THREADS, with_others},
     {"interrupted_and_cancelled", THREADS, interrupted_and_cancelled},
@@ -199,6 +231,7 @@ static const struct twin_case cases[] = {
     {"the_first_thread", THREADS, the_first_thread},
     {"the_first_by_another", THREADS, the_first_by_another},
     {"many", THREADS, many},
+    {"timed", THREADS, timed},
 };
 
 TWIN_MAIN(cases)
