@@ -300,11 +300,6 @@ long call_inside_libc(long number, const long* arguments) {
 
 }  // namespace
 
-bool on_light_fiber() {
-  core::Fiber* fiber = core::current();
-  return fiber != nullptr && fiber->host == nullptr;
-}
-
 long call(long number, long a, long b, long c, long d, long e, long f) {
   const long arguments[6] = {a, b, c, d, e, f};
   return dispatch(number, arguments);
@@ -326,9 +321,6 @@ extern "C" [[gnu::visibility("hidden")]] long ramie_finish(long result) {
 }
 
 // From interpose/patch/entry.S.
-extern "C" [[gnu::visibility("hidden")]] long ramie_syscall(long number,
-                                                            ramie::host::Frame* frame) {
-  using namespace ramie;
-  const long arguments[6] = {frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9};
-  return host::call_inside_libc(number, arguments);
+extern "C" [[gnu::visibility("hidden")]] long ramie_syscall(long number, const long* arguments) {
+  return ramie::host::call_inside_libc(number, arguments);
 }

@@ -2,14 +2,9 @@
 #pragma once
 
 #include "base/sys.h"
+#include "core/carrier.h"
 
 namespace ramie::host {
-
-// The registers of a call at a patched site, in the order in which interpose/patch/entry.S has
-// pushed them: arguments six to one.
-struct Frame {
-  long r9, r8, r10, rdx, rsi, rdi;
-};
 
 // An operation: gets the call's six arguments, answers as the kernel does (-errno), or
 // sys::kRestart when a signal interrupted it and the call may be restarted.  Runs on the calling
@@ -23,7 +18,10 @@ inline long kernel(long number, const long* a) {
 
 // True while a fiber runs that is no thread of the program: a light one, or the flow that spawned
 // them on a kernel thread which isn't hosted.
-[[nodiscard]] bool on_light_fiber();
+[[nodiscard]] inline bool on_light_fiber() {
+  const core::Fiber* fiber = core::current();
+  return fiber != nullptr && fiber->host == nullptr;
+}
 
 // Makes a call on the running fiber: by its handler if the table has one, else by the kernel.
 // Delivers the signals that were put off meanwhile, and restarts the call where signal(7) says so.

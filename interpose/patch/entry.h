@@ -3,9 +3,9 @@
 // A trampoline calls one of the entries with the registers of a `syscall` instruction.  While
 // ramie_patch_active is 0, the entry makes the call itself and touches nothing else.  Otherwise it
 // calls
-//     extern "C" long ramie_syscall(long number, Frame* arguments);
-// (hidden, defined by interpose/host), where Frame is { long r9, r8, r10, rdx, rsi, rdi; }, on the
-// caller's own stack below its red zone, with every register, the flags and the vector registers
+//     extern "C" long ramie_syscall(long number, const long* arguments);
+// (hidden, defined by interpose/host), with rdi, rsi, rdx, r10, r8 and r9 in that order on the
+// caller's own stack below its red zone, and every register, the flags and the vector registers
 // saved.  What it returns is what the program finds in rax.
 #pragma once
 

@@ -33,7 +33,7 @@ namespace {
 using ramie::patch::NumberSet;
 
 struct Frame {
-  long r9, r8, r10, rdx, rsi, rdi;
+  long rdi, rsi, rdx, r10, r8, r9;
 };
 
 std::atomic<long> counts[NumberSet::kLimit];

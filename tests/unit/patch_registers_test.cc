@@ -17,7 +17,7 @@
 namespace {
 
 struct Frame {
-  long r9, r8, r10, rdx, rsi, rdi;
+  long rdi, rsi, rdx, r10, r8, r9;
 };
 
 struct State {
@@ -208,6 +208,27 @@ TEST_P(Registers, AreKeptWhileActive) {
   EXPECT_EQ(std::memcmp(&native, &patched, sizeof native), 0);
   EXPECT_EQ(patched.flags, native.flags);
   EXPECT_EQ(seen_flags & kDirectionFlag, 0u) << "C++ code expects it to be clear";
+}
+
+TEST_P(Registers, EachFlagIsKept) {
+  Piece piece(GetParam(), NumberSet::all());
+  // Carry, parity, adjust, zero, sign, direction, overflow: each alone, and all but each.
+  constexpr std::uint64_t kBits[] = {0x1, 0x4, 0x10, 0x40, 0x80, 0x400, 0x800};
+  constexpr std::uint64_t kAllBits = 0xcd5;
+  auto check = [&](std::uint64_t flags) {
+    probe_in.flags = flags | 0x202;
+    ramie_patch_active = 0;
+    const State native = run(piece);
+    ramie_patch_active = 1;
+    const State patched = run(piece);
+    EXPECT_EQ(patched.flags, native.flags) << std::hex << flags;
+    EXPECT_EQ(seen_flags & kDirectionFlag, 0u);
+  };
+  piece.patch();
+  for (std::uint64_t bit : kBits) {
+    check(bit);
+    check(kAllBits & ~bit);
+  }
 }
 
 TEST_P(Registers, AreKeptWhileInactive) {
