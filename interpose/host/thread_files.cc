@@ -109,11 +109,11 @@ void write_stat(File& file, string_view text, int tid, const Facts& facts, int64
   constexpr int64_t kTick = 10'000'000;
   text.remove_prefix(std::min(text.rfind(") ") + 4, text.size()));
   base::Line<64> head;
-  head << tid << " (" << facts.name.text << ") " << (facts.runs ? 'R' : 'S');
+  head << tid << " (" << facts.name.text << ") " << (facts.runs ? 'R' : 'S') << ' ';
   base::Line<64> times;
   times << nanos / kTick << " 0 ";
   file.write(head.view());
-  file.write(take_fields(text, 11));
+  file.write(take_fields(text, 10));
   file.write(times.view());
   (void)take_fields(text, 2);
   file.write(text);

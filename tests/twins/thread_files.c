@@ -43,7 +43,14 @@ static void compute_for(int ms) {
   }
 }
 
-static void look_at_stat(int tid, int wanted_tid, int wanted_ticks) {
+static int count_blanks(const char* text) {
+  int count = 0;
+  for (; *text; ++text) count += *text == ' ';
+  return count;
+}
+
+// Ticks are hundredths of a second.
+static void look_at_stat(int tid, int wanted_tid, int least_ms, int most_ms) {
   int id = 0, parent = 0;
   char name[32] = "", state = 0;
   unsigned long user = 0, system = 0;
@@ -54,9 +61,10 @@ static void look_at_stat(int tid, int wanted_tid, int wanted_ticks) {
              "%d (%31[^)]) %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d "
              "%*d %*d %*d %lld",
              &id, name, &state, &parent, &user, &system, &started);
-  printf("stat: %d fields, %s, %c\n", got, name, state);
+  printf("stat: %d fields, %d blanks, %s, %c\n", got, count_blanks(text), name, state);
   CHECK(id == wanted_tid && parent == getppid() && started > 0);
-  CHECK((int)(user + system) >= wanted_ticks);
+  const int used_ms = (int)(user + system) * 10;
+  CHECK(used_ms >= least_ms - 20 && used_ms <= most_ms + 20);
 }
 
 static void look_at_status(int tid, int wanted_tid, int signal) {
@@ -79,7 +87,8 @@ static void* look_at_oneself(void* name) {
   compute_for(60);
   for (int i = 0; i < 2; ++i) {
     const int tid = i == 0 ? own_tid() : 0;
-    look_at_stat(tid, own_tid(), 4);
+    const int used_ms = (int)clock_ms(CLOCK_THREAD_CPUTIME_ID);
+    look_at_stat(tid, own_tid(), used_ms, used_ms + 100);
     look_at_status(tid, own_tid(), SIGUSR2);
     printf("comm: %s", contents(tid, "comm"));
     long long nanos = 0, waited = -1, turns = -1;
@@ -106,7 +115,7 @@ static void of_another(void) {
   const pthread_t napper = start(nap_all_the_while, NULL);
   while (!other_tid) nap(1);
   nap(20);
-  look_at_stat(other_tid, other_tid, 0);
+  look_at_stat(other_tid, other_tid, 0, 1000);
   look_at_status(other_tid, other_tid, SIGUSR1);
   printf("comm: %s", contents(other_tid, "comm"));
   is_over = 1;
