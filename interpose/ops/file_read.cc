@@ -5,6 +5,8 @@
 #include <linux/fs.h>
 #include <x86intrin.h>
 
+#include <atomic>
+
 #include "base/sys.h"
 #include "event/io_uring_ops.h"
 #include "interpose/ops/iov_cursor.h"
@@ -16,18 +18,32 @@ namespace {
 // is so, too, is little.
 constexpr uint64_t kLong = 1 << 16;
 
+// How many of the files that are read next for the first time are taken for cold ones: a program
+// that reads many has just read one that was.
+constexpr uint32_t kLikely = 16;
+constinit std::atomic<uint32_t> suspicion = 0;
+
 long read_now(int fd, const iovec* list, long count, long offset) {
   return sys::call(SYS_preadv2, fd, sys::arg(list), count, offset, 0, RWF_NOWAIT);
 }
 
-enum class Presence : uint8_t { here, away, untold };
+enum class Presence : uint8_t { here, nowhere, away, untold };
 
-// Of one byte; beyond the end there is nothing to be fetched.
+// Of one byte; `nowhere` is beyond the end.  What is away is on its way from here on.
 Presence look_for(int fd, long offset) {
   char byte;
   iovec one = {&byte, 1};
   long result = read_now(fd, &one, 1, offset);
-  return result >= 0 ? Presence::here : result == -EAGAIN ? Presence::away : Presence::untold;
+  switch (result) {
+    case 1:
+      return Presence::here;
+    case 0:
+      return Presence::nowhere;
+    case -EAGAIN:
+      return Presence::away;
+    default:
+      return Presence::untold;
+  }
 }
 
 // Whether the data goes past what is kept in memory: then it would come twice.
@@ -41,8 +57,18 @@ void set_way(const Transfer& t, Way& way, Way now) {
   descriptor_hints.set(t.fd, t.direction, now);
 }
 
+// What knows no RWF_NOWAIT reports itself, has to ask a server, or may not be read twice.
+bool can_be_cold(int fd) { return look_for(fd, 0) != Presence::untold && event::uring_available(); }
+
+void note_absence() { suspicion.store(kLikely, std::memory_order_relaxed); }
+
 // It did not have to come from a disk.  Some files are there in part, so not every time.
 void note_presence(const Transfer& t, Way& way) {
+  // Another thread's count may be lost.
+  uint32_t before = suspicion.load(std::memory_order_relaxed);
+  if (before != 0) {
+    suspicion.store(before - 1, std::memory_order_relaxed);
+  }
   if ((__rdtsc() >> 8 & 3) == 0) {
     set_way(t, way, Way::file);
   }
@@ -56,18 +82,16 @@ void fetch(const Transfer& t, Way& way) {
     return;
   }
   long last = t.is_vector ? first : first + static_cast<long>(t.iov->iov_len) - 1;
-  if (look_for(t.fd, first) != Presence::away &&
-      (last / kPage == first / kPage || look_for(t.fd, last) != Presence::away)) {
+  Presence presence = look_for(t.fd, first);
+  if (presence == Presence::here && last / kPage != first / kPage) {
+    presence = look_for(t.fd, last);
+  }
+  if (presence != Presence::away) {
     note_presence(t, way);
   } else if (!is_direct(t.fd)) {
+    note_absence();
     (void)event::uring_read(t.fd, t.iov, t.count, first);
   }
-}
-
-// What knows no RWF_NOWAIT reports itself, has to ask a server, or may not be read twice.
-Way way_of_slow(int fd) {
-  return look_for(fd, 0) != Presence::untold && event::uring_available() ? Way::cold_file
-                                                                         : Way::plain;
 }
 
 // Notes that the file is a cold one where the call took long.
@@ -76,7 +100,10 @@ long make_timed(const Transfer& t, Way& way, Call call) {
   uint64_t begin = __rdtsc();
   long result = call();
   if (__rdtsc() - begin > kLong) [[unlikely]] {
-    set_way(t, way, way_of_slow(t.fd));
+    set_way(t, way, can_be_cold(t.fd) ? Way::cold_file : Way::plain);
+    if (way == Way::cold_file) {
+      note_absence();
+    }
   }
   return result;
 }
@@ -106,6 +133,11 @@ long finish_read(const Transfer& t, long offset, long done) {
 
 }  // namespace
 
+Way way_of_file(int fd) {
+  bool is_suspect = suspicion.load(std::memory_order_relaxed) != 0;
+  return is_suspect && can_be_cold(fd) ? Way::cold_file : Way::file;
+}
+
 long read_file(const Transfer& t, Way& way) {
   if (way == Way::cold_file) {
     fetch(t, way);
@@ -129,6 +161,7 @@ long read_file_at(const Transfer& t, long offset, Way way) {
     return plainly();
   }
   if (result == -EAGAIN) {
+    note_absence();
     return finish_read(t, offset, 0);
   }
   if (result > 0) {

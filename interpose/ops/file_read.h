@@ -14,6 +14,9 @@
 
 namespace ramie::ops {
 
+// How a file is read that has not been: as a cold one if others were just now, else plainly.
+Way way_of_file(int fd);
+
 // read, readv, preadv2 at the current offset.  `way` is file or cold_file.
 long read_file(const Transfer& t, Way& way);
 

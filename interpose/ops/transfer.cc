@@ -79,7 +79,7 @@ Way classify(int fd, Direction direction) {
       return Way::socket;
     case S_IFREG:
     case S_IFBLK:
-      return direction == Direction::read ? Way::file : Way::plain;
+      return direction == Direction::read ? way_of_file(fd) : Way::plain;
     case S_IFDIR:
     case S_IFLNK:
       return Way::plain;

@@ -113,6 +113,15 @@ TEST_F(OpsFile, AReadAtTheCurrentOffsetParks) {
   EXPECT_EQ(lseek(fd, 0, SEEK_CUR), 12 * kPage);
 }
 
+// A program that reads many files has just read one that was not in memory.
+TEST_F(OpsFile, TheNextFileIsTakenForAColdOneToo) {
+  (void)parking([&](char* into) { return call(ops::pread64, fd, into, kPage, 0); });
+  int other = dup(fd);  // of which nothing is known
+  EXPECT_EQ(parking([&](char* into) { return call(ops::pread64, other, into, kPage, 0); }),
+            part(0, kPage));
+  EXPECT_EQ(call(ops::close, other), 0);
+}
+
 TEST_F(OpsFile, TheEndIsWhereItIs) {
   EXPECT_EQ(
       parking([&](char* into) { return call(ops::pread64, fd, into, 4 * kPage, 62 * kPage); }),
