@@ -46,10 +46,11 @@ Presence look_for(int fd, long offset) {
   }
 }
 
-// Whether the data goes past what is kept in memory: then it would come twice.
+// Whether the data goes past what is kept in memory: then RWF_NOWAIT does wait, and what is fetched
+// would come twice.
 bool is_direct(int fd) {
   long flags = sys::call(SYS_fcntl, fd, F_GETFL);
-  return sys::failed(flags) || (flags & O_DIRECT) != 0;
+  return !sys::failed(flags) && (flags & O_DIRECT) != 0;
 }
 
 void set_way(const Transfer& t, Way& way, Way now) {
@@ -58,7 +59,9 @@ void set_way(const Transfer& t, Way& way, Way now) {
 }
 
 // What knows no RWF_NOWAIT reports itself, has to ask a server, or may not be read twice.
-bool can_be_cold(int fd) { return look_for(fd, 0) != Presence::untold && event::uring_available(); }
+bool can_be_cold(int fd) {
+  return (is_direct(fd) || look_for(fd, 0) != Presence::untold) && event::uring_available();
+}
 
 void note_absence() { suspicion.store(kLikely, std::memory_order_relaxed); }
 
@@ -78,7 +81,7 @@ void note_presence(const Transfer& t, Way& way) {
 void fetch(const Transfer& t, Way& way) {
   constexpr long kPage = 4096;
   long first = sys::call(SYS_lseek, t.fd, 0, SEEK_CUR);
-  if (sys::failed(first)) {
+  if (sys::failed(first) || is_direct(t.fd)) {
     return;
   }
   long last = t.is_vector ? first : first + static_cast<long>(t.iov->iov_len) - 1;
@@ -88,7 +91,7 @@ void fetch(const Transfer& t, Way& way) {
   }
   if (presence != Presence::away) {
     note_presence(t, way);
-  } else if (!is_direct(t.fd)) {
+  } else {
     note_absence();
     (void)event::uring_read(t.fd, t.iov, t.count, first);
   }
@@ -154,6 +157,10 @@ long read_file_at(const Transfer& t, long offset, Way way) {
   };
   if (way == Way::file) {
     return make_timed(t, way, plainly);
+  }
+  if (is_direct(t.fd)) {
+    long result = event::uring_read(t.fd, t.iov, t.count, offset);
+    return result == -ENOSYS ? plainly() : result;
   }
   long result = read_now(t.fd, t.iov, t.count, offset);
   if (result == -EOPNOTSUPP) {  // it is another file by now

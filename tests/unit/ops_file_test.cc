@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <iterator>
 
 #include "event/io_uring_ops.h"
@@ -111,6 +112,24 @@ TEST_F(OpsFile, AReadAtTheCurrentOffsetParks) {
   });
   EXPECT_EQ(got, part(10 * kPage, 2 * kPage));
   EXPECT_EQ(lseek(fd, 0, SEEK_CUR), 12 * kPage);
+}
+
+TEST_F(OpsFile, ADirectReadParks) {
+  if (fcntl(fd, F_SETFL, O_DIRECT) != 0) {
+    GTEST_SKIP() << "no direct reads here";
+  }
+  void* memory =
+      mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  auto read = [&](char* into) {
+    long size = call(ops::pread64, fd, memory, 2 * kPage, 63 * kPage);
+    memcpy(into, memory, 2 * kPage);
+    return size;
+  };
+  EXPECT_EQ(parking(read), part(63 * kPage, kPage + 100));
+  ASSERT_EQ(lseek(fd, kPage, SEEK_SET), kPage);
+  EXPECT_EQ(call(ops::read, fd, memory, kPage), kPage);
+  EXPECT_EQ(std::string(static_cast<char*>(memory), kPage), part(kPage, kPage));
+  munmap(memory, 2 * kPage);
 }
 
 // A program that reads many files has just read one that was not in memory.
