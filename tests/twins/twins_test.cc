@@ -129,6 +129,8 @@ void register_program(const std::string& name) {
     twin.hosting = kind == "alone" ? Hosting::kForbidden : Hosting::kExpected;
     if (name == "files" && !has_ring_waits()) twin.most_kernel_threads += 8;
     // Each lock that is waited for takes a helper once they are known to be stuck.
+    // Each of the crowd may have to compute before the one that sleeps has its turn.
+    if (twin.name == "storms.crowd_that_spins") twin.most_kernel_threads += 600;
     if (twin.name == "blocking_calls.many_in_flock") twin.most_kernel_threads += 12;
     // Each thread that is bound has its own; one that has just ended may be there as well.
     if (name == "scheduling") twin.most_kernel_threads += 8;
