@@ -5,9 +5,9 @@
 
 #include "base/sys.h"
 #include "event/io_uring_ops.h"
-#include "event/reactor.h"
 #include "interpose/ops/blocking_sockets.h"
 #include "interpose/ops/descriptor.h"
+#include "interpose/ops/file_in_use.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/wait.h"
 
@@ -20,8 +20,9 @@ long interrupted(base::Deadline deadline) { return deadline.is_never() ? sys::kR
 // that isn't a carrier) may take the connection; then the call blocks the carrier until the next
 // one.
 long accept_when_ready(int fd, const long* a, long flags, base::Deadline deadline) {
-  while (!is_ready(fd, POLLIN)) {
-    long result = event::wait_fd(fd, POLLIN, deadline);
+  FileInUse file(fd);
+  while (!is_ready(file.fd(), POLLIN)) {
+    long result = file.wait(POLLIN, deadline);
     if (result == -EPERM) {
       break;  // not a socket; the call says so
     }
@@ -29,7 +30,7 @@ long accept_when_ready(int fd, const long* a, long flags, base::Deadline deadlin
       return result;
     }
   }
-  return sys::call(SYS_accept4, fd, a[1], a[2], flags);
+  return sys::call(SYS_accept4, file.fd(), a[1], a[2], flags);
 }
 
 long accept_with_flags(const long* a, long flags) {
@@ -64,13 +65,13 @@ long accept_with_flags(const long* a, long flags) {
 // Somebody has begun to connect this socket: an earlier call that a signal or a time-out ended, or
 // another thread.  The kernel then waits for the outcome, and so does this.
 long await_connection(const long* a, base::Deadline deadline) {
-  int fd = static_cast<int>(a[0]);
-  while (!is_ready(fd, POLLOUT)) {
-    if (long result = event::wait_fd(fd, POLLOUT, deadline); result != 0) {
+  FileInUse file(static_cast<int>(a[0]));
+  while (!is_ready(file.fd(), POLLOUT)) {
+    if (long result = file.wait(POLLOUT, deadline); result != 0) {
       return result == -ETIMEDOUT ? -EALREADY : result;
     }
   }
-  return sys::call(SYS_connect, fd, a[1], a[2]);
+  return sys::call(SYS_connect, file.fd(), a[1], a[2]);
 }
 
 }  // namespace

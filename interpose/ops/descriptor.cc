@@ -12,10 +12,24 @@
 
 namespace ramie::ops {
 
-void forget(int fd) {
-  event::forget(fd);
+namespace {
+
+void forget_number(int fd) {
   descriptor_hints.clear(fd);
   blocking_sockets::forget(fd);
+}
+
+// As forget(), but calls in progress keep the file.
+void let_go(int fd) {
+  event::forget_but_keep(fd);
+  forget_number(fd);
+}
+
+}  // namespace
+
+void forget(int fd) {
+  event::forget(fd);
+  forget_number(fd);
 }
 
 void begin_socket(int fd, const blocking_sockets::Birth& birth, bool blocks) {
@@ -65,7 +79,7 @@ long replace(long number, int from, int to, long flags) {
   if (from == to || sys::failed(sys::call(SYS_fcntl, from, F_GETFD))) {
     return sys::call(number, from, to, flags);
   }
-  forget(to);
+  let_go(to);
   long result = sys::call(number, from, to, flags);
   event::forget_again(to);
   return result;
@@ -78,7 +92,7 @@ long close(const long* a) {
   if (event::is_ours(fd)) {
     return -EBADF;
   }
-  forget(fd);
+  let_go(fd);
   long result = sys::call(SYS_close, fd);
   event::forget_again(fd);
   return result;

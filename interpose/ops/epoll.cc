@@ -2,7 +2,7 @@
 #include <poll.h>
 
 #include "base/sys.h"
-#include "event/reactor.h"
+#include "interpose/ops/file_in_use.h"
 #include "interpose/ops/ops.h"
 #include "interpose/ops/polling.h"
 #include "interpose/ops/signal_mask.h"
@@ -14,13 +14,13 @@ namespace {
 // The first three arguments of all forms are the same.  Each look is made with the caller's mask:
 // what was pending before the call is taken in the first.
 long wait_on_epoll(const long* a, base::Deadline deadline, long mask_address, long mask_size) {
-  int fd = static_cast<int>(a[0]);
+  FileInUse file(static_cast<int>(a[0]));
   SignalMask mask(mask_address, mask_size);
   auto look = [&] {
-    return sys::call(SYS_epoll_pwait, fd, a[1], a[2], 0, mask_address, mask_size);
+    return sys::call(SYS_epoll_pwait, file.fd(), a[1], a[2], 0, mask_address, mask_size);
   };
   auto wait = [&](base::Deadline until) {
-    return mask.interrupted() ? -long{EINTR} : event::wait_fd(fd, POLLIN, until);
+    return mask.interrupted() ? -long{EINTR} : file.wait(POLLIN, until);
   };
   return mask.finish(look_until(deadline, look, wait));
 }

@@ -16,9 +16,10 @@ namespace ramie::ops {
 // nothing, as one that leaves what it has seen.
 // `is_plain`: into one buffer that is not empty.  Of other arguments the kernel has to judge first.
 template <class Try, class AskedFor>
-long receive(int fd, bool is_plain, Try try_now, AskedFor asked_for) {
-  Wait wait(fd, POLLIN, Limit::receive);
+long receive(FileInUse& file, bool is_plain, Try try_now, AskedFor asked_for) {
+  Wait wait(file, POLLIN, Limit::receive);
   for (;;) {
+    int fd = file.fd();
     event::InputGlance input(fd);
     // Not to try is only for who would wait without end: another call has to come to its EAGAIN.
     if (!is_plain || !input.is_empty() || !reads_without_end(fd)) {

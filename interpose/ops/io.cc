@@ -32,17 +32,20 @@ size_t size_of(const Transfer& t) {
 }
 
 // A first result that isn't -EAGAIN, or the result of the call.
-long begin(const Transfer& t, Way& way) {
+long begin(FileInUse& file, Transfer& t, Way& way) {
   if (way == Way::socket && t.reads()) {
-    long result = receive(
-        t.fd, !t.is_vector, [&] { return try_once(t, way); }, [&] { return size_of(t); });
+    auto try_now = [&] {
+      t.fd = file.fd();
+      return try_once(t, way);
+    };
+    long result = receive(file, !t.is_vector, try_now, [&] { return size_of(t); });
     return result == -EPERM ? call_plainly(t) : result;
   }
   long result = try_once(t, way);
   if (result != -EAGAIN || way == Way::plain) {
     return result;
   }
-  Wait wait(t.fd, t.events(), limit_of(t, way));
+  Wait wait(file, t.events(), limit_of(t, way));
   do {
     long end = wait.again();
     if (end == -EPERM) {
@@ -51,18 +54,19 @@ long begin(const Transfer& t, Way& way) {
     if (end != 0) {
       return end;
     }
+    t.fd = file.fd();
     result = try_once(t, way);
   } while (result == -EAGAIN);
   return result;
 }
 
 // A blocking write to a pipe ends when all is written; `written` is what was so far.
-long finish_write(const Transfer& t, Way way, IovCursor& rest, long written) {
+long finish_write(FileInUse& file, const Transfer& t, Way way, IovCursor& rest, long written) {
   rest.advance(static_cast<size_t>(written));
-  Wait wait(t.fd, POLLOUT, Limit::none);
+  Wait wait(file, POLLOUT, Limit::none);
   while (!rest.done()) {
     iovec* window = rest.window();
-    Transfer next = {t.direction, t.fd,   window, static_cast<long>(rest.window_size()),
+    Transfer next = {t.direction, file.fd(), window, static_cast<long>(rest.window_size()),
                      true,        t.flags};
     if (way == Way::fifo) {
       next.count = 1;
@@ -84,12 +88,13 @@ long finish_write(const Transfer& t, Way way, IovCursor& rest, long written) {
   return written;
 }
 
-long transfer(const Transfer& t) {
+long transfer(Transfer t) {
   Way way = descriptor_hints.get(t.fd, t.direction);
   if (t.is_vector && (t.count <= 0 || t.count > IOV_MAX)) {
     return call_plainly(t);
   }
-  long result = begin(t, way);
+  FileInUse file(t.fd);
+  long result = begin(file, t, way);
   if (t.reads() || result <= 0) {
     return result;
   }
@@ -97,10 +102,10 @@ long transfer(const Transfer& t) {
   IovCursor rest(t.iov, static_cast<size_t>(t.count));
   switch (way) {
     case Way::socket:
-      return finish_send(t.fd, rest, result, 0);
+      return finish_send(file, rest, result, 0);
     case Way::nowait:
     case Way::fifo:
-      return finish_write(t, way, rest, result);
+      return finish_write(file, t, way, rest, result);
     default:
       return result;
   }

@@ -19,12 +19,12 @@ namespace {
 // MSG_PEEK with MSG_WAITALL: nothing is taken off, so each try starts at the beginning, and ends
 // when it sees all that was asked for or the stream's end.
 template <class Try>
-long peek_all(int fd, long size, Try try_now) {
-  Wait wait(fd, POLLIN, Limit::receive);
+long peek_all(FileInUse& file, long size, Try try_now) {
+  Wait wait(file, POLLIN, Limit::receive);
   for (;;) {
     long result = try_now();
-    if (result != -EAGAIN &&
-        (result <= 0 || result >= size || !can_wait_for_all(fd) || is_ready(fd, POLLRDHUP))) {
+    if (result != -EAGAIN && (result <= 0 || result >= size || !can_wait_for_all(file.fd()) ||
+                              is_ready(file.fd(), POLLRDHUP))) {
       return result;
     }
     if (long end = wait.again(); end != 0) {
@@ -90,23 +90,24 @@ long recvfrom(const long* a) {
     }
     return result;
   }
+  FileInUse file(fd);
   auto try_now = [&] {
-    return sys::call(SYS_recvfrom, fd, a[1], a[2], a[3] | MSG_DONTWAIT, a[4], a[5]);
+    return sys::call(SYS_recvfrom, file.fd(), a[1], a[2], a[3] | MSG_DONTWAIT, a[4], a[5]);
   };
   auto asked_for = [&] { return peeks ? 0 : static_cast<size_t>(a[2]); };
   if ((a[3] & MSG_WAITALL) == 0) {
-    return receive(fd, a[2] > 0, try_now, asked_for);
+    return receive(file, a[2] > 0, try_now, asked_for);
   }
   if (peeks) {
-    return peek_all(fd, a[2], try_now);
+    return peek_all(file, a[2], try_now);
   }
-  long result = receive(fd, a[2] > 0, try_now, asked_for);
-  if (result <= 0 || result >= a[2] || !can_wait_for_all(fd)) {
+  long result = receive(file, a[2] > 0, try_now, asked_for);
+  if (result <= 0 || result >= a[2] || !can_wait_for_all(file.fd())) {
     return result;
   }
   iovec buffer = {reinterpret_cast<void*>(a[1]), static_cast<size_t>(a[2])};
   IovCursor rest(&buffer, 1);
-  return finish_receive(fd, rest, result, static_cast<int>(a[3]));
+  return finish_receive(file, rest, result, static_cast<int>(a[3]));
 }
 
 long recvmsg(const long* a) {
@@ -116,25 +117,26 @@ long recvmsg(const long* a) {
   if (never_waits(fd, a[2])) {
     return with_descriptors(sys::call(SYS_recvmsg, fd, a[1], a[2]), message);
   }
+  FileInUse file(fd);
   auto try_now = [&] {
-    return with_descriptors(sys::call(SYS_recvmsg, fd, a[1], a[2] | MSG_DONTWAIT), message);
+    return with_descriptors(sys::call(SYS_recvmsg, file.fd(), a[1], a[2] | MSG_DONTWAIT), message);
   };
   long result =
-      receive(fd, false, try_now, [&] { return (a[2] & MSG_PEEK) != 0 ? 0 : size_of(message); });
+      receive(file, false, try_now, [&] { return (a[2] & MSG_PEEK) != 0 ? 0 : size_of(message); });
   if ((a[2] & MSG_WAITALL) == 0 || result <= 0) {
     return result;
   }
   // What follows descriptors or credentials on a UNIX socket belongs to the next message.
   size_t size = size_of(message);
-  if (static_cast<size_t>(result) >= size || !can_wait_for_all(fd) ||
-      (message.msg_controllen > 0 && domain_of(fd) == AF_UNIX)) {
+  if (static_cast<size_t>(result) >= size || !can_wait_for_all(file.fd()) ||
+      (message.msg_controllen > 0 && domain_of(file.fd()) == AF_UNIX)) {
     return result;
   }
   if ((a[2] & MSG_PEEK) != 0) {
-    return peek_all(fd, static_cast<long>(size), try_now);
+    return peek_all(file, static_cast<long>(size), try_now);
   }
   IovCursor rest(message.msg_iov, message.msg_iovlen);
-  return finish_receive(fd, rest, result, static_cast<int>(a[2]));
+  return finish_receive(file, rest, result, static_cast<int>(a[2]));
 }
 
 // The time-out is looked at after each message only, as in Linux (man 2 recvmmsg, BUGS); what is
@@ -153,14 +155,15 @@ long recvmmsg(const long* a) {
   }
   base::Deadline deadline = a[4] == 0 ? base::Deadline::never()
                                       : base::Deadline::after(base::now(), base::to_nanos(timeout));
+  FileInUse file(fd);
   long received = 0;
   while (received < count) {
     auto try_now = [&] {
-      return with_descriptors(sys::call(SYS_recvmmsg, fd, sys::arg(messages + received),
+      return with_descriptors(sys::call(SYS_recvmmsg, file.fd(), sys::arg(messages + received),
                                         count - received, flags | MSG_DONTWAIT),
                               messages + received);
     };
-    long result = receive(fd, false, try_now, [] { return size_t{0}; });
+    long result = receive(file, false, try_now, [] { return size_t{0}; });
     if (result <= 0) {
       received = received > 0 ? received : result;
       break;

@@ -17,8 +17,8 @@ namespace {
 
 // Calls try(), which must not block, until it has something to return.
 template <class Try>
-long send(int fd, Try try_now) {
-  Wait wait(fd, POLLOUT, Limit::send);
+long send(FileInUse& file, Try try_now) {
+  Wait wait(file, POLLOUT, Limit::send);
   for (;;) {
     long result = try_now();
     if (result != -EAGAIN) {
@@ -36,9 +36,9 @@ bool must_be_offloaded(int fd, long flags) {
 }
 
 // Sends the rest of a message of which a stream has taken the first `sent` bytes.
-long finish_message(int fd, const msghdr& message, long sent, long flags) {
+long finish_message(FileInUse& file, const msghdr& message, long sent, long flags) {
   IovCursor rest(message.msg_iov, message.msg_iovlen);
-  return finish_send(fd, rest, sent, static_cast<int>(flags));
+  return finish_send(file, rest, sent, static_cast<int>(flags));
 }
 
 // Whether a message that the kernel has taken gave descriptors to its receiver.
@@ -61,9 +61,11 @@ long send_message(const long* a) {
   if (must_be_offloaded(fd, flags)) {
     return offload_and_restart(SYS_sendmsg, a);
   }
-  long result = send(fd, [&] { return sys::call(SYS_sendmsg, fd, a[1], flags | MSG_DONTWAIT); });
+  FileInUse file(fd);
+  long result =
+      send(file, [&] { return sys::call(SYS_sendmsg, file.fd(), a[1], flags | MSG_DONTWAIT); });
   return result <= 0 ? result
-                     : finish_message(fd, *reinterpret_cast<const msghdr*>(a[1]), result, flags);
+                     : finish_message(file, *reinterpret_cast<const msghdr*>(a[1]), result, flags);
 }
 
 // Message by message, as the kernel does: a stream may take a part of one.
@@ -78,10 +80,11 @@ long send_messages(const long* a) {
   if (must_be_offloaded(fd, flags)) {
     return offload_and_restart(SYS_sendmmsg, a);
   }
+  FileInUse file(fd);
   long sent = 0;
   while (sent < count) {
-    long result = send(fd, [&] {
-      return sys::call(SYS_sendmmsg, fd, sys::arg(messages + sent), count - sent,
+    long result = send(file, [&] {
+      return sys::call(SYS_sendmmsg, file.fd(), sys::arg(messages + sent), count - sent,
                        flags | MSG_DONTWAIT);
     });
     if (result <= 0) {
@@ -89,7 +92,7 @@ long send_messages(const long* a) {
     }
     sent += result;
     mmsghdr& last = messages[sent - 1];
-    last.msg_len = static_cast<unsigned>(finish_message(fd, last.msg_hdr, last.msg_len, flags));
+    last.msg_len = static_cast<unsigned>(finish_message(file, last.msg_hdr, last.msg_len, flags));
   }
   return sent;
 }
@@ -105,8 +108,10 @@ long sendto(const long* a) {
   if (must_be_offloaded(fd, flags)) {
     return offload_and_restart(SYS_sendto, a);
   }
-  long result = send(
-      fd, [&] { return sys::call(SYS_sendto, fd, a[1], a[2], flags | MSG_DONTWAIT, a[4], a[5]); });
+  FileInUse file(fd);
+  long result = send(file, [&] {
+    return sys::call(SYS_sendto, file.fd(), a[1], a[2], flags | MSG_DONTWAIT, a[4], a[5]);
+  });
   // Longer than any transfer of the kernel's is cut as the kernel does.
   long size = a[2] < 0 || a[2] > (INT_MAX & ~4095L) ? INT_MAX & ~4095L : a[2];
   if (result <= 0 || result >= size) {
@@ -114,7 +119,7 @@ long sendto(const long* a) {
   }
   iovec buffer = {reinterpret_cast<void*>(a[1]), static_cast<size_t>(size)};
   IovCursor rest(&buffer, 1);
-  return finish_send(fd, rest, result, static_cast<int>(flags));
+  return finish_send(file, rest, result, static_cast<int>(flags));
 }
 
 long sendmsg(const long* a) {

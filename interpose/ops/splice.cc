@@ -15,8 +15,9 @@ namespace {
 
 // 0: ready, or never will be for poll, which the call itself then finds.
 long await(int fd, short events) {
-  Wait wait(fd, events, Limit::none);
-  while (!is_ready(fd, events)) {
+  FileInUse file(fd);
+  Wait wait(file, events, Limit::none);
+  while (!is_ready(file.fd(), events)) {
     long end = wait.again();
     if (end == -EPERM || end == -EAGAIN) {
       return 0;

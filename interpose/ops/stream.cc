@@ -18,17 +18,17 @@ msghdr message_of(IovCursor& list) {
 
 }  // namespace
 
-long finish_send(int fd, IovCursor& list, long sent, int flags) {
+long finish_send(FileInUse& file, IovCursor& list, long sent, int flags) {
   list.advance(static_cast<size_t>(sent));
-  Wait wait(fd, POLLOUT, Limit::send);
+  Wait wait(file, POLLOUT, Limit::send);
   flags = (flags & ~MSG_FASTOPEN) | MSG_DONTWAIT | MSG_NOSIGNAL;
   while (!list.done()) {
     // A broken connection's error (SO_ERROR) is left for the program's next call to report.
-    if (wait.again() != 0 || is_ready(fd, 0)) {
+    if (wait.again() != 0 || is_ready(file.fd(), 0)) {
       return sent;
     }
     msghdr message = message_of(list);
-    long result = sys::call(SYS_sendmsg, fd, sys::arg(&message), flags);
+    long result = sys::call(SYS_sendmsg, file.fd(), sys::arg(&message), flags);
     if (result == -EAGAIN) {
       continue;
     }
@@ -49,12 +49,12 @@ bool can_wait_for_all(int fd) {
   return !sys::failed(result) && type == SOCK_STREAM && !is_non_blocking(fd);
 }
 
-long finish_receive(int fd, IovCursor& list, long received, int flags) {
+long finish_receive(FileInUse& file, IovCursor& list, long received, int flags) {
   list.advance(static_cast<size_t>(received));
-  Wait wait(fd, POLLIN, Limit::receive);
+  Wait wait(file, POLLIN, Limit::receive);
   while (!list.done()) {
     msghdr message = message_of(list);
-    long result = sys::call(SYS_recvmsg, fd, sys::arg(&message), flags | MSG_DONTWAIT);
+    long result = sys::call(SYS_recvmsg, file.fd(), sys::arg(&message), flags | MSG_DONTWAIT);
     if (result == -EAGAIN) {
       if (wait.again() != 0) {
         return received;

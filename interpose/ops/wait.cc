@@ -41,11 +41,12 @@ bool is_ready(int fd, short events) {
 
 // Asks the kernel for what decides how the call waits.
 long Wait::begin() {
-  blocking_sockets::Question question(fd_);
+  int fd = file_.fd();
+  blocking_sockets::Question question(fd);
   if (limit_ == Limit::receive && question.is_answered()) {
     return 0;
   }
-  long flags = sys::call(SYS_fcntl, fd_, F_GETFL);
+  long flags = sys::call(SYS_fcntl, fd, F_GETFL);
   if (sys::failed(flags)) {
     return flags;
   }
@@ -56,7 +57,7 @@ long Wait::begin() {
   if ((flags & O_NONBLOCK) != 0) {
     return -EAGAIN;
   }
-  deadline_ = socket_deadline(fd_, limit_);
+  deadline_ = socket_deadline(fd, limit_);
   if (limit_ == Limit::receive && deadline_.is_never()) {
     question.note_answer();
   }
@@ -71,7 +72,7 @@ long Wait::again() {
     }
   }
   core::Interruptible section;
-  long result = limit_ == Limit::send ? wait_to_send() : event::wait_fd(fd_, events_, deadline_);
+  long result = limit_ == Limit::send ? wait_to_send() : file_.wait(events_, deadline_);
   switch (result) {
     case -ETIMEDOUT:
       return -EAGAIN;
@@ -87,9 +88,9 @@ long Wait::again() {
 // memory.  No event ever ends that, so such a wait is a short sleep.  For a connected UNIX datagram
 // socket poll has a second use: only poll asks the receiver to report when it has room.
 long Wait::wait_to_send() {
-  if (!is_ready(fd_, events_)) {
+  if (!is_ready(file_.fd(), events_)) {
     refused_while_ready_ = false;
-    return event::wait_fd(fd_, events_, deadline_);
+    return file_.wait(events_, deadline_);
   }
   if (!refused_while_ready_) {
     refused_while_ready_ = true;

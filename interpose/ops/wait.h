@@ -1,15 +1,17 @@
 // What an operation does after it has tried without blocking and got EAGAIN: find out whether the
 // program wants to wait at all, and for how long, and park until another try is worth while.
 //
-//     Wait wait(fd, POLLIN, Limit::receive);
+//     FileInUse file(fd);
+//     Wait wait(file, POLLIN, Limit::receive);
 //     for (;;) {
-//       long result = <the call, not blocking>;
+//       long result = <the call on file.fd(), not blocking>;
 //       if (result != -EAGAIN) return result;
 //       if (long end = wait.again()) return end;
 //     }
 #pragma once
 
 #include "base/deadline.h"
+#include "interpose/ops/file_in_use.h"
 
 namespace ramie::ops {
 
@@ -33,7 +35,7 @@ enum class Limit { none, receive, send };
 class Wait {
  public:
   // events: POLLIN or POLLOUT.
-  Wait(int fd, short events, Limit limit) : fd_(fd), events_(events), limit_(limit) {}
+  Wait(FileInUse& file, short events, Limit limit) : file_(file), events_(events), limit_(limit) {}
 
   // Parks until the call should be tried again (0).  Anything else is the call's result, unless it
   // has made progress already:
@@ -48,7 +50,7 @@ class Wait {
   [[nodiscard]] long begin();
   [[nodiscard]] long wait_to_send();
 
-  int fd_;
+  FileInUse& file_;
   short events_;
   Limit limit_;
   bool begun_ = false;

@@ -8,6 +8,7 @@
 #include "base/backoff.h"
 #include "base/sys.h"
 #include "core/park.h"
+#include "event/kept_files.h"
 #include "event/poller.h"
 #include "event/reactor.h"
 #include "event/section.h"
@@ -109,7 +110,18 @@ void let_submissions_pass(Descriptor& descriptor) RAMIE_REQUIRES(descriptor.lock
   }
 }
 
-void forget_all_of(int fd, Wake why) {
+// Those that use it now use the file alone, by another number if it is kept for them.
+void note_closing(Descriptor& descriptor, int fd, bool keeps) RAMIE_REQUIRES(descriptor.lock) {
+  uint64_t before = descriptor.uses.load(std::memory_order_relaxed);
+  while (!descriptor.uses.compare_exchange_weak(before, (before & ~(kOneClosing - 1)) + kOneClosing,
+                                                std::memory_order_relaxed)) {
+  }
+  if (keeps && count_of(before) != 0) {
+    keep_file(fd, closings_of(before), count_of(before));
+  }
+}
+
+void forget_all_of(int fd, Wake why, bool keeps = false) {
   Descriptor* descriptor = descriptor_of(fd);
   if (descriptor == nullptr || fd >= known_end.load(std::memory_order_relaxed)) {
     return;
@@ -120,7 +132,7 @@ void forget_all_of(int fd, Wake why) {
   set_input(*descriptor, Input::unknown);
   descriptor->holds_more.store(false, std::memory_order_relaxed);
   if (why == Wake::closed) {
-    descriptor->closings.fetch_add(1, std::memory_order_relaxed);
+    note_closing(*descriptor, fd, keeps);
   }
   let_submissions_pass(*descriptor);
   if (descriptor->registered) {
@@ -135,10 +147,10 @@ void forget_all_of(int fd, Wake why) {
   (void)wake_waiters(*descriptor, ~0U, why);
 }
 
-void forget_all_of_range(unsigned first, unsigned last, Wake why) {
+void forget_all_of_range(unsigned first, unsigned last, Wake why, bool keeps = false) {
   auto end = static_cast<unsigned>(known_end.load(std::memory_order_relaxed));
   for (unsigned fd = first; fd < end && fd <= last; ++fd) {
-    forget_all_of(static_cast<int>(fd), why);
+    forget_all_of(static_cast<int>(fd), why, keeps);
   }
 }
 
@@ -226,7 +238,11 @@ void forget(int fd) { forget_all_of(fd, Wake::closed); }
 
 void forget_again(int fd) { forget_all_of(fd, Wake::unparked); }
 
-void forget_range(unsigned first, unsigned last) { forget_all_of_range(first, last, Wake::closed); }
+void forget_but_keep(int fd) { forget_all_of(fd, Wake::closed, true); }
+
+void forget_range(unsigned first, unsigned last) {
+  forget_all_of_range(first, last, Wake::closed, true);
+}
 
 void forget_range_again(unsigned first, unsigned last) {
   forget_all_of_range(first, last, Wake::unparked);
@@ -239,6 +255,7 @@ void reset_reactor() {
     (void)sys::call(SYS_munmap, sys::arg(all), sizeof(Descriptor) * kMaxDescriptors);
   }
   known_end.store(0, std::memory_order_relaxed);
+  reset_kept_files();
 }
 
 }  // namespace ramie::event

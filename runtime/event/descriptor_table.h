@@ -54,14 +54,23 @@ constexpr uint32_t kOneInputEvent = 4;
   return (word & ~kInputMask) | static_cast<uint32_t>(input);
 }
 
+// Descriptor::uses: in the lower half how many calls use the descriptor, in the upper one how often
+// it was forgotten.
+constexpr uint64_t kOneClosing = uint64_t{1} << 32;
+
+[[nodiscard]] constexpr uint32_t closings_of(uint64_t uses) {
+  return static_cast<uint32_t>(uses >> 32);
+}
+[[nodiscard]] constexpr uint32_t count_of(uint64_t uses) { return static_cast<uint32_t>(uses); }
+
 // All zeros is a descriptor that nobody has waited for.
 struct Descriptor {
   base::Lock lock;
   uint32_t generation RAMIE_GUARDED_BY(lock);  // grows when the descriptor is forgotten
   uint32_t ready RAMIE_GUARDED_BY(lock);       // events that came while nobody waited for them
   bool registered RAMIE_GUARDED_BY(lock);
-  std::atomic<uint32_t> closings;  // how often forget() was called for it
-  std::atomic<bool> holds_more;    // the last receive by a ring has left some
+  std::atomic<uint64_t> uses;    // and closings: event/kept_files.h
+  std::atomic<bool> holds_more;  // the last receive by a ring has left some
   std::atomic<uint32_t> input;
   bool shared RAMIE_GUARDED_BY(lock);  // more than one fiber has waited for the same direction
   const core::Fiber* reader RAMIE_GUARDED_BY(lock);  // the last one that waited for each

@@ -35,24 +35,34 @@ int lowest_wanted() {
 
 bool in_table(int fd) { return fd >= 0 && fd < kRemembered; }
 
+void mark(int fd) {
+  if (in_table(fd)) {
+    ours[fd / kWordBits].fetch_or(1UL << fd % kWordBits, std::memory_order_relaxed);
+  }
+}
+
 }  // namespace
 
 int keep(long fd) {
   if (fd < 0) {
     return static_cast<int>(fd);
   }
-  int kept = static_cast<int>(fd);
-  long moved = sys::call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest_wanted());
-  if (!sys::failed(moved)) {
+  int kept = keep_copy(static_cast<int>(fd));
+  if (kept >= 0) {
     (void)sys::call(SYS_close, fd);
-    kept = static_cast<int>(moved);
-  } else {
-    (void)sys::call(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+    return kept;
   }
-  if (in_table(kept)) {
-    ours[kept / kWordBits].fetch_or(1UL << kept % kWordBits, std::memory_order_relaxed);
+  (void)sys::call(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+  mark(static_cast<int>(fd));
+  return static_cast<int>(fd);
+}
+
+int keep_copy(int fd) {
+  long copy = sys::call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest_wanted());
+  if (!sys::failed(copy)) {
+    mark(static_cast<int>(copy));
   }
-  return kept;
+  return static_cast<int>(copy);
 }
 
 void make_room() {

@@ -12,6 +12,10 @@ namespace ramie::event {
 // A negative argument (the -errno of whatever opened it) is passed on.
 [[nodiscard]] int keep(long fd);
 
+// Another number for the file of a descriptor that is not ours, with the same care.  -errno where
+// there is no room above.
+[[nodiscard]] int keep_copy(int fd);
+
 // Makes the kernel's table of descriptors long enough for ours, while the process has one kernel
 // thread.  Later the kernel would have to wait for a grace period (expand_files(), some 10 ms).
 void make_room();

@@ -105,13 +105,23 @@ bool join(DescriptorWaiter& waiter, const pollfd& wanted) {
   return !note_user(*descriptor, waiter) || !is_ready_now(wanted.fd, wanted.events);
 }
 
+// Begins the use, if it hasn't begun.  False: the descriptor was closed since.
+bool goes_on(Descriptor& descriptor, FileUse& use) RAMIE_REQUIRES(descriptor.lock) {
+  if (!use.begun) {
+    use.closings = closings_of(descriptor.uses.fetch_add(1, std::memory_order_relaxed));
+    use.begun = true;
+  }
+  return closings_of(descriptor.uses.load(std::memory_order_relaxed)) == use.closings;
+}
+
 // On the next fiber's stack: the waiter's ticket is on the list, wakers may come.
 void unlock(void* lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS { static_cast<Lock*>(lock)->unlock(); }
 
 }  // namespace
 
 // The entry's lock is dropped by park's commit, which the analysis can't follow.
-long wait_fd(int fd, short events, base::Deadline deadline) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+long wait_fd(int fd, short events, base::Deadline deadline,
+             FileUse* use) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   WaitingSection section;
   if (int result = start_descriptors(); result < 0) {
     return result;
@@ -123,14 +133,15 @@ long wait_fd(int fd, short events, base::Deadline deadline) RAMIE_NO_THREAD_SAFE
   DescriptorWaiter waiter;
   waiter.interest = interest_of(events);
   descriptor->lock.lock();
-  long result = ensure_registered(*descriptor, fd);
+  long result = use == nullptr || goes_on(*descriptor, *use) ? ensure_registered(*descriptor, fd)
+                                                             : -long{EBADF};
   if (result < 0 || take_ready(*descriptor, waiter.interest)) {
     descriptor->lock.unlock();
     return result;
   }
   waiter.ticket = core::prepare_park();
   descriptor->waiters.push_back(&waiter);
-  uint32_t closings = descriptor->closings.load(std::memory_order_relaxed);
+  uint32_t closings = closings_of(descriptor->uses.load(std::memory_order_relaxed));
   if (note_user(*descriptor, waiter) && is_ready_now(fd, events)) {
     descriptor->waiters.remove(&waiter);
     descriptor->lock.unlock();
@@ -144,8 +155,8 @@ long wait_fd(int fd, short events, base::Deadline deadline) RAMIE_NO_THREAD_SAFE
     take_off(*descriptor, waiter);
   }
   // Also where an event had woken it before: the number may be another file's by now.
-  return closings == descriptor->closings.load(std::memory_order_relaxed) ? result_of(wake)
-                                                                          : -EBADF;
+  bool is_same = closings == closings_of(descriptor->uses.load(std::memory_order_relaxed));
+  return is_same ? result_of(wake) : -EBADF;
 }
 
 long wait_fds(const pollfd* fds, unsigned long n, base::Deadline deadline) {

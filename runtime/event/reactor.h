@@ -21,6 +21,7 @@
 #include <poll.h>
 
 #include "base/deadline.h"
+#include "event/kept_files.h"
 #include "event/own_descriptors.h"
 
 namespace ramie::event {
@@ -34,7 +35,10 @@ namespace ramie::event {
 //   -ECANCELED  core::cancel()
 //   -EBADF      not open, or closed meanwhile
 //   -EPERM      can't be waited for (a regular file, a directory), like any other -errno
-[[nodiscard]] long wait_fd(int fd, short events, base::Deadline deadline);
+//
+// With a `use`, for the calling one of several waits of one call, see kept_files.h; if the
+// descriptor was closed since the first one, -EBADF.
+[[nodiscard]] long wait_fd(int fd, short events, base::Deadline deadline, FileUse* use = nullptr);
 
 // The same for any of `n` descriptors, as poll(2) takes them: negative ones are skipped, revents is
 // not touched.  One that is not open or can't be waited for counts as ready.  -ENOMEM or -EMFILE
@@ -48,7 +52,10 @@ void forget(int fd);
 // After that: whoever waits for the number returns 0, and tries again.  The same rules.
 void forget_again(int fd);
 
-// The same for first..last, both included.
+// As forget(), but calls that have begun to use the descriptor may go on with its file.
+void forget_but_keep(int fd);
+
+// The two for first..last, both included, the files being kept.
 void forget_range(unsigned first, unsigned last);
 void forget_range_again(unsigned first, unsigned last);
 

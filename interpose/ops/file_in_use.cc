@@ -1,0 +1,37 @@
+#include "interpose/ops/file_in_use.h"
+
+#include <cerrno>
+
+#include "event/own_descriptors.h"
+#include "event/reactor.h"
+#include "interpose/host/thread.h"
+#include "interpose/ops/descriptor.h"
+
+namespace ramie::ops {
+
+long FileInUse::wait(short events, base::Deadline deadline) {
+  if (fd_ != opened_ || host::current_thread() == nullptr) {
+    return event::wait_fd(fd_, events, deadline);
+  }
+  long result = event::wait_fd(fd_, events, deadline, &use_);
+  if (result == -EBADF && use_.begun) {
+    if (int kept = event::kept_number(fd_, use_); kept >= 0) {
+      fd_ = kept;
+      return 0;
+    }
+  }
+  return result;
+}
+
+void FileInUse::end() {
+  if (fd_ == opened_ && event::end_use(opened_, use_)) {
+    return;
+  }
+  int last = event::drop_kept(opened_, use_);
+  if (last >= 0) {
+    forget(last);
+    event::discard(last);
+  }
+}
+
+}  // namespace ramie::ops
