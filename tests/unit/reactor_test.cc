@@ -155,55 +155,6 @@ TEST(Reactor, ForgettingWakesTheWaiters) {
   fibers.join();
 }
 
-TEST(Reactor, CallsInProgressKeepTheirFile) {
-  Pair pipe = Pair::pipe();
-  FiberGroup fibers;
-  const int number = pipe.a;
-  int ended = 0;
-  int last = -1;
-  for (int i = 0; i < 3; ++i) {
-    fibers.spawn([&] {
-      ramie::event::FileUse use;
-      EXPECT_EQ(wait_fd(number, POLLIN, Deadline::never(), &use), -EBADF);
-      EXPECT_EQ(wait_fd(number, POLLIN, Deadline::never(), &use), -EBADF);
-      EXPECT_FALSE(ramie::event::end_use(number, use));
-      const int kept = ramie::event::kept_number(number, use);
-      EXPECT_TRUE(is_ours(kept));
-      EXPECT_EQ(wait_fd(kept, POLLIN, Deadline::never()), 0);
-      char got = 0;
-      EXPECT_EQ(read(kept, &got, 1), 1);
-      const int given_up = ramie::event::drop_kept(number, use);
-      EXPECT_EQ(given_up >= 0, ++ended == 3) << "by the last one, once";
-      last = given_up;
-    });
-  }
-  fibers.spawn([&] {
-    ramie::event::forget_but_keep(number);
-    ::close(number);
-    forget_again(number);
-    EXPECT_EQ(write(pipe.b, "xyz", 3), 3);
-  });
-  fibers.join();
-  EXPECT_TRUE(is_ours(last));
-  forget(last);
-  ramie::event::discard(last);
-  ::close(pipe.b);
-}
-
-TEST(Reactor, AUseThatEndsBeforeTheCloseKeepsNothing) {
-  Pair pipe = Pair::pipe();
-  FiberGroup fibers;
-  fibers.spawn([&] {
-    ramie::event::FileUse use;
-    EXPECT_EQ(wait_fd(pipe.a, POLLIN, in_millis(0), &use), -ETIMEDOUT);
-    EXPECT_TRUE(ramie::event::end_use(pipe.a, use));
-    ramie::event::forget_but_keep(pipe.a);
-    EXPECT_EQ(ramie::event::kept_number(pipe.a, use), -1);
-  });
-  fibers.join();
-  pipe.close();
-}
-
 TEST(Reactor, AForgottenNumberMayBeUsedAgain) {
   FiberGroup fibers;
   fibers.spawn([&] {
