@@ -53,6 +53,15 @@ bool is_direct(int fd) {
   return !sys::failed(flags) && (flags & O_DIRECT) != 0;
 }
 
+// preadv by the ring.  -EFAULT may stand for a kernel thread that has ended, and with it what it
+// had submitted: the kernel is asked once more.
+long read_by_ring(int fd, const iovec* list, long count, long offset) {
+  long result = event::uring_read(fd, list, count, offset);
+  return result == -ENOSYS || result == -EFAULT
+             ? sys::call(SYS_preadv, fd, sys::arg(list), count, offset)
+             : result;
+}
+
 void set_way(const Transfer& t, Way& way, Way now) {
   way = now;
   descriptor_hints.set(t.fd, t.direction, now);
@@ -120,10 +129,7 @@ long finish_read(const Transfer& t, long offset, long done) {
     auto count = static_cast<long>(rest.window_size());
     long result = read_now(t.fd, window, count, offset + done);
     if (result == -EAGAIN) {
-      result = event::uring_read(t.fd, window, count, offset + done);
-    }
-    if (result == -ENOSYS) {
-      result = sys::call(SYS_preadv, t.fd, sys::arg(window), count, offset + done);
+      result = read_by_ring(t.fd, window, count, offset + done);
     }
     if (result <= 0) {
       return done > 0 ? done : result;
@@ -159,8 +165,7 @@ long read_file_at(const Transfer& t, long offset, Way way) {
     return make_timed(t, way, plainly);
   }
   if (is_direct(t.fd)) {
-    long result = event::uring_read(t.fd, t.iov, t.count, offset);
-    return result == -ENOSYS ? plainly() : result;
+    return read_by_ring(t.fd, t.iov, t.count, offset);
   }
   long result = read_now(t.fd, t.iov, t.count, offset);
   if (result == -EOPNOTSUPP) {  // it is another file by now
