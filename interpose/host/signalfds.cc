@@ -1,11 +1,14 @@
 #include "interpose/host/signalfds.h"
 
+#include <sys/stat.h>
+
 #include <cstring>
 #include <string_view>
 
 #include "base/format.h"
 #include "base/proc_files.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "interpose/host/hosting.h"
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/thread.h"
@@ -13,13 +16,35 @@
 namespace ramie::host {
 namespace {
 
+// Most descriptors are files of a type, which is sooner told than what a link in /proc says.
+bool has_type(int fd) {
+  struct stat status;
+  return sys::call(SYS_fstat, fd, sys::arg(&status)) != 0 || (status.st_mode & S_IFMT) != 0;
+}
+
 bool is_signalfd(int fd) {
+  if (has_type(fd)) {
+    return false;
+  }
   constexpr std::string_view kTarget = "anon_inode:[signalfd]";
   base::Line<64> link;
   link << "/proc/self/fd/" << fd << '\0';
   char target[kTarget.size() + 1];
   long n = sys::call(SYS_readlink, sys::arg(link.view().data()), sys::arg(target), sizeof target);
   return n > 0 && std::string_view(target, static_cast<size_t>(n)) == kTarget;
+}
+
+// All descriptors are below this.
+int descriptors_end() {
+  constexpr std::string_view kLabel = "FDSize:\t";
+  char text[4096];
+  std::string_view status = base::read_file("/proc/self/status", text, sizeof text);
+  size_t at = status.find(kLabel);
+  if (at == std::string_view::npos) {
+    return 0;
+  }
+  status.remove_prefix(at + kLabel.size());
+  return static_cast<int>(base::take_number(status));
 }
 
 // The signals for which it looks; 0 if it is another kind of descriptor.
@@ -49,13 +74,13 @@ uint64_t signals_of_received(const cmsghdr& header) {
 
 }  // namespace
 
+// Not by a list of /proc/self/fd, for which the kernel makes something of each.
 uint64_t signals_looked_for() {
   uint64_t signals = 0;
-  auto add = [](int fd, void* sum) {
-    *static_cast<uint64_t*>(sum) |= signals_of(fd);
-    return true;
-  };
-  (void)base::for_each_number("/proc/self/fd", add, &signals);
+  int end = descriptors_end();
+  for (int fd = 0; fd < end; ++fd) {
+    signals |= signals_of(fd);
+  }
   return signals;
 }
 
