@@ -298,6 +298,26 @@ static void below_low_water(void) {
   end();
 }
 
+static void* receive_some(void* argument) {
+  (void)argument;
+  char data[16];
+  return as_pointer(recv(server, data, sizeof data, 0));
+}
+
+// The mark holds for a read that waits already.
+static void low_water_meanwhile(void) {
+  begin();
+  const pthread_t reader = start(receive_some, NULL);
+  nap(20);
+  const int mark = 4;
+  CHECK(setsockopt(server, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark) == 0);
+  CHECK(write(client, "a", 1) == 1);
+  nap(20);
+  CHECK(write(client, "bcd", 3) == 3);
+  printf("got %ld\n", as_number(finish(reader)));
+  end();
+}
+
 // A read ends at the urgent mark, though more has come.
 static void after_urgent_data(void) {
   begin();
@@ -328,6 +348,7 @@ static const struct twin_case cases[] = {
     {"forms", THREADS, forms},
     {"of_nothing", THREADS, of_nothing},
     {"below_low_water", THREADS, below_low_water},
+    {"low_water_meanwhile", THREADS, low_water_meanwhile},
     {"after_urgent_data", THREADS, after_urgent_data},
 };
 
