@@ -27,8 +27,7 @@ struct CarrierRing;
 struct Watched {
   uint64_t switches = 0;
   int64_t since = 0;       // when it was first seen with this number
-  int64_t cpu_since = 0;   // when its processor time was first read since then; 0: not yet
-  int64_t cpu_before = 0;  // and how much that was
+  int64_t cpu_before = 0;  // and how much processor time it had used then
   uint32_t places = 0;     // how many more take part because it is stuck
   uint64_t turn = 0;       // Carrier::turn_ends, as it was last seen
 };

@@ -63,7 +63,7 @@ constinit uint32_t stuck_ones = 0;  // the watchdog's own
 // After a slice without a switch.
 bool is_stuck(const Carrier& carrier, int64_t now) {
   const Watched& notes = carrier.watched;
-  if (now - notes.since < base::config().slice || notes.cpu_since == 0) {
+  if (now - notes.since < base::config().slice) {
     return false;
   }
   int64_t used = cpu_time(carrier.kernel_tid) - notes.cpu_before;
@@ -112,7 +112,7 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
   if (!runs || switches != notes.switches || blocks || is_gone) {
     notes.switches = switches;
     notes.since = now;
-    notes.cpu_since = 0;
+    notes.cpu_before = runs && !is_gone ? cpu_time(carrier.kernel_tid) : 0;
     take_places_back(notes);
     if (is_gone) {
       fire_timers_of(carrier, now, found);
@@ -131,10 +131,6 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     return;
   }
   found.overdue = found.overdue || !carrier.ready.empty();
-  if (notes.cpu_since == 0) {
-    notes.cpu_since = now;
-    notes.cpu_before = cpu_time(carrier.kernel_tid);
-  }
   if (notes.places == 0 && is_stuck(carrier, now) && make_places(notes)) {
     found.stuck = true;
     base::log_line(base::LogLevel::debug, "carrier ", carrier.kernel_tid,
@@ -228,7 +224,8 @@ void run(KernelThread&) {
     base::futex_wait(state, kTicks, base::Deadline::after(base::now(), tick));
     state.store(kTicks, std::memory_order_seq_cst);  // before it looks: it may be called again
     run_errand();
-    int64_t longest = std::max(base::config().slice, kShortTick);
+    // One that gets stuck is seen by a first look, and found stuck by one that is a slice later.
+    int64_t longest = std::max(base::config().slice / 2, kShortTick);
     Findings found = look();
     if (is_cpu_alarm_set()) {
       longest = std::min(longest, kAlarmTick);
