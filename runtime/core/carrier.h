@@ -28,8 +28,9 @@ struct Watched {
   uint64_t switches = 0;
   int64_t since = 0;       // when it was first seen with this number
   int64_t cpu_before = 0;  // and how much processor time it had used then
-  uint32_t places = 0;     // how many more take part because it is stuck
   uint64_t turn = 0;       // Carrier::turn_ends, as it was last seen
+  // How many more take part because it is stuck.  Others may read it.
+  std::atomic<uint32_t> places = 0;
 };
 
 // Numbers for fibers, from which the carrier takes without asking the others.

@@ -92,11 +92,14 @@ bool has_children() {
   return sys::call(SYS_waitid, P_ALL, 0, sys::arg(&info), kOptions, 0) == 0;
 }
 
-// Whether nothing ends with the kernel thread that somebody may need.  (Of Ramie's own requests to
-// a ring, one with a time-out has a timer here, and any other is made again.)
+// Whether nothing ends with the kernel thread that somebody may need, and the watchdog has nothing
+// to take back.  (Of Ramie's own requests to a ring, one with a time-out has a timer here, and any
+// other is made again.)
 bool is_dispensable(Carrier& carrier) {
   return carrier.is_bare && carrier.timers.next().is_never() && carrier.ready.empty() &&
-         carrier.ring == nullptr && !carrier.has_submitted && !has_children();
+         carrier.blocking.load(std::memory_order_relaxed) == 0 &&
+         carrier.watched.places.load(std::memory_order_relaxed) == 0 && carrier.ring == nullptr &&
+         !carrier.has_submitted && !has_children();
 }
 
 void change_eagerness(int change) {
