@@ -39,7 +39,7 @@ void run(KernelThread& thread) {
   number.fetch_sub(1, std::memory_order_relaxed);
   carrier_fell_asleep();
   bool leaves_timers = !carrier.timers.next().is_never();
-  carrier.role.store(Role::ended, std::memory_order_release);
+  free_bare_carrier(carrier);
   if (leaves_timers) {
     leave_timers_to_watchdog();
   }

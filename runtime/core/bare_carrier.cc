@@ -23,23 +23,21 @@ constexpr size_t kLoopStack = 64UL * 1024;
 static_assert(offsetof(BareCarrier, thread) == 0);
 
 constinit base::Lock choosing;
+constinit BareCarrier* free_ones RAMIE_GUARDED_BY(choosing) = nullptr;
 
 // One whose kernel thread has ended.  Those of the crew and those apart don't change places, since
 // the crew's have a list of their own.
 BareCarrier* reuse(Role role, void (*run)(KernelThread& thread)) {
   base::LockGuard guard(choosing);
-  for (Carrier* carrier = carriers(); carrier != nullptr; carrier = carrier->next_carrier) {
-    // Acquire: all that the last one wrote is there.
-    if (carrier->role.load(std::memory_order_acquire) != Role::ended) {
-      continue;
-    }
-    BareCarrier& bare = bare_carrier_with(*carrier);
+  for (BareCarrier** place = &free_ones; *place != nullptr; place = &(*place)->next_free) {
+    BareCarrier& bare = **place;
     // Acquire: the kernel clears it when the stack is left.
     if (bare.thread.run == run && bare.thread.tid.load(std::memory_order_acquire) == 0) {
-      carrier->role.store(role, std::memory_order_relaxed);
-      carrier->credentials.store(0, std::memory_order_relaxed);
-      carrier->cpu_account.charged.store(nullptr, std::memory_order_relaxed);
-      carrier->cpu_account.since.store(0, std::memory_order_relaxed);
+      *place = bare.next_free;
+      bare.carrier.role.store(role, std::memory_order_relaxed);
+      bare.carrier.credentials.store(0, std::memory_order_relaxed);
+      bare.carrier.cpu_account.charged.store(nullptr, std::memory_order_relaxed);
+      bare.carrier.cpu_account.since.store(0, std::memory_order_relaxed);
       return &bare;
     }
   }
@@ -94,7 +92,7 @@ void leave(Carrier& carrier) {
   stop_taking_signals(carrier);
   strike_off(carrier);
   end_bare_carrier(carrier);
-  carrier.role.store(Role::ended, std::memory_order_release);  // pairs with reuse()
+  free_bare_carrier(carrier);
 }
 
 void run_member_of_crew(KernelThread& thread) {
@@ -126,7 +124,7 @@ BareCarrier* get_bare_carrier(Role role, void (*run)(KernelThread& thread)) {
 
 void give_back_bare_carrier(BareCarrier& bare) {
   if (bare.is_published) {
-    bare.carrier.role.store(Role::ended, std::memory_order_release);
+    free_bare_carrier(bare.carrier);
   } else {
     discard(bare);
   }
@@ -181,6 +179,14 @@ void end_bare_carrier(Carrier& carrier) {
   fault::stop_thread(carrier.fault);
 }
 
+void free_bare_carrier(Carrier& carrier) {
+  carrier.role.store(Role::ended, std::memory_order_release);
+  BareCarrier& bare = bare_carrier_with(carrier);
+  base::LockGuard guard(choosing);
+  bare.next_free = free_ones;
+  free_ones = &bare;
+}
+
 bool start_carrier() {
   BareCarrier* bare = get_bare_carrier(Role::crew, run_member_of_crew);
   if (bare == nullptr) {
@@ -195,6 +201,10 @@ bool start_carrier() {
   return false;
 }
 
-void reset_bare_carriers_after_fork() { choosing.reset(); }
+void reset_bare_carriers_after_fork() {
+  choosing.reset();
+  base::LockGuard guard(choosing);
+  free_ones = nullptr;
+}
 
 }  // namespace ramie::core

@@ -12,6 +12,7 @@ struct BareCarrier {
   Carrier carrier;
   bool is_published = false;
   std::atomic<uint32_t> begun = 0;  // apart.cc's
+  BareCarrier* next_free = nullptr;
 };
 
 // One without a kernel thread, of which that will run `run`: one that has ended, or a new one with
@@ -34,9 +35,11 @@ void give_back_bare_carrier(BareCarrier& bare);
 // somebody else's.
 void stop_taking_signals(Carrier& carrier);
 
-// Gives back what the kernel thread had for it, which ends now.  With Role::ended, which the caller
-// sets last, it is another one's.
+// Gives back what the kernel thread had for it, which ends now.
 void end_bare_carrier(Carrier& carrier);
+
+// The last of its steps: the carrier is another one's, with Role::ended until then.
+void free_bare_carrier(Carrier& carrier);
 
 void reset_bare_carriers_after_fork();
 
