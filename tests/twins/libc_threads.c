@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "twin.h"
 
@@ -119,12 +120,49 @@ static void credentials(void) {
   printf("changed\n");
 }
 
+static _Atomic int child_code = -1;
+
+// The child goes on alone, in the function of a timer, with threads of its own.
+static void fork_and_wait(union sigval value) {
+  (void)value;
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);  // only where it would never end
+    sem_init(&rung, 0, 0);
+    const pthread_t waiter = start(wait_for_ring, as_pointer(6));
+    nap(1);
+    CHECK(sem_post(&rung) == 0);
+    _exit((int)as_number(finish(waiter)));
+  }
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child);
+  child_code = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+  sem_post(&rung);
+}
+
+static void* return_at_once(void* argument) { return argument; }
+
+static void forks(void) {
+  MUST(sem_init(&rung, 0, 0) == 0);
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = fork_and_wait};
+  timer_t timer;
+  MUST(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+  const struct itimerspec soon = {.it_value.tv_nsec = 200000000};
+  MUST(timer_settime(timer, 0, &soon, NULL) == 0);
+  const pthread_t waiter = start(wait_for_ring, NULL);
+  while (child_code < 0) finish(start(return_at_once, NULL));
+  finish(waiter);
+  CHECK(timer_delete(timer) == 0);
+  printf("code %d\n", child_code);
+}
+
 static const struct twin_case cases[] = {
     {"timer_before_threads", THREADS, timer_before_threads},
     {"timers_before_and_after", THREADS, timers_before_and_after},
     {"aio_before_threads", THREADS, aio_before_threads},
     {"names_before_threads", THREADS, names_before_threads},
     {"credentials", THREADS, credentials},
+    {"forks", THREADS, forks},
 };
 
 TWIN_MAIN(cases)
