@@ -86,8 +86,7 @@ int ramie_join_for(ramie_fiber* fiber, int64_t nanoseconds) {
 }
 
 void ramie_detach(ramie_fiber* fiber) {
-  (void)ramie::detail::detach(inner(fiber));
-  ramie::detail::release(inner(fiber));
+  ramie::detail::drop(inner(fiber));
 }
 
 uint64_t ramie_id(const ramie_fiber* fiber) {

@@ -139,11 +139,16 @@ void start_now(control* control, task_base* task) noexcept {
   }
 }
 
-bool detach(control* control) noexcept {
+void drop(control* control) noexcept {
+  core::Fiber& fiber = fiber_of(control);
   // Acquire pairs with finish(): the result is destroyed next.  Release: what the handle's owner
   // read.
-  return (base::fetch_or(fiber_of(control).done, kDetached, std::memory_order_acq_rel) & kEnded) !=
-         0;
+  if ((base::fetch_or(fiber.done, kDetached, std::memory_order_acq_rel) & kEnded) != 0) {
+    auto* task = static_cast<task_base*>(fiber.argument);
+    task->destroy(task, control);
+  }
+  event::Section section;
+  core::release(fiber);
 }
 
 void outside_work(bool begins) noexcept {
@@ -163,7 +168,7 @@ void release(control* control) noexcept {
 
 bool finish(control* control) noexcept {
   core::Fiber& fiber = fiber_of(control);
-  // Release pairs with join() and detach(); acquire with the same.
+  // Release pairs with join() and drop(); acquire with the same.
   uint32_t before = base::fetch_or(fiber.done, kEnded, std::memory_order_acq_rel);
   if ((before & kJoined) != 0) {
     core::RuntimeSection section(*core::current());

@@ -166,11 +166,7 @@ class [[nodiscard]] fiber {
   // Lets the fiber run on by itself.  No effect on an empty handle.
   void detach() noexcept {
     if (detail::control* control = std::exchange(control_, nullptr)) {
-      if (detail::detach(control)) {
-        detail::task_base* task = detail::task_of(control);
-        task->destroy(task, control);
-      }
-      detail::release(control);
+      detail::drop(control);
     }
   }
 
@@ -241,8 +237,10 @@ auto spawn_at(Delay delay, const fiber_attributes& attributes, F&& f, Args&&... 
   using R = typename spawned_result<std::decay_t<F>, std::decay_t<Args>...>::type;
   using task = detail::task<R, !std::is_empty_v<Delay>, std::decay_t<F>, std::decay_t<Args>...>;
   constexpr std::size_t most_alignment = 64;
-  bool on_heap =
-      alignof(task) > most_alignment || sizeof(task) > inline_limit(attributes.stack_size);
+  constexpr std::size_t fits_any_default = 8192;  // half of the least RAMIE_STACK_SIZE
+  bool on_heap = alignof(task) > most_alignment ||
+                 ((sizeof(task) > fits_any_default || attributes.stack_size != 0) &&
+                  sizeof(task) > inline_limit(attributes.stack_size));
   void* memory = nullptr;
   control* control =
       create(attributes.stack_size, on_heap ? 0 : sizeof(task), &memory, attributes.name);

@@ -27,9 +27,10 @@ namespace detail {
 inline std::atomic<fiber_hook> spawn_hook = nullptr;
 inline std::atomic<fiber_hook> exit_hook = nullptr;
 
-inline void call_hook(const std::atomic<fiber_hook>& hook, const control* fiber,
-                      const spawn_site& site) noexcept {
-  if (fiber_hook function = hook.load(std::memory_order_acquire)) {
+[[gnu::always_inline]] inline void call_hook(const std::atomic<fiber_hook>& hook,
+                                             const control* fiber,
+                                             const spawn_site& site) noexcept {
+  if (fiber_hook function = hook.load(std::memory_order_acquire)) [[unlikely]] {
     function({id_of(fiber), parent_of(fiber), name_of(fiber), site});
   }
 }

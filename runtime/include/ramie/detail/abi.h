@@ -37,8 +37,8 @@ struct task_base {
 RAMIE_API void start(control*, task_base*) noexcept;
 // The same, and lets it run at once, in the caller's place.  Switches.
 RAMIE_API void start_now(control*, task_base*) noexcept;
-// Gives up the handle; true if the fiber had ended before, and the task is the caller's to destroy.
-[[nodiscard]] RAMIE_API bool detach(control*) noexcept;
+// Gives up the handle, and what it held of the fiber; of one that has ended, the task is destroyed.
+RAMIE_API void drop(control*) noexcept;
 // One handle more, to be released.
 RAMIE_API void retain(control*) noexcept;
 // Frees the stack, now or at the fiber's end.
