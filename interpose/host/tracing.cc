@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "core/apart.h"
 #include "core/carrier.h"
+#include "core/crew.h"
 #include "core/scheduler.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
@@ -55,12 +56,10 @@ long ptrace(const long* a) {
   if (tracer == nullptr) {
     return result;
   }
+  core::make_home(*tracer);
   self->home.store(tracer, std::memory_order_seq_cst);
-  if (has_attached) {
-    return result;
-  }
   core::go_home();
-  return kernel(SYS_ptrace, a);
+  return has_attached ? result : kernel(SYS_ptrace, a);
 }
 
 }  // namespace ramie::host

@@ -64,12 +64,13 @@ struct Carrier {
   FiberIds ids;       // likewise
   RunQueue pinned;    // ready fibers whose home this is
   base::IntrusiveList<Idler> idlers;
-  bool is_bare = false;    // its kernel thread is Ramie's own: no fiber's home
+  bool is_bare = false;    // its kernel thread is Ramie's own: no fiber's home, but for make_home()
   bool searching = false;  // was woken to look for work, and has found none yet
   // The program has submitted to a ring of its own from here: what is under way there would be
   // cancelled with the kernel thread.
   bool has_submitted = false;
-  int64_t now = 0;  // the clock at the loop's last turn
+  std::atomic<bool> is_home = false;  // bare, and see crew.h, make_home()
+  int64_t now = 0;                    // the clock at the loop's last turn
   int64_t last_poll = 0;
   SharedTcb shared;             // of its kernel thread: the thread's own and its light fibers
   void* no_exceptions[2] = {};  // for programs without C++

@@ -102,6 +102,14 @@ bool is_dispensable(Carrier& carrier) {
          !carrier.has_submitted && !has_children();
 }
 
+// If it stands by, it takes part again, be it one too many.
+void call_back(Carrier& carrier) {
+  crew.active.fetch_add(1, std::memory_order_relaxed);
+  if (!wake_from(carrier, kStandingBy, kAwake)) {
+    crew.active.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
 void change_eagerness(int change) {
   auto value = static_cast<int>(crew.eagerness.load(std::memory_order_relaxed)) + change;
   crew.eagerness.store(
@@ -218,11 +226,16 @@ void send_surplus_away() {
   uint32_t limit = crew.limit.load(std::memory_order_relaxed);
   for (Carrier* carrier = carriers_of_crew(); carrier != nullptr && active > limit;
        carrier = carrier->next_in_crew) {
-    if (carrier->is_bare && carrier->sleeping.load(std::memory_order_relaxed) == kInFutex &&
+    if (may_stand_by(*carrier) && carrier->sleeping.load(std::memory_order_relaxed) == kInFutex &&
         wake_from(*carrier, kInFutex, kAwake)) {
       --active;
     }
   }
+}
+
+void make_home(Carrier& carrier) {
+  carrier.is_home.store(true, std::memory_order_seq_cst);  // before call_back() looks, as below
+  call_back(carrier);
 }
 
 bool stand_by(Carrier& carrier) {
@@ -239,6 +252,9 @@ bool stand_by(Carrier& carrier) {
   (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
   carrier.sleeping.store(kStandingBy, std::memory_order_seq_cst);
   carrier_fell_asleep();  // after that: who counts the last one out sees it at rest
+  if (carrier.is_home.load(std::memory_order_seq_cst)) {
+    call_back(carrier);  // it has become one meanwhile
+  }
   int64_t patience = kSpareTime;
   base::Deadline end = base::Deadline::after(carrier.now, patience);
   for (;;) {

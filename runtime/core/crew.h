@@ -95,6 +95,15 @@ void end_search(Carrier& carrier, bool success);
 // More carriers take part than may.
 [[nodiscard]] bool is_one_too_many();
 
+// A carrier with fibers that run nowhere else goes on taking part.
+[[nodiscard]] inline bool may_stand_by(const Carrier& carrier) {
+  return carrier.is_bare && !carrier.is_home.load(std::memory_order_relaxed);
+}
+
+// Before a hosted fiber's home becomes a bare carrier of the crew: that one neither stands by from
+// now on nor ends.  Any thread.
+void make_home(Carrier& carrier);
+
 // Those that are too many and sleep don't see it by themselves.  The watchdog calls.
 void send_surplus_away();
 

@@ -158,7 +158,7 @@ void run_loop(Fiber& loop) {
       if (!take_turn_apart(carrier)) {
         return;
       }
-    } else if (carrier.is_bare && is_one_too_many()) [[unlikely]] {
+    } else if (may_stand_by(carrier) && is_one_too_many()) [[unlikely]] {
       if (!stand_by(carrier)) {
         return;
       }
@@ -293,6 +293,7 @@ void reset_after_fork() {
   carrier.timers.reset();
   carrier.searching = false;
   carrier.has_submitted = false;
+  carrier.is_home.store(false, std::memory_order_relaxed);
   carrier.blocking.store(0, std::memory_order_relaxed);
   carrier.sleeping.store(kAwake, std::memory_order_relaxed);
   carrier.loop.signal_pending.store(false, std::memory_order_relaxed);

@@ -11,8 +11,8 @@
 //
 // Between slices it corrects what the crew's cheap rules have missed: fibers that wait in the queue
 // of a carrier while another sleeps, events for which nobody watches.  It looks each millisecond
-// while that happens, else once a slice, and sleeps while all carriers do.  While fibers have alarms
-// on their CPU clocks (cpu_clock.h) it looks each few milliseconds at least.
+// while that happens, else once a slice, and sleeps while all carriers do.  While fibers have
+// alarms on their CPU clocks (cpu_clock.h) it looks each few milliseconds at least.
 #pragma once
 
 #include "core/kernel_thread.h"

@@ -22,7 +22,7 @@ static void step(pid_t child) {
   for (int i = 0; i < STEPS; ++i) {
     struct user_regs_struct registers;
     good += ptrace(PTRACE_GETREGS, child, NULL, &registers) == 0 && registers.rip != 0;
-    if (i % 5 == 0) nap(1);
+    if (i % 5 == 0) nap(2);
   }
   printf("looked: %d\n", good);
 }
@@ -82,6 +82,23 @@ static void by_first_thread(void) {
   finish(busy);
 }
 
+static void* compute(void* argument) {
+  const long long end = now_ms() + 60;
+  while (now_ms() < end) {
+  }
+  return argument;
+}
+
+// While others compute there are more kernel threads than later on.
+static void among_hogs(void) {
+  pthread_t hogs[4];
+  for (int i = 0; i < 4; ++i) hogs[i] = start(compute, NULL);
+  nap(20);
+  pthread_t tracer = start(trace_own_child, NULL);
+  for (int i = 0; i < 4; ++i) finish(hogs[i]);
+  finish(tracer);
+}
+
 static void attached(void) {
   fflush(stdout);
   pid_t child = fork();
@@ -96,6 +113,7 @@ static void attached(void) {
 static const struct twin_case cases[] = {
     {"own_child", THREADS, own_child},
     {"by_first_thread", THREADS, by_first_thread},
+    {"among_hogs", THREADS, among_hogs},
     {"attached", THREADS, attached},
 };
 

@@ -134,7 +134,7 @@ void register_program(const std::string& name) {
     if (twin.name == "storms.crowd_that_spins") twin.most_kernel_threads += 600;
     if (twin.name == "blocking_calls.many_in_flock") twin.most_kernel_threads += 12;
     // Each thread that is bound has its own; one that has just ended may be there as well.
-    if (name == "scheduling") twin.most_kernel_threads += 8;
+    if (name == "scheduling" || name == "tracing") twin.most_kernel_threads += 8;
     if (name == "named_threads") twin.most_kernel_threads += 8;
     if (name == "bound_threads") twin.most_kernel_threads += 64;
     // Each thread that blocks.
