@@ -8,6 +8,7 @@
 #include "event/section.h"
 #include "interpose/host/binding.h"
 #include "interpose/host/blocking_calls.h"
+#include "interpose/host/call_signals.h"
 #include "interpose/host/cpu_clocks.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/families.h"
@@ -136,6 +137,9 @@ long run(Handler handler, core::Fiber& fiber, Thread* thread, const long* argume
     {
       core::RuntimeSection section(fiber);
       result = handler(arguments);
+      if (may_come_with_signal(result) && thread != nullptr) [[unlikely]] {
+        take_call_signal(*thread);
+      }
     }
     if (result != sys::kRestart) {
       return result;

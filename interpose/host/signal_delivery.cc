@@ -9,6 +9,7 @@
 #include "core/scheduler.h"
 #include "event/interruptible_call.h"
 #include "interpose/host/binding.h"
+#include "interpose/host/call_signals.h"
 #include "interpose/host/cpu_timers.h"
 #include "interpose/host/held_signals.h"
 #include "interpose/host/kick.h"
@@ -317,6 +318,10 @@ void handle_signal(int signal, siginfo_t* info, void* raw_context) {
   }
   bool in_runtime = fiber->runtime_depth.load(std::memory_order_relaxed) > 0;
   bool blocked = thread != nullptr && (thread->blocked & signal_bit(signal)) != 0;
+  if (thread != nullptr && (in_runtime || blocked) && is_of_own_call(signal, *info)) {
+    keep_call_signal(*thread, *info);
+    return;
+  }
   if ((in_runtime || blocked) && !is_fault(signal, *info)) {
     put_off(carrier, signal, *info, context);
     if (blocked && !in_runtime) {

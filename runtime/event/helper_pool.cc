@@ -1,5 +1,6 @@
 #include "event/helper_pool.h"
 
+#include <signal.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -89,6 +90,17 @@ void on_done() {
   }
 }
 
+// Helpers block all signals: what a failed call has raised is pending.
+int take_raised(long result) {
+  if (result != -EPIPE && result != -EFBIG) {
+    return 0;
+  }
+  uint64_t set = 1UL << (SIGPIPE - 1) | 1UL << (SIGXFSZ - 1);
+  constexpr timespec kNow{};
+  long signal = sys::call(SYS_rt_sigtimedwait, sys::arg(&set), 0, sys::arg(&kNow), sizeof set);
+  return signal > 0 ? static_cast<int>(signal) : 0;
+}
+
 // The life of a helper.  Not a word of thread-local data is touched here.
 void run_helper(core::KernelThread& self) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   let_interruptions_in();
@@ -98,6 +110,7 @@ void run_helper(core::KernelThread& self) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
       job->helper = &self;
       lock.unlock();
       job->result = interruptible_call(job->interrupted, job->number, job->arguments);
+      job->signal = take_raised(job->result);
       lock.lock();
       job->helper = nullptr;
       ++jobs_done;

@@ -19,7 +19,9 @@ struct HelperJob {
   bool is_lasting = false;                     // may block for ever: gets a helper at once
   void (*finished)(HelperJob& job) = nullptr;  // on a carrier's loop; may free the job
 
-  long result = 0;  // valid in finished()
+  // Valid in finished().
+  long result = 0;
+  int signal = 0;  // that the call has raised (SIGPIPE, SIGXFSZ), and which is the caller's
 
   // The pool's own.
   HelperJob* next = nullptr;

@@ -1,5 +1,7 @@
 #include "event/offload.h"
 
+#include <signal.h>
+
 #include "base/lock.h"
 #include "base/sys.h"
 #include "core/carrier.h"
@@ -36,6 +38,16 @@ void on_finished(HelperJob& job) {
   }
 }
 
+// As the kernel would have, had the call been made here.
+void raise_here(int signal) {
+  siginfo_t info{};
+  info.si_signo = signal;
+  info.si_code = SI_USER;
+  info.si_pid = sys::getpid();
+  info.si_uid = static_cast<uid_t>(sys::call(SYS_getuid));
+  (void)sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), sys::gettid(), signal, sys::arg(&info));
+}
+
 void unlock(void* lock) RAMIE_NO_THREAD_SAFETY_ANALYSIS { static_cast<Lock*>(lock)->unlock(); }
 
 long run(long number, const long arguments[6],
@@ -56,6 +68,9 @@ long run(long number, const long arguments[6],
     call.lock.lock();
     if (call.is_done) {
       call.lock.unlock();
+      if (call.signal != 0) {
+        raise_here(call.signal);
+      }
       return call.result;
     }
     call.ticket = core::prepare_park();
