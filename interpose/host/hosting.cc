@@ -260,9 +260,10 @@ void start_hosting() {
   base::log_line(base::LogLevel::info, "threads are fibers from here on: ", sites.patched,
                  " sites patched in ", sites.duration / 1000, " us, FS base by ",
                  core::tls::name(core::tls::mode()));
-  Thread& first = *current_thread();
-  core::RuntimeSection section(*first.fiber);
-  (void)rename_thread(first.tid, name_of(first));  // RAMIE_NATIVE may have its name
+  if (Thread* first = current_thread()) {  // none on a light fiber, beside which it isn't bound
+    core::RuntimeSection section(*first->fiber);
+    (void)rename_thread(first->tid, name_of(*first));  // RAMIE_NATIVE may have its name
+  }
 }
 
 uint64_t count(std::atomic<uint64_t> core::Carrier::*counter) {
