@@ -14,8 +14,7 @@ namespace ramie::ops {
 namespace {
 
 // 0: ready, or never will be for poll, which the call itself then finds.
-long await(int fd, short events) {
-  FileInUse file(fd);
+long await(FileInUse& file, short events) {
   Wait wait(file, events, Limit::none);
   while (!is_ready(file.fd(), events)) {
     long end = wait.again();
@@ -29,19 +28,29 @@ long await(int fd, short events) {
   return 0;
 }
 
-// Moves data from `in` to `out`, either of which may be -1 for "none".
+constexpr int kNone = -1;
+
+// Moves data from one descriptor to the other; `in` and `out` say which arguments they are, and may
+// be kNone.
 long move(long number, const long* a, int in, int out) {
-  if (in >= 0) {
-    if (long end = await(in, POLLIN); end != 0) {
+  long arguments[6] = {a[0], a[1], a[2], a[3], a[4], a[5]};
+  FileInUse source(in != kNone ? static_cast<int>(a[in]) : -1);
+  FileInUse target(out != kNone ? static_cast<int>(a[out]) : -1);
+  if (in != kNone) {
+    if (long end = await(source, POLLIN); end != 0) {
       return end;
     }
   }
-  if (out >= 0) {
-    if (long end = await(out, POLLOUT); end != 0) {
+  if (out != kNone) {
+    if (long end = await(target, POLLOUT); end != 0) {
       return end;
     }
+    arguments[out] = target.fd();
   }
-  return offload_and_restart(number, a);
+  if (in != kNone) {
+    arguments[in] = source.fd();
+  }
+  return offload_and_restart(number, arguments);
 }
 
 }  // namespace
@@ -51,18 +60,16 @@ long sendfile(const long* a) {
   if (is_non_blocking(out)) {
     return sys::call(SYS_sendfile, a[0], a[1], a[2], a[3]);
   }
-  return move(SYS_sendfile, a, static_cast<int>(a[1]), out);
+  return move(SYS_sendfile, a, 1, 0);
 }
 
-long splice(const long* a) {
-  return move(SYS_splice, a, static_cast<int>(a[0]), static_cast<int>(a[2]));
-}
+long splice(const long* a) { return move(SYS_splice, a, 0, 2); }
 
 long tee(const long* a) {
   if ((a[3] & SPLICE_F_NONBLOCK) != 0) {
     return sys::call(SYS_tee, a[0], a[1], a[2], a[3]);
   }
-  return move(SYS_tee, a, static_cast<int>(a[0]), static_cast<int>(a[1]));
+  return move(SYS_tee, a, 0, 1);
 }
 
 // The descriptor is a pipe's end: which one says whether memory is taken or filled.
@@ -73,7 +80,7 @@ long vmsplice(const long* a) {
   }
   long flags = sys::call(SYS_fcntl, fd, F_GETFL);
   bool writes = !sys::failed(flags) && (flags & O_ACCMODE) != O_RDONLY;
-  return move(SYS_vmsplice, a, writes ? -1 : fd, writes ? fd : -1);
+  return move(SYS_vmsplice, a, writes ? kNone : 0, writes ? 0 : kNone);
 }
 
 }  // namespace ramie::ops

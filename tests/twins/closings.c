@@ -209,6 +209,33 @@ static void interrupted(void) {
   }
 }
 
+static int moved_to[2];
+
+static void* move_on(void* argument) {
+  is_in_call = 1;
+  printf("moved: %s\n", said(splice(ends[0], NULL, moved_to[1], NULL, 16, 0)));
+  return argument;
+}
+
+// What is moved is the old file's, though the number stands for one that has data, too.
+static void splicer(void) {
+  int next[2];
+  char text[16] = "";
+  MUST(pipe(ends) == 0 && pipe(moved_to) == 0);
+  pthread_t mover = start(move_on, NULL);
+  await_call();
+  CHECK(close(ends[0]) == 0);
+  MUST(pipe(next) == 0 && next[0] == ends[0]);
+  CHECK(write(next[1], "other", 5) == 5);
+  CHECK(write(ends[1], "mine", 4) == 4);
+  finish(mover);
+  CHECK(fcntl(moved_to[0], F_SETFL, O_NONBLOCK) == 0);
+  CHECK(read(moved_to[0], text, sizeof text) == 4);
+  printf("%s\n", text);
+  CHECK(close(ends[1]) == 0 && close(next[0]) == 0 && close(next[1]) == 0);
+  CHECK(close(moved_to[0]) == 0 && close(moved_to[1]) == 0);
+}
+
 static const struct twin_case cases[] = {
     {"readers", THREADS, readers},
     {"several", THREADS, several},
@@ -217,6 +244,7 @@ static const struct twin_case cases[] = {
     {"acceptor", THREADS, acceptor},
     {"epolls", THREADS, epolls},
     {"interrupted", THREADS, interrupted},
+    {"splicer", THREADS, splicer},
 };
 
 TWIN_MAIN(cases)
