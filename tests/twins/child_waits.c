@@ -159,6 +159,7 @@ static void many_groups(void) {
   for (int i = 0; i < kGroups; ++i) {
     const pid_t child = fork();
     if (child == 0) {
+      close(released[1]);  // it ends with its parent, if not before
       char byte;
       _exit(read(released[0], &byte, 1) == 1 ? 1 : 0);
     }

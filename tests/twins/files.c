@@ -20,9 +20,9 @@ static int is_whole(const int* record) {
   return 1;
 }
 
-// The kernel forgets what it can.
+// Where there is a disk: /tmp may be memory.  The kernel forgets what it can.
 static void make_file(void) {
-  char path[] = "/tmp/twin_filesXXXXXX";
+  char path[] = "twin_filesXXXXXX";
   int record[kRecord / sizeof(int)];
   file = mkstemp(path);
   MUST(file >= 0 && unlink(path) == 0);

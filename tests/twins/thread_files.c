@@ -1,10 +1,12 @@
 // What /proc says of one thread.
 #include <fcntl.h>
+#include <semaphore.h>
 #include <sys/syscall.h>
 
 #include "handlers.h"
 
-static _Atomic int other_tid, is_over;
+static _Atomic int other_tid;
+static sem_t is_over;
 
 static int own_tid(void) { return (int)syscall(SYS_gettid); }
 
@@ -101,26 +103,48 @@ static void* look_at_oneself(void* name) {
 
 static void of_oneself(void) { finish(start(look_at_oneself, "looker")); }
 
-static void* nap_all_the_while(void* argument) {
+static void* sleep_until_over(void* argument) {
   MUST(pthread_setname_np(pthread_self(), "napper") == 0);
   block(SIGUSR1);
   other_tid = own_tid();
-  while (!is_over) nap(100);
+  while (sem_wait(&is_over) != 0) {
+  }
   return argument;
 }
 
-// That it sleeps is most likely.
+static char state_of(int tid) {
+  const char* const behind_name = strrchr(contents(tid, "stat"), ')');
+  return behind_name != NULL ? behind_name[2] : '?';
+}
+
+static void await_sleep(int tid) {
+  for (const long long end = now_ms() + 5000; state_of(tid) != 'S' && now_ms() < end;) nap(1);
+}
+
+// The thread's id goes a little after a join has returned.
+static void await_absence(int tid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+  int fd = 0;
+  for (const long long end = now_ms() + 5000; fd >= 0 && now_ms() < end;) {
+    nap(5);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) close(fd);
+  }
+}
+
 static void of_another(void) {
-  is_over = other_tid = 0;
-  const pthread_t napper = start(nap_all_the_while, NULL);
+  other_tid = 0;
+  MUST(sem_init(&is_over, 0, 0) == 0);
+  const pthread_t napper = start(sleep_until_over, NULL);
   while (!other_tid) nap(1);
-  nap(20);
+  await_sleep(other_tid);
   look_at_stat(other_tid, other_tid, 0, 1000);
   look_at_status(other_tid, other_tid, SIGUSR1);
   printf("comm: %s", contents(other_tid, "comm"));
-  is_over = 1;
+  MUST(sem_post(&is_over) == 0);
   finish(napper);
-  nap(20);
+  await_absence(other_tid);
   (void)contents(other_tid, "stat");
   (void)contents(other_tid, "comm");
 }

@@ -69,7 +69,7 @@ bool is_asked_for_user_dispatch() {
 }
 
 // Linux 6.7 has rings that wait for futexes and children; elsewhere each such wait may take a
-// kernel thread, of which there are 512 at most.
+// kernel thread, which is more than the tests allow.
 bool has_ring_waits() {
   io_uring_params params{};
   const auto ring = static_cast<int>(syscall(SYS_io_uring_setup, 1, &params));
