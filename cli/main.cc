@@ -40,7 +40,7 @@ void define_variables(CLI::App& app, RunOptions& options) {
   add_variable(app, options, "--slice", "RAMIE_SLICE", "MS",
                "how long a thread may hold up others that wait behind it");
   add_variable(app, options, "--max-blocked", "RAMIE_MAX_BLOCKED", "COUNT",
-               "kernel threads that may be stuck or wait in calls: 1 to 4096");
+               "kernel threads that may replace stuck ones or wait in calls: 1 to 4096");
   add_variable(app, options, "--fs", "RAMIE_FS", "MODE",
                "how thread-locals are switched: auto, fsgsbase, trap, prctl");
   add_variable(app, options, "--entry", "RAMIE_ENTRY", "HOW",

@@ -1,9 +1,9 @@
 // The carriers as a crew: which of them run, sleep or stand by, and how help is called.
 //
 // At most `limit` carriers take part at a time: as many as were asked for (RAMIE_CARRIERS), and one
-// more for each that the watchdog has found stuck.  One that takes part runs fibers, searches for
-// some, or is idle: asleep until there are any.  The others stand by, and after two seconds a
-// kernel thread of Ramie's own ends.
+// more for each that is stuck, or two where many are (watchdog.cc).  One that takes part runs
+// fibers, searches for some, or is idle: asleep until there are any.  The others stand by, and
+// after two seconds a kernel thread of Ramie's own ends.
 //
 // Nothing is lost between a carrier that goes to sleep and a thread that has just made a fiber
 // ready:
@@ -35,7 +35,7 @@ namespace ramie::core {
 
 struct Crew {
   std::atomic<uint32_t> limit = 1;
-  std::atomic<uint32_t> most = 1;    // that the limit may be: RAMIE_MAX_BLOCKED may be stuck
+  std::atomic<uint32_t> most = 1;    // that the limit may be: RAMIE_MAX_BLOCKED beyond the first
   std::atomic<uint32_t> active = 0;  // take part
   std::atomic<uint32_t> idle = 0;    // of these, sleep
   std::atomic<uint32_t> searching = 0;

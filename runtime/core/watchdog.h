@@ -4,14 +4,15 @@
 // A carrier that has run the same fiber for a slice (RAMIE_SLICE) is *stuck*: it computes, or it is
 // blocked in the kernel.  Which of the two makes no difference; but one that is only not given a
 // processor, because the machine is busy, is not stuck.  One more carrier may then take
-// part; it steals what is ready, watches for events, and the kernel shares the processors between
-// the two.  The watchdog fires the timers of the stuck one, since nobody else would.  When that one
-// passes its scheduler again, there is a carrier too many, and the next bare one that notices
-// stands by.  One that has announced that it blocks (core/blocking.h) counts as stuck from then on.
+// part (two, once several are stuck); it steals what is ready, watches for events, and the kernel
+// shares the processors between the two.  The watchdog fires the timers of the stuck one, since
+// nobody else would.  When that one passes its scheduler again, there is a carrier too many, and
+// the next bare one that notices stands by.  One that has announced that it blocks
+// (core/blocking.h) counts as stuck from then on.
 //
 // Between slices it corrects what the crew's cheap rules have missed: fibers that wait in the queue
 // of a carrier while another sleeps, events for which nobody watches.  It looks each millisecond
-// while that happens, else once a slice, and sleeps while all carriers do.  While fibers have
+// while that happens, else twice a slice, and sleeps while all carriers do.  While fibers have
 // alarms on their CPU clocks (cpu_clock.h) it looks each few milliseconds at least.
 #pragma once
 
