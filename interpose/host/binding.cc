@@ -203,11 +203,14 @@ int kernel_tid_of(const Thread& thread) {
   return home != nullptr ? home->kernel_tid : core::tid_in_crew();
 }
 
-int own_kernel_tid(const Thread& thread) {
+int own_kernel_tid(const Thread& thread, int tid) {
   if (&thread == first_thread()) {
     return thread.tid;
   }
   base::LockGuard guard(lock);
+  if (thread.tid != tid || thread.ends.load(std::memory_order_seq_cst)) {
+    return 0;
+  }
   const Carrier* home = core::home_apart(*thread.fiber);
   return home != nullptr ? home->kernel_tid : 0;
 }

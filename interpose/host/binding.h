@@ -27,8 +27,9 @@ struct Change {
 // The kernel thread that answers for the thread; 0 stands for the caller's.
 [[nodiscard]] int kernel_tid_of(const Thread& thread);
 
-// The kernel thread that runs no other thread of the program; 0 where there is none.
-[[nodiscard]] int own_kernel_tid(const Thread& thread);
+// The kernel thread that runs no other thread of the program; 0 where there is none, or where the
+// id is another thread's by now.
+[[nodiscard]] int own_kernel_tid(const Thread& thread, int tid);
 
 // The calling thread runs on that one.
 [[nodiscard]] bool is_on_own_kernel_thread(const Thread& thread);

@@ -274,6 +274,9 @@ long dispatch(long number, const long* arguments) {
     bool is_kernels = row.handler == nullptr || thread == nullptr ||
                       (number == SYS_io_uring_enter && is_kernels_own(*thread));
     long result = is_kernels ? sys::kPassOn : run(row.handler, *fiber, thread, arguments);
+    if (is_kernels && thread != nullptr && number == SYS_io_uring_enter && arguments[1] != 0) {
+      fiber->carrier->has_submitted = true;  // else the operation sees to that
+    }
     if (result == sys::kPassOn) {
       result = make_blocking_call(number, arguments);
       note_kernels_own(number, arguments);

@@ -139,6 +139,7 @@ long execveat(const long* a) {
 long exit_process(const long* a) {
   write_audit();
   write_stats();
+  event::Section section;
   release_all_robust_locks();
   return kernel(SYS_exit_group, a);
 }

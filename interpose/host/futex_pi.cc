@@ -9,16 +9,17 @@
 //
 // Unlocking does not hand over: whoever comes next takes the lock, and who was woken waits again.
 //
-// Waiters for a lock that processes share sleep in the kernel as on any word, and don't know of
-// each other: who has waited takes the lock with FUTEX_WAITERS set, so that its unlock wakes the
-// next one. They look again now and then, since a process without hosted threads uses the kernel's
-// own operations, which know nothing of them.
+// Waiters for a lock that processes share sleep in the kernel, on the word beside it, and don't
+// know of each other: who has waited takes the lock with FUTEX_WAITERS set, so that its unlock
+// wakes the next one. They look again now and then, since a process without hosted threads uses the
+// kernel's own operations, which know nothing of them.
 #include "interpose/host/futex_pi.h"
 
 #include <algorithm>
 
 #include "base/sys.h"
 #include "core/carrier.h"
+#include "core/light_home.h"
 #include "interpose/host/futex_call.h"
 #include "interpose/host/thread.h"
 #include "sync/parking_lot.h"
@@ -68,14 +69,22 @@ sync::Outcome wait_here(const FutexCall& call, base::Deadline deadline) {
       .how;
 }
 
-sync::Outcome wait_among_processes(const FutexCall& call, uint32_t seen, base::Deadline deadline) {
+// Where waiters for a lock among processes sleep: on the word beside it.  If the kernel found one
+// on the lock itself that is not its own kind, its operations would fail with EINVAL, which libc's
+// mutexes take for success.
+uint32_t* bed_of(const FutexCall& call) {
+  return reinterpret_cast<uint32_t*>(reinterpret_cast<uintptr_t>(call.word) ^ sizeof *call.word);
+}
+
+sync::Outcome wait_among_processes(const FutexCall& call, base::Deadline deadline) {
   constexpr int64_t kRound = 10'000'000;
   int64_t left = base::nanos_left(deadline);
   if (left == 0) {
     return sync::Outcome::timed_out;
   }
   timespec span = base::to_timespec(std::min(kRound, left));
-  const long arguments[6] = {sys::arg(call.word), FUTEX_WAIT, static_cast<long>(seen),
+  uint32_t* bed = bed_of(call);
+  const long arguments[6] = {sys::arg(bed), FUTEX_WAIT, static_cast<long>(load(bed)),
                              sys::arg(&span)};
   long result = core::current() != nullptr
                     ? wait_in_kernel(FutexCall{arguments}, FUTEX_BITSET_MATCH_ANY,
@@ -85,10 +94,21 @@ sync::Outcome wait_among_processes(const FutexCall& call, uint32_t seen, base::D
 }
 
 // A waiter of the kernel's own is there if a process without hosted threads has found that the
-// owner is a thread that the kernel knows; only that thread can wake it.
+// owner is a thread that the kernel knows: then only the kernel can unlock, and for that kernel
+// thread alone.
 bool unlock_in_kernel(const FutexCall& call) {
-  return own_tid() == static_cast<uint32_t>(sys::gettid()) &&
-         sys::call(SYS_futex, sys::arg(call.word), FUTEX_UNLOCK_PI) == 0;
+  auto unlock = [&] { return sys::call(SYS_futex, sys::arg(call.word), FUTEX_UNLOCK_PI) == 0; };
+  if (own_tid() == static_cast<uint32_t>(sys::gettid())) {
+    return unlock();
+  }
+  const Thread* self = current_thread();
+  if (self == nullptr || self != first_thread()) {
+    return false;
+  }
+  core::Carrier& home = core::bring_first_home();
+  bool done = unlock();
+  core::release_first(home);
+  return done;
 }
 
 }  // namespace
@@ -109,7 +129,7 @@ long lock_pi(const FutexCall& call) {
       return result == Attempt::taken ? 0 : -EDEADLK;
     }
     sync::Outcome how =
-        call.is_private() ? wait_here(call, deadline) : wait_among_processes(call, seen, deadline);
+        call.is_private() ? wait_here(call, deadline) : wait_among_processes(call, deadline);
     if (how == sync::Outcome::timed_out) {
       return -ETIMEDOUT;
     }
@@ -142,7 +162,7 @@ long unlock_pi(const FutexCall& call) {
     if (!unlock_in_kernel(call)) {
       std::atomic_ref<uint32_t>(*call.word).store(0, std::memory_order_seq_cst);
     }
-    (void)sys::call(SYS_futex, sys::arg(call.word), FUTEX_WAKE, 1);
+    (void)sys::call(SYS_futex, sys::arg(bed_of(call)), FUTEX_WAKE, 1);
     return 0;
   }
   // Under the lock of the queue, so that nobody goes to sleep on a word that says "free".

@@ -98,7 +98,7 @@ bool rename_thread(int tid, const ThreadName& name) {
     memcpy(thread->fiber->name, name.text, sizeof name.text);
     follows = thread->families_off.exchange(off, std::memory_order_relaxed) != off;
   }
-  if (int kernel_tid = own_kernel_tid(*thread); kernel_tid != 0) {
+  if (int kernel_tid = own_kernel_tid(*thread, tid); kernel_tid != 0) {
     show_name(kernel_tid, name.text);
   }
   if (follows) {

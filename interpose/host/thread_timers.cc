@@ -93,6 +93,8 @@ long set(ThreadTimer& timer, int flags, const itimerspec& wanted) RAMIE_REQUIRES
   if (!read_clock_of(timer, now)) {
     return -ESRCH;
   }
+  // Before the kernel's is set, which may expire at once.
+  timer.is_due.store(false, std::memory_order_relaxed);
   if (timer.clock_tid == 0) {
     itimerspec once{};
     once.it_value = wanted.it_value;
@@ -103,7 +105,6 @@ long set(ThreadTimer& timer, int flags, const itimerspec& wanted) RAMIE_REQUIRES
   }
   int64_t value = base::to_nanos(wanted.it_value);
   bool is_relative = (flags & TIMER_ABSTIME) == 0;
-  timer.is_due.store(false, std::memory_order_relaxed);
   timer.stands_still = false;
   timer.missed = 0;
   timer.expires = value != 0 && is_relative ? base::Deadline::after(now, value).nanos : value;

@@ -32,6 +32,9 @@ core::Carrier* tracer_of(long pid) {
   }
   text.remove_prefix(at + kLabel.size());
   auto tracer = static_cast<int>(base::take_number(text));
+  if (tracer == 0) {
+    return nullptr;  // nobody
+  }
   for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
        carrier = carrier->next_carrier) {
     if (carrier->kernel_tid == tracer && !carrier->gone.load(std::memory_order_acquire)) {

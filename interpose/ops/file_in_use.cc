@@ -14,10 +14,10 @@ long FileInUse::wait(short events, base::Deadline deadline) {
     return event::wait_fd(fd_, events, deadline);
   }
   long result = event::wait_fd(fd_, events, deadline, &use_);
-  if (result == -EBADF && use_.begun) {
+  if (result != 0 && use_.begun) {
     if (int kept = event::kept_number(fd_, use_); kept >= 0) {
-      fd_ = kept;
-      return 0;
+      fd_ = kept;  // also for the last look of a call whose time is over
+      return result == -EBADF ? 0 : result;
     }
   }
   return result;

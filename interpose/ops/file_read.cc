@@ -62,9 +62,12 @@ long read_by_ring(int fd, const iovec* list, long count, long offset) {
              : result;
 }
 
+// If another thread has said something else meanwhile, the number may stand for another file.
 void set_way(const Transfer& t, Way& way, Way now) {
+  if (descriptor_hints.get(t.fd, t.direction) == way) {
+    descriptor_hints.set(t.fd, t.direction, now);
+  }
   way = now;
-  descriptor_hints.set(t.fd, t.direction, now);
 }
 
 // What knows no RWF_NOWAIT reports itself, has to ask a server, or may not be read twice.

@@ -15,9 +15,15 @@
 namespace ramie::core {
 namespace {
 
-void block_all_signals() {
+uint64_t block_all_signals() {
   uint64_t all = ~uint64_t{0};
-  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&all), 0, sizeof all);
+  uint64_t before = 0;
+  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&all), sys::arg(&before), sizeof all);
+  return before;
+}
+
+void restore_signals(uint64_t mask) {
+  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
 }
 
 #if defined(RAMIE_ASAN) || defined(RAMIE_TSAN)
@@ -26,7 +32,6 @@ void block_all_signals() {
 // shim; pthread_create is libc's.
 void* run_pthread(void* argument) {
   auto& thread = *static_cast<KernelThread*>(argument);
-  block_all_signals();
   thread.tid.store(static_cast<uint32_t>(sys::gettid()), std::memory_order_relaxed);
   thread.run(thread);
   thread.tid.store(0, std::memory_order_release);
@@ -38,7 +43,9 @@ void* run_pthread(void* argument) {
 int start_kernel_thread(KernelThread& thread) {
   thread.tid.store(1, std::memory_order_relaxed);
   pthread_t handle;
+  uint64_t before = block_all_signals();  // the thread must never run a handler of the program
   int error = pthread_create(&handle, nullptr, run_pthread, &thread);
+  restore_signals(before);
   if (error == 0) {
     pthread_detach(handle);
   } else {
@@ -53,7 +60,7 @@ constexpr long kGuardSize = 4096;
 
 // The first code of the thread.  It can't return: below it there is nothing.
 [[noreturn]] void begin(KernelThread& thread) {
-  block_all_signals();
+  (void)block_all_signals();
   thread.run(thread);
   for (;;) {
     (void)sys::call(SYS_exit, 0);
@@ -102,11 +109,9 @@ int start_kernel_thread(KernelThread& thread) {
   // The thread must never run a handler of the program, so it is born with everything blocked.
   // SIGSEGV too, by which the FS base of this thread here is repaired: no thread-local is touched
   // until that is over.
-  uint64_t before = 0;
-  uint64_t all = ~uint64_t{0};
-  (void)sys::call(SYS_rt_sigprocmask, SIG_BLOCK, sys::arg(&all), sys::arg(&before), sizeof before);
+  uint64_t before = block_all_signals();
   long result = clone_thread(thread);
-  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&before), 0, sizeof before);
+  restore_signals(before);
   return result < 0 ? static_cast<int>(result) : 0;
 }
 

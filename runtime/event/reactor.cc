@@ -154,9 +154,10 @@ long wait_fd(int fd, short events, base::Deadline deadline,
   if (wake != Wake::unparked && wake != Wake::closed) {
     take_off(*descriptor, waiter);
   }
-  // Also where an event had woken it before: the number may be another file's by now.
+  // Also where an event had woken it before: the number may be another file's by now.  What else
+  // has woken it (an interruption, which is told of once) counts all the same.
   bool is_same = closings == closings_of(descriptor->uses.load(std::memory_order_relaxed));
-  return is_same ? result_of(wake) : -EBADF;
+  return is_same || wake != Wake::unparked ? result_of(wake) : -EBADF;
 }
 
 long wait_fds(const pollfd* fds, unsigned long n, base::Deadline deadline) {

@@ -222,6 +222,36 @@ static void interrupted(void) {
   }
 }
 
+static void end_nothing(int number) { (void)number; }
+
+// What ends the call and the close come at once: the call has to end.
+static void* be_ended(void* argument) {
+  char byte;
+  is_in_call = 1;
+  const long got = as_number(argument) != 0 ? recv(ends[0], &byte, 1, 0) : read(ends[0], &byte, 1);
+  return strdup(said(got));
+}
+
+static void ended_and_closed(int by_cancel) {
+  struct sigaction action = {.sa_handler = end_nothing};
+  CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+  for (long i = 0; i < 10; ++i) {
+    MUST((i % 2 != 0 ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) : pipe(ends)) == 0);
+    pthread_t reader = start(be_ended, (void*)(i % 2));
+    await_call();
+    CHECK((by_cancel ? pthread_cancel(reader) : pthread_kill(reader, SIGUSR1)) == 0);
+    CHECK(close(ends[0]) == 0);
+    void* got = NULL;
+    CHECK(pthread_join(reader, &got) == 0);
+    printf("%s\n", got == PTHREAD_CANCELED ? "cancelled" : (char*)got);
+    if (got != PTHREAD_CANCELED) free(got);
+    CHECK(close(ends[1]) == 0);
+  }
+}
+
+static void signalled_and_closed(void) { ended_and_closed(0); }
+static void cancelled_and_closed(void) { ended_and_closed(1); }
+
 static int moved_to[2];
 
 static void* move_on(void* argument) {
@@ -257,6 +287,8 @@ static const struct twin_case cases[] = {
     {"acceptor", THREADS, acceptor},
     {"epolls", THREADS, epolls},
     {"interrupted", THREADS, interrupted},
+    {"signalled_and_closed", THREADS, signalled_and_closed},
+    {"cancelled_and_closed", THREADS, cancelled_and_closed},
     {"splicer", THREADS, splicer},
 };
 

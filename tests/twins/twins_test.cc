@@ -57,7 +57,7 @@ constexpr const char* kPrograms[] = {
     "files",           "cpu_timers",
     "thread_files",    "signal_senders",
     "bursts",          "tracing",
-    "closings",
+    "call_signals",    "closings",
 };
 
 constexpr const char* kScripts[] = {"python_http", "python_subprocess", "python_sync",

@@ -41,7 +41,8 @@ TEST(Pipe, WithoutAReaderThereIsAnErrorAndNoSignal) {
 }
 
 TEST(Pipe, AReadEndsWithItsTimeAndWithAClose) {
-  auto [reader, writer] = make_pipe();
+  auto ends = make_pipe();
+  auto& reader = ends.first;
   char byte;
   EXPECT_THROW(with_timeout(2ms, [&] { (void)reader.read_some({&byte, 1}); }), timeout_error);
   fiber<void> waiter = spawn([&] {
