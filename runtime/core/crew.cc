@@ -113,9 +113,7 @@ void call_back(Carrier& carrier) {
 void change_eagerness(int change) {
   auto value = static_cast<int>(crew.eagerness.load(std::memory_order_relaxed)) + change;
   crew.eagerness.store(
-      static_cast<uint32_t>(
-          std::clamp(value, static_cast<int>(crew.least_eager.load(std::memory_order_relaxed)),
-                     static_cast<int>(Crew::kMostEager))),
+      static_cast<uint32_t>(std::clamp(value, 0, static_cast<int>(Crew::kMostEager))),
       std::memory_order_relaxed);
 }
 
@@ -294,7 +292,6 @@ void reset_crew_after_fork() {
   crew.idle.store(0, std::memory_order_relaxed);
   crew.searching.store(0, std::memory_order_relaxed);
   crew.eagerness.store(Crew::kEagerAtFirst, std::memory_order_relaxed);
-  crew.least_eager.store(0, std::memory_order_relaxed);
   crew.shared.reset();
   no_start_before.store(0, std::memory_order_relaxed);
 }

@@ -21,8 +21,7 @@
 // Somebody who was called searches; meanwhile nobody else is called, and when the searcher has
 // found something it calls the next if there is more.  A single fiber that was made ready is mostly
 // run by the very carrier that did it, a moment later, and waking another would be in vain: so that
-// is done only while it pays (`eagerness`), and for some time after such a fiber has waited in vain
-// for the one that made it ready (`least_eager`).
+// is done only while it pays (`eagerness`).
 #pragma once
 
 #include <atomic>
@@ -40,7 +39,6 @@ struct Crew {
   std::atomic<uint32_t> idle = 0;    // of these, sleep
   std::atomic<uint32_t> searching = 0;
   std::atomic<uint32_t> eagerness = kEagerAtFirst;
-  std::atomic<uint32_t> least_eager = 0;  // that it falls to; the watchdog's
   SharedQueue shared;
 
   static constexpr uint32_t kEagerAtFirst = 8;

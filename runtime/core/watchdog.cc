@@ -179,11 +179,6 @@ void fire_timers_that_are_left(int64_t now, Findings& found) {
   found.next = std::min(found.next, next);
 }
 
-// For so many looks without a fiber that waits beside an idle carrier, single fibers go on being
-// offered.
-constexpr uint32_t kCalm = 64;
-constinit uint32_t calm_looks = 0;  // the watchdog's own
-
 // Those apart may be thousands, and nobody waits for what they have: it is their only fiber's.
 Findings look() {
   int64_t now = base::now();
@@ -199,10 +194,6 @@ Findings look() {
   if (found.overdue && crew.idle.load(std::memory_order_relaxed) > 0) {
     uint32_t eager = crew.eagerness.load(std::memory_order_relaxed) + 4;
     crew.eagerness.store(std::min(eager, Crew::kMostEager), std::memory_order_relaxed);
-    crew.least_eager.store(1, std::memory_order_relaxed);
-    calm_looks = 0;
-  } else if (++calm_looks == kCalm) {
-    crew.least_eager.store(0, std::memory_order_relaxed);
   }
   found.unwatched = found.unmoved && !is_event_watched();
   if (found.must_correct()) {

@@ -242,7 +242,50 @@ static void ignored_at_first(void) { finish(start(ignore_at_first, NULL)); }
 
 static void stands_still(void) { finish(start(leave_signal, NULL)); }
 
+static int may_compute = 1;
+
+static void* compute(void* argument) {
+  while (__atomic_load_n(&may_compute, __ATOMIC_SEQ_CST)) {
+  }
+  return argument;
+}
+
+// Each may be over before it is quite set.
+static void* set_short_ones(void* argument) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR1);
+  CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+  struct sigevent event;
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = SIGUSR1;
+  event._sigev_un._tid = gettid();
+  timer_t timer;
+  MUST(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+  int came = 0;
+  for (int i = 0; i < 1500; ++i) {
+    const struct itimerspec once = {{0, 0}, {0, 1 + i}};
+    const struct timespec patience = {5, 0};
+    CHECK(timer_settime(timer, 0, &once, NULL) == 0);
+    came += sigtimedwait(&set, NULL, &patience) == SIGUSR1;
+    if (came <= i) break;
+  }
+  printf("came: %d\n", came);
+  CHECK(timer_delete(timer) == 0);
+  return argument;
+}
+
+static void short_ones(void) {
+  may_compute = 1;
+  pthread_t other = start(compute, NULL);
+  finish(start(set_short_ones, NULL));
+  __atomic_store_n(&may_compute, 0, __ATOMIC_SEQ_CST);
+  finish(other);
+}
+
 static const struct twin_case cases[] = {
+    {"short_ones", THREADS, short_ones},
     {"stands_still", THREADS, stands_still},
     {"beside_others", THREADS, beside_others},
     {"ignored_at_first", THREADS, ignored_at_first},
