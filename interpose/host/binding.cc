@@ -191,7 +191,9 @@ long change_thread(Thread& thread, int tid, const Change& change) {
   }
   if (is_free_again) {
     core::go_home();  // so that it is there that it leaves
-    core::leave_home();
+    if (!core::has_children()) {
+      core::leave_home();
+    }
     return 0;
   }
   return change_other_than_first(thread, tid, change);

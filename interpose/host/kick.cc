@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "base/backoff.h"
 #include "base/futex.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -146,7 +147,12 @@ long change_credentials(long number, const long* a) {
   if (result != 0 || self == nullptr) {
     return result;
   }
-  base::LockGuard guard(changing);
+  // Whoever holds it waits for this carrier as well, whose signals may be blocked.
+  base::Backoff backoff;
+  while (!changing.try_lock()) {
+    catch_up_with_credentials(*self->carrier);
+    backoff.wait();
+  }
   change = {number, {a[0], a[1], a[2]}};
   uint64_t to = version.load(std::memory_order_relaxed) + 1;
   self->carrier->credentials.store(to, std::memory_order_relaxed);
@@ -156,6 +162,7 @@ long change_credentials(long number, const long* a) {
   }
   version.store(to, std::memory_order_seq_cst);  // pairs with catch_up and take_on
   make_all_follow(to);
+  changing.unlock();
   return 0;
 }
 

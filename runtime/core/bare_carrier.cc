@@ -176,7 +176,7 @@ void stop_taking_signals(Carrier& carrier) {
 void end_bare_carrier(Carrier& carrier) {
   carrier.gone.store(true, std::memory_order_release);
   tls::stop_thread(carrier.cpu);
-  fault::stop_thread(carrier.fault);
+  fault::rest_thread(carrier.fault);  // there may be no memory for the next one
 }
 
 void free_bare_carrier(Carrier& carrier) {

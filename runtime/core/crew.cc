@@ -1,6 +1,7 @@
 #include "core/crew.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -83,7 +84,11 @@ bool summon_reserve() {
   return false;
 }
 
-// Of the calling kernel thread: what it has started (PR_SET_PDEATHSIG), or traces.
+// The program's filter may refuse to make another kernel thread (man 2 seccomp).
+bool is_filtered() { return sys::call(SYS_prctl, PR_GET_SECCOMP) != 0; }
+
+}  // namespace
+
 bool has_children() {
   siginfo_t info{};
   // Those of other threads aside, without taking anything, and whatever their state.
@@ -92,6 +97,8 @@ bool has_children() {
   return sys::call(SYS_waitid, P_ALL, 0, sys::arg(&info), kOptions, 0) == 0;
 }
 
+namespace {
+
 // Whether nothing ends with the kernel thread that somebody may need, and the watchdog has nothing
 // to take back.  (Of Ramie's own requests to a ring, one with a time-out has a timer here, and any
 // other is made again.)
@@ -99,7 +106,7 @@ bool is_dispensable(Carrier& carrier) {
   return carrier.is_bare && carrier.timers.next().is_never() && carrier.ready.empty() &&
          carrier.blocking.load(std::memory_order_relaxed) == 0 &&
          carrier.watched.places.load(std::memory_order_relaxed) == 0 && carrier.ring == nullptr &&
-         !carrier.has_submitted && !has_children();
+         !carrier.has_submitted && !is_filtered() && !has_children();
 }
 
 // If it stands by, it takes part again, be it one too many.

@@ -107,6 +107,9 @@ void make_home(Carrier& carrier);
 // Those that are too many and sleep don't see it by themselves.  The watchdog calls.
 void send_surplus_away();
 
+// Of the calling kernel thread: what it has started (PR_SET_PDEATHSIG), or traces.
+[[nodiscard]] bool has_children();
+
 // The calling carrier, which has no pinned fibers, stands by until it is called.  False if it was
 // not, for so long that its kernel thread ends.
 [[nodiscard]] bool stand_by(Carrier& carrier);

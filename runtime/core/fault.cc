@@ -211,7 +211,10 @@ void never_block(int signal) {
   never_blocked.fetch_or(signal_bit(signal), std::memory_order_relaxed);
 }
 
-int start_thread(Thread& thread) {
+namespace {
+
+// Its alternate stack, and the list of those.
+int make_stack(Thread& thread) {
   long map = sys::call(SYS_mmap, 0, kPage + kStackSize, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (sys::failed(map)) {
@@ -219,22 +222,28 @@ int start_thread(Thread& thread) {
   }
   sys::call(SYS_mprotect, map, kPage, PROT_NONE);
   thread.stack = static_cast<uintptr_t>(map) + kPage;
-  stack_t ours{};
-  ours.ss_sp = reinterpret_cast<void*>(thread.stack);
-  ours.ss_size = kStackSize;
-  long result = sys::call(SYS_sigaltstack, sys::arg(&ours), sys::arg(&thread.previous));
-  if (result == 0) {
-    result = -EAGAIN;
-    for (size_t i = 0; i < kMaxThreads && result != 0; ++i) {
-      uintptr_t none = 0;
-      if (stacks[i].compare_exchange_strong(none, thread.stack, std::memory_order_relaxed)) {
-        result = 0;
-        size_t used = stacks_used.load(std::memory_order_relaxed);
-        while (used < i + 1 &&
-               !stacks_used.compare_exchange_weak(used, i + 1, std::memory_order_release)) {
-        }
+  for (size_t i = 0; i < kMaxThreads; ++i) {
+    uintptr_t none = 0;
+    if (stacks[i].compare_exchange_strong(none, thread.stack, std::memory_order_relaxed)) {
+      size_t used = stacks_used.load(std::memory_order_relaxed);
+      while (used < i + 1 &&
+             !stacks_used.compare_exchange_weak(used, i + 1, std::memory_order_release)) {
       }
+      return 0;
     }
+  }
+  return -EAGAIN;
+}
+
+}  // namespace
+
+int start_thread(Thread& thread) {
+  long result = thread.stack != 0 ? 0 : make_stack(thread);
+  if (result == 0) {
+    stack_t ours{};
+    ours.ss_sp = reinterpret_cast<void*>(thread.stack);
+    ours.ss_size = kStackSize;
+    result = sys::call(SYS_sigaltstack, sys::arg(&ours), sys::arg(&thread.previous));
   }
   if (result < 0) {
     stop_thread(thread);
@@ -245,6 +254,11 @@ int start_thread(Thread& thread) {
   return 0;
 }
 
+void rest_thread(Thread& thread) {
+  thread.previous.ss_flags &= ~SS_ONSTACK;
+  sys::call(SYS_sigaltstack, sys::arg(&thread.previous), 0);
+}
+
 void stop_thread(Thread& thread) {
   if (thread.stack == 0) {
     return;
@@ -253,8 +267,7 @@ void stop_thread(Thread& thread) {
     uintptr_t mine = thread.stack;
     stacks[i - 1].compare_exchange_strong(mine, 0, std::memory_order_relaxed);
   }
-  thread.previous.ss_flags &= ~SS_ONSTACK;
-  sys::call(SYS_sigaltstack, sys::arg(&thread.previous), 0);
+  rest_thread(thread);
   sys::call(SYS_munmap, static_cast<long>(thread.stack - kPage), kPage + kStackSize);
   thread.stack = 0;
 }

@@ -75,4 +75,7 @@ struct Thread {
 // Puts the previous alternate stack back.
 void stop_thread(Thread& thread);
 
+// The same, but what start_thread() needs is kept, for another kernel thread.
+void rest_thread(Thread& thread);
+
 }  // namespace ramie::core::fault

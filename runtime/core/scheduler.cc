@@ -1,6 +1,7 @@
 #include "core/scheduler.h"
 
 #include <algorithm>
+#include <new>
 
 #include "base/check.h"
 #include "base/futex.h"
@@ -292,6 +293,7 @@ void reset_after_fork() {
   carrier.background_timers.store(0, std::memory_order_relaxed);
   carrier.timers.reset();
   carrier.searching = false;
+  new (&carrier.watched) Watched;
   carrier.has_submitted = false;
   carrier.is_home.store(false, std::memory_order_relaxed);
   carrier.blocking.store(0, std::memory_order_relaxed);

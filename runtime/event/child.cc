@@ -2,6 +2,7 @@
 
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -160,6 +161,14 @@ long wait_child(int idtype, id_t id, int options, Deadline deadline) {
   }
   if (result != -ENOSYS) {
     return result;
+  }
+  if ((options & __WNOTHREAD) != 0) {
+    // Another kernel thread's child, which the caller doesn't see, may be there all the time.
+    constexpr int64_t kPause = 1'000'000;
+    Deadline pause = std::min(deadline, Deadline::after(base::now(), kPause));
+    if (core::sleep_until(pause) == core::Wake::interrupted) {
+      return -EINTR;
+    }
   }
   options = options_of_call(options);
   result = uring_wait_child(idtype, id, options, deadline);

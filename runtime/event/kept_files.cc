@@ -19,7 +19,7 @@ struct KeptFile {
 };
 
 // Calls of further ones end with EBADF.
-constexpr int kMost = 256;
+constexpr int kMost = 32;  // of the numbers that are ours (own_descriptors.cc)
 constinit base::Lock lock;
 constinit KeptFile files[kMost] RAMIE_GUARDED_BY(lock) = {};
 

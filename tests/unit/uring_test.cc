@@ -300,7 +300,9 @@ TEST_F(UringFutex, WakesAreCountedByTheKernelAndReachAsMany) {
     ramie::core::yield();
     EXPECT_EQ(woken, 0);
     EXPECT_EQ(wake(40), 40);
-    (void)ramie::core::sleep_until(in_millis(5));
+    for (int i = 0; woken < 40 && i < 2000; ++i) {
+      (void)ramie::core::sleep_until(in_millis(5));
+    }
     EXPECT_EQ(woken, 40);
     EXPECT_EQ(wake(kWaiters), kWaiters - 40);
   });
@@ -342,7 +344,7 @@ TEST_F(UringFutex, NoWakeUpIsLostToATimeOut) {
   fibers.spawn([&] {
     for (int i = 0; i < kRounds; ++i) {
       long result = wait(0, Deadline::after(now(), i % 5 * 20'000));
-      ASSERT_TRUE(result == 0 || result == -ETIMEDOUT) << result;
+      EXPECT_TRUE(result == 0 || result == -ETIMEDOUT) << result;
       woken += result == 0 ? 1 : 0;
     }
     ends = true;
