@@ -16,12 +16,12 @@ namespace ramie::cli {
 namespace {
 
 constexpr Setting kSettings[] = {
-    {"RAMIE_CARRIERS", "auto"},   {"RAMIE_SLICE", "10"},    {"RAMIE_FS", "auto"},
+    {"RAMIE_CARRIERS", "auto"},    {"RAMIE_SLICE", "10"},    {"RAMIE_FS", "auto"},
     {"RAMIE_MAX_BLOCKED", "4096"}, {"RAMIE_ENTRY", "auto"},  {"RAMIE_STACK_SIZE", "64k"},
-    {"RAMIE_GUARDS", "auto"},     {"RAMIE_POLLER", "auto"}, {"RAMIE_DEADLOCK", "off"},
-    {"RAMIE_LOG", "off"},         {"RAMIE_BLOCKED", "off"}, {"RAMIE_AUDIT", "off"},
-    {"RAMIE_HOSTING", "on"},      {"RAMIE_STATS", ""},      {"RAMIE_PATCH", "all"},
-    {"RAMIE_NATIVE", ""},         {"RAMIE_LOG_FILE", ""},   {"RAMIE_PRELOAD_PATH", ""},
+    {"RAMIE_GUARDS", "auto"},      {"RAMIE_POLLER", "auto"}, {"RAMIE_DEADLOCK", "off"},
+    {"RAMIE_LOG", "off"},          {"RAMIE_BLOCKED", "off"}, {"RAMIE_AUDIT", "off"},
+    {"RAMIE_HOSTING", "on"},       {"RAMIE_STATS", ""},      {"RAMIE_PATCH", "all"},
+    {"RAMIE_NATIVE", ""},          {"RAMIE_LOG_FILE", ""},   {"RAMIE_PRELOAD_PATH", ""},
 };
 
 void print_row(std::string_view name, std::string_view value, std::string_view source) {
