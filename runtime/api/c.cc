@@ -85,9 +85,7 @@ int ramie_join_for(ramie_fiber* fiber, int64_t nanoseconds) {
   return join_until(fiber, deadline_after(nanoseconds));
 }
 
-void ramie_detach(ramie_fiber* fiber) {
-  ramie::detail::drop(inner(fiber));
-}
+void ramie_detach(ramie_fiber* fiber) { ramie::detail::drop(inner(fiber)); }
 
 uint64_t ramie_id(const ramie_fiber* fiber) {
   return ramie::detail::id_of(reinterpret_cast<const control*>(fiber));
