@@ -146,8 +146,9 @@ void on_kick(core::Carrier& carrier, core::Fiber& fiber, ucontext_t& context) {
   catch_up_with_credentials(carrier);
   auto* thread = static_cast<Thread*>(fiber.host);
   if (fiber.kind == core::FiberKind::loop) {
-    // The masks have changed under a sleeper: it lets nothing in until it has looked again.
-    carrier.kernel_mask = blockable(kAllSignals);
+    // The masks have changed under a sleeper: it lets nothing in until it has looked again, but for
+    // the next kick (one that stands by does not look).
+    carrier.kernel_mask = blockable(kAllSignals) & ~signal_bit(kKickSignal);
     core::set_context_mask(context, carrier.kernel_mask);
     core::put_off_signal(carrier);
     return;
