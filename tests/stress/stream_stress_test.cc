@@ -124,8 +124,9 @@ TEST_P(StreamStress, NoByteIsLostToTimeOutsAndCancellations) {
     std::vector<fiber<void>> fibers;
     for (unsigned i = 0; i < kPairs; ++i) {
       fibers.push_back(spawn([random = Random(i + static_cast<unsigned>(seed) * 100 + 1)] {
-        auto [near, far] = make_pair();
-        fiber<void> writer = spawn([&] { write_all_of(far, random, kSize); });
+        auto pair = make_pair();
+        auto& near = pair.first;
+        fiber<void> writer = spawn([&] { write_all_of(pair.second, random, kSize); });
         std::size_t size = read_in_bits(near, random);
         EXPECT_GE(size, kSize);
         writer.join();
