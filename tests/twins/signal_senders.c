@@ -52,24 +52,25 @@ static void wait_for_handler(int pid) {
   handled_by_pid = 0;
 }
 
-static void by_turns(void) {
-  int requests[2];
-  pthread_t others[4];
-  had_a_thread();
-  const pid_t sender = start_sender(requests);
+static void install_note_sender(void) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_sigaction = note_sender;
   action.sa_flags = SA_SIGINFO | SA_RESTART;
   MUST(sigaction(SIGUSR1, &action, NULL) == 0);
+}
+
+static void by_turns(void) {
+  int requests[2];
+  pthread_t others[4];
+  had_a_thread();
+  const pid_t sender = start_sender(requests);
+  install_note_sender();
   is_over = 0;
   block(SIGUSR1);
   for (int i = 0; i < 2; ++i) others[i] = start(turn_about, NULL);
   unblock(SIGUSR1);
   for (int i = 2; i < 4; ++i) others[i] = start(turn_about, NULL);
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGUSR1);
   for (int i = 0; i < 300; ++i) {
     say(requests[1], 'x');
     wait_for_handler(sender);
@@ -98,11 +99,7 @@ static void taken(void) {
   pthread_t others[3];
   had_a_thread();
   const pid_t sender = start_sender(requests);
-  struct sigaction action;
-  memset(&action, 0, sizeof action);
-  action.sa_sigaction = note_sender;
-  action.sa_flags = SA_SIGINFO | SA_RESTART;
-  MUST(sigaction(SIGUSR1, &action, NULL) == 0);
+  install_note_sender();
   is_over = 0;
   block(SIGUSR1);
   for (int i = 0; i < 3; ++i) others[i] = start(toggle, NULL);
