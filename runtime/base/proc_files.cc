@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "base/sys.h"
+#include "base/text.h"
 
 namespace ramie::base {
 namespace {
@@ -16,20 +17,13 @@ struct Entry {
   char name[1];
 };
 
-int number_of(const char* name) {
-  int number = 0;
-  for (; *name >= '0' && *name <= '9'; ++name) {
-    number = number * 10 + (*name - '0');
-  }
-  return number;
-}
-
 bool visit_entries(const char* buffer, long size, VisitNumber visit, void* argument) {
   for (long at = 0; at < size;) {
     const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
     at += entry->length;
-    bool is_number = entry->name[0] >= '0' && entry->name[0] <= '9';
-    if (is_number && !visit(number_of(entry->name), argument)) {
+    std::string_view name(entry->name);
+    bool is_number = name.front() >= '0' && name.front() <= '9';
+    if (is_number && !visit(static_cast<int>(take_number(name)), argument)) {
       return false;
     }
   }
