@@ -26,17 +26,18 @@ def verdicts(results, best_mode):
     for goal in GOALS:
         kind = goal.kind.replace("hosted", f"hosted-{best_mode}", 1)
         comparison = COMPARISONS[goal.comparison]
-        decisive = comparison.columns[comparison.decisive]
+        column = comparison.columns[goal.place]
         row = f"{goal.comparison}/{kind}"
         if row not in medians:
             continue
         text = f"{comparison.title}: {LABELS[kind]}"
         if goal.base is None:
-            yield Verdict(f"{text}, {decisive.heading}", medians[row][comparison.decisive], goal.limit)
+            yield Verdict(f"{text}, {column.heading}", medians[row][goal.place], goal.limit)
             continue
         base_name, _, base_kind = goal.base.rpartition("/")
         base = COMPARISONS[base_name] if base_name else comparison
-        ratio = results.ratio(row, f"{base_name or goal.comparison}/{base_kind}", comparison.decisive)
+        ratio = results.ratio(row, f"{base_name or goal.comparison}/{base_kind}", goal.place)
         if ratio is not None:
             beside = f"{base.title}, {LABELS[base_kind]}" if base_name else LABELS[base_kind]
-            yield Verdict(f"{text} / {beside}", ratio, goal.limit, decisive.is_rate)
+            which = f", {goal.heading}" if goal.heading else ""
+            yield Verdict(f"{text} / {beside}{which}", ratio, goal.limit, column.is_rate)

@@ -174,7 +174,7 @@ void call_help() {
 
 void enqueue(Carrier& carrier, Fiber& fiber) {
   if (!carrier.ready.push(&fiber)) [[unlikely]] {
-    crew.shared.push_half(carrier.ready, &fiber);
+    crew.shared.push(&fiber);
     if (carrier.role.load(std::memory_order_relaxed) != Role::crew) {
       call_help();  // here nobody else has its turn
     }

@@ -1,5 +1,6 @@
 // Ready fibers that any carrier may run and that are in no carrier's own queue: what kernel threads
-// without fibers made ready, and what overflowed.  Looked at once in each turn of a carrier's loop.
+// without fibers made ready, and what carriers leave behind.  Looked at once in each turn of a
+// carrier's loop.
 #pragma once
 
 #include <atomic>
@@ -29,19 +30,6 @@ class SharedQueue {
       queue_.push(fiber);
       size_.fetch_add(1, std::memory_order_seq_cst);
     }
-  }
-
-  // The older half of `from`, which is full, and then `fiber`; by the owner.
-  void push_half(StealQueue& from, Fiber* fiber) {
-    base::LockGuard guard(lock_);
-    for (uint32_t i = 0; i < StealQueue::kCapacity / 2; ++i) {
-      if (Fiber* older = from.pop()) {
-        queue_.push(older);
-        size_.fetch_add(1, std::memory_order_seq_cst);
-      }
-    }
-    queue_.push(fiber);
-    size_.fetch_add(1, std::memory_order_seq_cst);
   }
 
   // Moves up to `n` of the oldest to `to`, by its owner.  Where `to` is full, which it may be for
