@@ -262,8 +262,10 @@ bool some_sleeper_lets_in(uint64_t signals) {
 }
 
 // Carriers that let one of these signals in which nobody may take now look at the masks again
-// before we go on.  What some other thread takes, they let in for that one.
+// before we go on.  What some other thread takes, they let in for that one, and what can't be
+// blocked there always.
 void close_to_sleepers(uint64_t signals) {
+  signals = blockable(signals);
   if (signals == 0 || !some_sleeper_lets_in(signals)) {
     return;
   }

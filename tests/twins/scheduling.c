@@ -1,5 +1,6 @@
 // Affinity, nice value and scheduling policy of one thread: they hold for that thread alone, can be
 // asked for, and are inherited, wherever the thread waits in between.
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -173,6 +174,37 @@ static void policies(void) {
   printf("policy: %d\n", sched_getscheduler(0));
 }
 
+static void* sleep_with_a_policy(void* argument) {
+  sigset_t all;
+  sigfillset(&all);
+  CHECK(pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);
+  struct sched_param parameter = {0};
+  CHECK(sched_setscheduler(0, SCHED_BATCH, &parameter) == 0);
+  char byte;
+  CHECK(read(ends[0], &byte, 1) == 1);
+  return argument;
+}
+
+// Nobody takes a signal when the first thread blocks them all, and each time the other one's kernel
+// thread, which sleeps, has to be told: a matter of microseconds, not of seconds.
+static void masks_beside_a_sleeper(void) {
+  MUST(pipe(ends) == 0);
+  pthread_t sleeper = start(sleep_with_a_policy, NULL);
+  nap(100);
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  long long since = now_ms();
+  for (int i = 0; i < 30; ++i) {
+    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+  }
+  CHECK(now_ms() - since < 10000);
+  MUST(write(ends[1], "x", 1) == 1);
+  finish(sleeper);
+  printf("blocked\n");
+}
+
 static void* note_all(void* argument) {
   int* found = argument;
   found[0] = has_only(processor(1));
@@ -266,6 +298,7 @@ static const struct twin_case cases[] = {
     {"affinity_by_attribute", THREADS, affinity_by_attribute},
     {"nice_values", THREADS, nice_values},
     {"policies", THREADS, policies},
+    {"masks_beside_a_sleeper", THREADS, masks_beside_a_sleeper},
     {"inheritance", THREADS, inheritance},
     {"mistakes", THREADS, mistakes},
     {"what_is_so_already", THREADS, what_is_so_already},
