@@ -72,6 +72,16 @@ class StealQueue {
     return nullptr;
   }
 
+  // The owner.  Who is next, or with 1 the one after; null where there is none.  Others may take
+  // it.
+  [[nodiscard]] const Fiber* glance(uint32_t further) const {
+    uint32_t number = head_.load(std::memory_order_relaxed) + further;
+    auto rest = static_cast<int32_t>(tail_.load(std::memory_order_relaxed) - number);
+    return rest > 0
+               ? ring_.load(std::memory_order_relaxed)->slot(number).load(std::memory_order_relaxed)
+               : nullptr;
+  }
+
   // Takes half of it, rounded up, or as many as may be stolen, into `thief`, whose owner calls, and
   // which is empty.  How many.
   uint32_t give_half_to(StealQueue& thief) {

@@ -88,22 +88,35 @@ namespace ramie::core {
   }
 }
 
-// Of many fibers that were spawned or woken together, most are not in the cache when their turns
-// come.  So the one that goes on, or begins, sends for what the next one needs first: its control
-// block, the frames that it was left in, and the first below them; and for the one after, as far as
-// it takes to find those.
-[[gnu::always_inline]] inline void send_for_next(const Carrier& carrier) {
+// Sends for what the next fiber needs first: its control block, the frames that it was left in, as
+// many lines as `kFrames`, and the first below them; and for the one after, as far as it takes to
+// find those.
+template <int kFrames>
+[[gnu::always_inline]] inline void send_for(const Fiber& next, const Fiber* after_next) {
   constexpr int kLine = 64;
   constexpr int kBelow = 2;
-  constexpr int kFrames = 6;
+  __builtin_prefetch(&next.state);
+  __builtin_prefetch(&next.reason);
+  const auto* frames = static_cast<const char*>(__atomic_load_n(&next.context, __ATOMIC_RELAXED));
+  for (int i = -kBelow; i < kFrames; ++i) {
+    __builtin_prefetch(frames + i * kLine);
+  }
+  __builtin_prefetch(after_next);
+}
+
+// Of many fibers that were spawned or woken together, most are not in the cache when their turns
+// come.  So the one that goes on, or begins, sends for what the next one needs.
+[[gnu::always_inline]] inline void send_for_next(const Carrier& carrier) {
+  constexpr int kFew = 6;
+  constexpr int kHosted = 16;  // the libc call, the entry, and the operation that waits
   if (const Fiber* next = carrier.pinned.front()) {
-    __builtin_prefetch(&next->state);
-    __builtin_prefetch(&next->reason);
-    const auto* frames = static_cast<const char*>(next->context);
-    for (int i = -kBelow; i < kFrames; ++i) {
-      __builtin_prefetch(frames + i * kLine);
+    send_for<kFew>(*next, next->queue_next);
+  } else if (const Fiber* after_next = carrier.ready.glance(1)) {
+    // Another carrier may have taken it, and it may have ended: the memory is a fiber's all the
+    // same, for a hosted thread's is never unmapped, nor is the first thread's.
+    if (const Fiber* first = carrier.ready.glance(0)) {
+      send_for<kHosted>(*first, after_next);
     }
-    __builtin_prefetch(next->queue_next);
   }
 }
 

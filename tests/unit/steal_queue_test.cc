@@ -46,6 +46,19 @@ TEST(StealQueue, TheOldestAreStolen) {
   EXPECT_EQ(from.pop(), &all[StealQueue::kMostStolen]);
 }
 
+TEST(StealQueue, AGlanceTakesNothing) {
+  auto all = fibers(2);
+  StealQueue queue;
+  EXPECT_EQ(queue.glance(0), nullptr);
+  ASSERT_TRUE(queue.push(&all[0]));
+  EXPECT_EQ(queue.glance(1), nullptr);
+  ASSERT_TRUE(queue.push(&all[1]));
+  EXPECT_EQ(queue.glance(0), &all[0]);
+  EXPECT_EQ(queue.glance(1), &all[1]);
+  EXPECT_EQ(queue.pop(), &all[0]);
+  EXPECT_EQ(queue.glance(0), &all[1]);
+}
+
 TEST(StealQueue, WhatIsClosedTakesNothingUntilItIsOpened) {
   auto all = fibers(2 * StealQueue::kCapacity + 1);
   StealQueue queue;
