@@ -3,10 +3,10 @@
 
     profile_echo.py BUILD_DIR [CONNECTIONS]
 
-Wants perf and strace, and the right to use them. perf samples a server while the client counts its
-CPU time; the share of a symbol times that is its part of a request. The calls are counted in a run
-of their own, under strace, which slows the server down so much that its loops find more to do at
-once: as many calls per request as shown, or a few more.
+Wants perf, and the right to use it and the kernel's tracepoints. perf samples a server while the
+client counts its CPU time; the share of a symbol times that is its part of a request. The calls are
+counted by tracepoints, which let the server run at its pace, in two runs of which the second asks more:
+the difference belongs to requests, the rest to connections.
 """
 import collections
 import pathlib
@@ -23,7 +23,9 @@ from programs import first_cpu, last_cpu, prepare_process, preload
 from table import describe
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
-REQUESTS, COUNTED = 200_000, 20_000
+REQUESTS, COUNTED, COUNTED_MORE = 200_000, 20_000, 100_000
+CALLS = ("read", "write", "recvfrom", "sendto", "getsockopt", "fcntl", "futex", "epoll_wait", "epoll_pwait2",
+         "epoll_ctl", "io_uring_enter", "rt_sigprocmask", "clock_nanosleep", "tgkill", "accept")
 SHOWN = 10  # symbols of the kernel, and as many others
 KERNEL = "[kernel.kallsyms]"
 
@@ -74,18 +76,34 @@ def samples(server, connections, folder):
     return figures[0], shares
 
 
-def calls(server, connections, folder):
-    """{system call: how many of it per request}, connecting and hanging up left aside."""
-    counted = folder / "calls"
-    watched(["strace", "-f", "-c", "-o", counted, "-p", str(server.server.pid)],
-            lambda: server.ask(connections, COUNTED))
-    found = {}
-    for line in counted.read_text(encoding="utf-8").splitlines():
-        row = re.match(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", line)
-        if row and row[2] not in ("accept", "accept4", "close", "epoll_ctl", "clone3", "mmap", "total",
-                                  "munmap", "mprotect", "madvise", "set_robust_list", "rseq", "exit"):
-            found[row[2]] = int(row[1]) / (COUNTED + 2 * connections)
+def counted(server, connections, requests, folder):
+    """{system call: how many of it} while the client connects, asks and hangs up."""
+    events = ",".join(f"syscalls:sys_enter_{name}" for name in CALLS)
+    output = folder / "calls"
+    watched(["perf", "stat", "-x", "|", "-o", output, "-p", str(server.server.pid), "-e", events],
+            lambda: server.ask(connections, requests))
+    found = collections.Counter()
+    for line in output.read_text(encoding="utf-8").splitlines():
+        fields = line.split("|")
+        if len(fields) > 2 and fields[0].isdigit():
+            found[fields[2].rpartition("sys_enter_")[2]] += int(fields[0])
     return found
+
+
+def calls(server, connections, folder):
+    """{system call: how many of it per request}, and the same per connection."""
+    server.ask(1, 10)  # so that its kernel threads are there, and perf finds them
+    few, many = (counted(server, connections, number, folder) for number in (COUNTED, COUNTED_MORE))
+    per_request = {name: (many[name] - few[name]) / (COUNTED_MORE - COUNTED) for name in many}
+    asked = COUNTED + 2 * connections
+    per_connection = {name: (few[name] - per_request[name] * asked) / connections for name in many}
+    return per_request, per_connection
+
+
+def listed(found, least):
+    return ", ".join(f"{name} {count:.{3 if least < 0.1 else 1}f}"
+                     for name, count in sorted(found.items(), key=lambda item: -item[1])
+                     if count >= least)
 
 
 def section(title, cpu, shares, called):
@@ -97,9 +115,9 @@ def section(title, cpu, shares, called):
     yield "|---|--:|--:|"
     for name, share in objects.most_common(5):
         yield f"| {name} | {share * cpu:.2f} | {share:.1%} |"
-    yield "\n" + "Calls per request: " + ", ".join(
-        f"{name} {count:.2f}" for name, count in sorted(called.items(), key=lambda item: -item[1])
-        if count >= 0.005) + ".\n"
+    per_request, per_connection = called
+    yield f"\nCalls per request: {listed(per_request, 0.001)}."
+    yield f"Per connection besides: {listed(per_connection, 0.5)}.\n"
     yield "| symbol | of | us |"
     yield "|---|---|--:|"
     for kernels in (True, False):
@@ -122,7 +140,7 @@ def main():
     }
     page = [f"# Where the time goes: echo at {connections:,} connections\n",
             "Written by `bench/profile_echo.py`: CPU time of each server, sampled by perf, and system",
-            "calls, counted by strace.\n",
+            "calls, counted by tracepoints. The last section is `bench/profile_remarks.md`.\n",
             *(f"- {line}" for line in describe(this_machine.describe(build, SOURCE)))]
     for title, (command, environment) in servers.items():
         print(title, file=sys.stderr)
@@ -133,6 +151,7 @@ def main():
                 page += section(title, cpu, shares, calls(server, connections, pathlib.Path(folder)))
         finally:
             server.end()
+    page.append("\n" + (SOURCE / "bench" / "profile_remarks.md").read_text(encoding="utf-8").strip())
     folder = SOURCE / "docs" / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "profile.md").write_text("\n".join(page) + "\n", encoding="utf-8")
