@@ -204,7 +204,7 @@ SignalAction set_application_action(int, const SignalAction& action) {
 
 uint64_t blockable(uint64_t mask) {
   mask &= ~never_blocked.load(std::memory_order_relaxed);
-  return tls::mode() == tls::Mode::trap ? mask & ~signal_bit(SIGSEGV) : mask;
+  return tls::may_trap() ? mask & ~signal_bit(SIGSEGV) : mask;
 }
 
 void never_block(int signal) {

@@ -6,6 +6,7 @@ namespace ramie::core::tls {
 namespace {
 
 constinit std::atomic<Mode> selected = Mode::none;
+constinit std::atomic<bool> traps = false;
 
 }  // namespace
 
@@ -41,11 +42,14 @@ const char* select(base::FsChoice wish) {
   if (wanted == Mode::trap && reserve_trap_map() < 0) {
     wanted = Mode::prctl;
   }
+  traps.store(wanted == Mode::trap, std::memory_order_relaxed);
   selected.store(wanted, std::memory_order_release);  // pairs with mode()
   return nullptr;
 }
 
 Mode mode() { return selected.load(std::memory_order_acquire); }
+
+bool may_trap() { return traps.load(std::memory_order_relaxed); }
 
 void give_up_trap(Cpu& cpu) {
   cpu.mode = Mode::prctl;

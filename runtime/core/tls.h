@@ -41,20 +41,29 @@ enum class Mode : uint8_t { none, fsgsbase, trap, prctl };
 // or why the wish can't be granted (a static text that goes behind "RAMIE_FS: ").
 [[nodiscard]] const char* select(base::FsChoice wish);
 
-// The mode in force, `none` before select().  It can change from trap to prctl at any time.
+// The mode of carriers that start now, `none` before select().  It can change from trap to prctl at
+// any time.
 [[nodiscard]] Mode mode();
+
+// Whether some carrier may be in trap mode: also after that change, which only one of them has
+// made.
+[[nodiscard]] bool may_trap();
 
 // Recognises a trap that makes no progress: something (strace, a debugger) preempts the thread
 // between the handler and the instruction every time.  A loop that is preempted at the same
-// instruction again and again differs in some register.
+// instruction again and again may be equal in all registers, as one that tries a lock; but in
+// between it computes.
 class Livelock {
  public:
   // On a loaded machine three in a row have been seen without any tracer.  Being sure costs
   // microseconds, once; being wrong would cost each later switch.
   static constexpr unsigned kLimit = 16;
 
+  // What kLimit traps may use of the processor, if nothing but traps happens.
+  static constexpr int64_t kMostUsed = 3'000'000;  // ns
+
   // A trap was repaired; `registers` are all of the interrupted ones.  True at the kLimit-th in
-  // a row with equal registers.
+  // a row with equal registers, between which the calling kernel thread has done little else.
   bool trapped(const greg_t* registers);
 
   // The carrier switched: what went before says nothing any more.
@@ -63,6 +72,7 @@ class Livelock {
  private:
   uint64_t state_ = 0;  // a digest of the registers
   unsigned repeats_ = 0;
+  int64_t used_before_ = 0;  // processor time at the first of the row
 };
 
 // What a carrier keeps about its FS base.  Only its own kernel thread writes here, in its normal

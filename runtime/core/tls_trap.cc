@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include "core/cpu_clock.h"
+
 namespace ramie::core::tls {
 namespace {
 
@@ -81,7 +83,20 @@ bool Livelock::trapped(const greg_t* registers) {
   }
   repeats_ = digest == state_ ? repeats_ + 1 : 1;
   state_ = digest;
-  return repeats_ >= kLimit;
+  if (repeats_ == 1) {
+    return false;
+  }
+  // Not at each first one, most of which are alone.
+  int64_t used = repeats_ == 2 || repeats_ >= kLimit ? own_cpu_time() : 0;
+  if (repeats_ == 2) {
+    used_before_ = used;
+  }
+  if (repeats_ < kLimit) {
+    return false;
+  }
+  bool is_one = used - used_before_ <= kMostUsed;
+  repeats_ = 0;
+  return is_one;
 }
 
 bool handle_fault(const siginfo_t* info, const void* context) {

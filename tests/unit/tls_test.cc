@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "base/sys.h"
+#include "core/cpu_clock.h"
 #include "core/fault.h"
 #include "core/sanitizer.h"
 
@@ -248,6 +249,17 @@ TEST(Livelock, IsNotALoopThatIsPreemptedAtOneInstruction) {
   }
 }
 
+// As one that tries a lock which another thread has.
+TEST(Livelock, IsNotALoopWithEqualRegistersThatComputes) {
+  tls::Livelock livelock;
+  for (unsigned i = 0; i < 4 * tls::Livelock::kLimit; ++i) {
+    EXPECT_FALSE(trapped_times(livelock, 1)) << i;
+    const int64_t begin = own_cpu_time();
+    while (own_cpu_time() - begin < 300'000) {
+    }
+  }
+}
+
 // Hands the handler equal faults, with the FS base that the kernel leaves after a preemption.
 __attribute__((noinline, no_stack_protector)) bool trap_without_progress(tls::Cpu& cpu) {
   siginfo_t info;
@@ -276,6 +288,8 @@ TEST(Tls, ATrapWithoutProgressEndsInPrctlForGood) {
   EXPECT_TRUE(trap_without_progress(cpu));
   EXPECT_EQ(cpu.mode, tls::Mode::prctl);
   EXPECT_EQ(tls::mode(), tls::Mode::prctl);
+  EXPECT_EQ(fault::blockable(uint64_t{1} << (SIGSEGV - 1)), 0U)
+      << "others may still be in trap mode";
   Rival rival;
   Block a{.value = 1, .room = {}};
   Block b{.value = 2, .room = {}};
