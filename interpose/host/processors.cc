@@ -4,9 +4,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
-#include <string_view>
 
+#include "base/format.h"
 #include "base/proc_files.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -17,7 +16,8 @@ namespace {
 using base::read_file;
 using std::string_view;
 
-constexpr unsigned kMost = 256;
+constexpr unsigned kMost = kMostProcessors;
+constexpr size_t kLongestPath = 1024;
 
 unsigned allowed_by_affinity() {
   constexpr size_t kWords = 128;  // 8,192 processors
@@ -30,44 +30,96 @@ unsigned allowed_by_affinity() {
   return count;
 }
 
-// cpu.max holds "QUOTA PERIOD" in microseconds, or "max PERIOD".
-unsigned allowed_by_quota(const char* path) {
-  char buffer[64];
-  string_view text = read_file(path, buffer, sizeof buffer);
-  uint64_t quota = base::take_number(text);
-  if (quota == 0 || text.empty()) {
-    return kMost;
-  }
-  text.remove_prefix(1);
-  uint64_t period = base::take_number(text);
-  return period == 0 ? kMost : static_cast<unsigned>((quota + period - 1) / period);
+unsigned processors_for(uint64_t quota, uint64_t period) {
+  return quota == 0 || period == 0 ? kMost : static_cast<unsigned>((quota + period - 1) / period);
 }
 
-// The quotas of the process's own group and of those above it.
-unsigned allowed_by_control_groups() {
-  constexpr string_view kRoot = "/sys/fs/cgroup";
-  char buffer[512];
-  string_view text = read_file("/proc/self/cgroup", buffer, sizeof buffer);
-  size_t unified = text.find("0::/");
-  if (unified == string_view::npos) {
-    return kMost;
-  }
-  text.remove_prefix(unified + 3);
-  string_view group = base::first(text, text.find('\n'));
+uint64_t read_number(const char* path) {
+  char buffer[64];
+  string_view text = read_file(path, buffer, sizeof buffer);
+  return base::take_number(text);
+}
+
+// cpu.max holds "QUOTA PERIOD" in microseconds, or "max PERIOD".
+unsigned allowed_by_max(string_view group) {
+  base::Line<kLongestPath> path;
+  path << group << "/cpu.max" << '\0';
+  char buffer[64];
+  string_view text = read_file(path.view().data(), buffer, sizeof buffer);
+  uint64_t quota = base::take_number(text);
+  (void)base::skip(text, " ");
+  return processors_for(quota, base::take_number(text));
+}
+
+// Version 1 has a file for each; a quota of -1 is none.
+unsigned allowed_by_quota_file(string_view group) {
+  base::Line<kLongestPath> quota;
+  quota << group << "/cpu.cfs_quota_us" << '\0';
+  base::Line<kLongestPath> period;
+  period << group << "/cpu.cfs_period_us" << '\0';
+  return processors_for(read_number(quota.view().data()), read_number(period.view().data()));
+}
+
+// Of the group and of those above it, up to the root of what is seen here, which inside a container
+// may have a quota as well.
+unsigned least(string_view mount, string_view group, unsigned (*allowed_by)(string_view)) {
   unsigned allowed = kMost;
-  while (group.size() > 1) {
-    char path[640];
-    char* end = std::copy(kRoot.begin(), kRoot.end(), path);
-    end = std::copy(group.begin(), group.end(), end);
-    memcpy(end, "/cpu.max", sizeof "/cpu.max");
-    allowed = std::min(allowed, allowed_by_quota(path));
+  for (;;) {
+    group = group.size() > 1 ? group : string_view();
+    base::Line<kLongestPath> folder;
+    folder << mount << group;
+    allowed = std::min(allowed, allowed_by(folder.view()));
+    if (group.empty()) {
+      return allowed;
+    }
     group = base::first(group, group.rfind('/'));
   }
-  // Inside a container the root of what is seen may have a quota.
-  return std::min(allowed, allowed_by_quota("/sys/fs/cgroup/cpu.max"));
+}
+
+bool has_controller(string_view list, string_view controller) {
+  while (!list.empty()) {
+    string_view one = base::first(list, list.find(','));
+    if (one == controller) {
+      return true;
+    }
+    list.remove_prefix(std::min(list.size(), one.size() + 1));
+  }
+  return false;
+}
+
+// A line of /proc/PID/cgroup: "HIERARCHY:CONTROLLERS:GROUP", where version 2 names no controllers.
+unsigned allowed_by_line(string_view line, string_view root) {
+  string_view hierarchy = base::first(line, line.find(':'));
+  line.remove_prefix(std::min(line.size(), hierarchy.size() + 1));
+  string_view controllers = base::first(line, line.find(':'));
+  line.remove_prefix(std::min(line.size(), controllers.size() + 1));
+  if (hierarchy == "0" && controllers.empty()) {
+    return least(root, line, allowed_by_max);
+  }
+  if (!has_controller(controllers, "cpu")) {
+    return kMost;
+  }
+  base::Line<kLongestPath> mount;
+  mount << root << "/cpu";  // where several are together, a link of this name leads there
+  return least(mount.view(), line, allowed_by_quota_file);
+}
+
+unsigned allowed_by_control_groups() {
+  char buffer[4096];
+  return allowed_by_quotas(read_file("/proc/self/cgroup", buffer, sizeof buffer), "/sys/fs/cgroup");
 }
 
 }  // namespace
+
+unsigned allowed_by_quotas(string_view groups, string_view root) {
+  unsigned allowed = kMost;
+  while (!groups.empty()) {
+    string_view line = base::first(groups, groups.find('\n'));
+    allowed = std::min(allowed, allowed_by_line(line, root));
+    groups.remove_prefix(std::min(groups.size(), line.size() + 1));
+  }
+  return allowed;
+}
 
 unsigned usable_processors() {
   return std::clamp(std::min(allowed_by_affinity(), allowed_by_control_groups()), 1U, kMost);
