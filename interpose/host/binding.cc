@@ -42,7 +42,7 @@ long make(const Change& change, int kernel_tid) {
 
 // Each kind of change is told of once.
 void tell(const Thread& thread, const char* what) {
-  static constinit std::atomic<const char*> told[8] = {};
+  static constinit std::atomic<const char*> told[16] = {};
   for (std::atomic<const char*>& one : told) {
     const char* none = nullptr;
     if (one.compare_exchange_strong(none, what, std::memory_order_relaxed)) {
@@ -68,7 +68,8 @@ bool is_as_crew(int kernel_tid) {
 
 // Whether the thread can't be run on any kernel thread that is as this one.
 bool needs_own(const Thread& thread, int kernel_tid) {
-  return thread.families_off.load(std::memory_order_relaxed) != 0 || !is_as_crew(kernel_tid);
+  return thread.families_off.load(std::memory_order_relaxed) != 0 ||
+         thread.has_kernel_state.load(std::memory_order_relaxed) || !is_as_crew(kernel_tid);
 }
 
 // The thread finds its home by itself: when it next leaves the runtime, or, if it computes, when it

@@ -93,6 +93,8 @@ long start_hosted_thread(const clone_args& args, void* (*start)(void*), void* ar
     __builtin_memcpy(fiber.name, name.text, sizeof fiber.name);
     thread->families_off.store(creator->families_off.load(std::memory_order_relaxed),
                                std::memory_order_relaxed);
+    thread->has_kernel_state.store(creator->has_kernel_state.load(std::memory_order_relaxed),
+                                   std::memory_order_relaxed);
   }
   fiber.signal_mask = parent.signal_mask;
   fiber.fs_base = args.tls;

@@ -33,6 +33,22 @@ long getpriority(const long* a);
 long ioprio_set(const long* a);
 long ioprio_get(const long* a);
 
+// kernel_state.cc
+long unshare(const long* a);
+long setns(const long* a);
+long capset(const long* a);
+long setfsuid(const long* a);
+long setfsgid(const long* a);
+long ioperm(const long* a);
+long iopl(const long* a);
+long landlock_restrict_self(const long* a);
+long seccomp(const long* a);
+long personality(const long* a);
+long set_mempolicy(const long* a);
+long arch_prctl(const long* a);
+// prctl, but for what identity.cc answers.
+long change_setting(const long* a);
+
 // cpu_clocks.cc
 long clock_gettime(const long* a);
 long clock_getres(const long* a);

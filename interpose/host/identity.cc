@@ -44,7 +44,7 @@ long rseq(const long* a) {
 long prctl(const long* a) {
   Thread* thread = current_thread();
   if (thread == nullptr || (a[0] != PR_SET_NAME && a[0] != PR_GET_NAME && a[0] != kGetTidAddress)) {
-    return kernel(SYS_prctl, a);
+    return change_setting(a);
   }
   if (!ops::looks_mapped(a[1])) {
     return -EFAULT;

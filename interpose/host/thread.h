@@ -47,6 +47,9 @@ struct Thread : base::ListLink {
   // own: all of a thread that RAMIE_NATIVE names, else none.
   std::atomic<uint8_t> families_off = 0;
 
+  // It has changed what the kernel keeps for its kernel thread alone (kernel_state.cc).
+  std::atomic<bool> has_kernel_state = false;
+
   std::atomic<bool> ends = false;  // it is never bound any more (binding.h)
 
   core::Fiber own;

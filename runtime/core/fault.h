@@ -57,8 +57,9 @@ void uninstall();
 [[nodiscard]] SignalAction application_action(int signal);
 SignalAction set_application_action(int signal, const SignalAction& action);
 
-// The part of `mask` that may really be blocked in the kernel: where a carrier may be in trap mode, a
-// blocked SIGSEGV would kill the process at the next thread-local access.  never_block() adds a signal to those.
+// The part of `mask` that may really be blocked in the kernel: where a carrier may be in trap mode,
+// a blocked SIGSEGV would kill the process at the next thread-local access.  never_block() adds a
+// signal to those.
 [[nodiscard]] uint64_t blockable(uint64_t mask);
 void never_block(int signal);
 

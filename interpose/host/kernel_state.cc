@@ -1,0 +1,144 @@
+// What the kernel keeps for each of its threads and only that thread can change: namespaces,
+// capabilities, a filter, and the like.  A fiber has none of it, so a thread that changes some has
+// a kernel thread of its own from then on, as one that chooses how it is run (scheduling.cc).
+#include <asm/prctl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <sys/prctl.h>
+
+#include "base/sys.h"
+#include "interpose/host/binding.h"
+#include "interpose/host/entry.h"
+#include "interpose/host/handlers.h"
+#include "interpose/host/thread.h"
+
+namespace ramie::host {
+namespace {
+
+void follow(Thread& thread, const char* what) {
+  (void)change_thread(thread, thread.tid, {Change::kNoCall, nullptr, 0, what});
+}
+
+// The call, on a kernel thread of the caller's own; an error leaves the caller where it was.
+long change(long number, const long* a, const char* what) {
+  Thread* thread = current_thread();
+  if (thread == nullptr) {
+    return kernel(number, a);
+  }
+  bool had_some = thread->has_kernel_state.exchange(true, std::memory_order_relaxed);
+  if (!had_some) {
+    follow(*thread, what);
+  }
+  long result = kernel(number, a);
+  if (sys::failed(result) && !had_some) {
+    thread->has_kernel_state.store(false, std::memory_order_relaxed);
+    follow(*thread, what);
+  }
+  return result;
+}
+
+constexpr const char* kNamespaces = "it has namespaces of its own";
+constexpr const char* kPrivileges = "its privileges were changed";
+constexpr const char* kFilter = "its system calls are filtered";
+constexpr const char* kSettings = "a setting of its own was changed (prctl)";
+constexpr const char* kRegisters = "a register of its own was set (arch_prctl)";
+constexpr const char* kPersonality = "its personality was changed";
+constexpr const char* kMemory = "its memory policy was chosen";
+
+// setfsuid, setfsgid: they answer what was before, whatever they are asked for.
+long change_file_id(long number, const long* a) {
+  auto wanted = static_cast<int>(a[0]);
+  return wanted == -1 || sys::call(number, -1) == wanted ? kernel(number, a)
+                                                         : change(number, a, kPrivileges);
+}
+
+// The option by which one asks for what this one sets, if it is as simple as that.
+int question_for(int option) {
+  switch (option) {
+    case PR_SET_KEEPCAPS:
+      return PR_GET_KEEPCAPS;
+    case PR_SET_SECUREBITS:
+      return PR_GET_SECUREBITS;
+    case PR_SET_TIMERSLACK:
+      return PR_GET_TIMERSLACK;
+    case PR_SET_NO_NEW_PRIVS:
+      return PR_GET_NO_NEW_PRIVS;
+    default:
+      return -1;
+  }
+}
+
+}  // namespace
+
+long unshare(const long* a) { return a[0] == 0 ? 0 : change(SYS_unshare, a, kNamespaces); }
+long setns(const long* a) { return change(SYS_setns, a, kNamespaces); }
+long capset(const long* a) { return change(SYS_capset, a, kPrivileges); }
+long setfsuid(const long* a) { return change_file_id(SYS_setfsuid, a); }
+long setfsgid(const long* a) { return change_file_id(SYS_setfsgid, a); }
+long ioperm(const long* a) { return change(SYS_ioperm, a, kPrivileges); }
+long iopl(const long* a) { return change(SYS_iopl, a, kPrivileges); }
+long landlock_restrict_self(const long* a) {
+  return change(SYS_landlock_restrict_self, a, kPrivileges);
+}
+
+long seccomp(const long* a) {
+  auto flags = static_cast<unsigned>(a[1]);
+  bool is_for_all = a[0] == SECCOMP_SET_MODE_FILTER && (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0;
+  bool sets = a[0] == SECCOMP_SET_MODE_FILTER || a[0] == SECCOMP_SET_MODE_STRICT;
+  return sets && !is_for_all ? change(SYS_seccomp, a, kFilter) : kernel(SYS_seccomp, a);
+}
+
+long personality(const long* a) {
+  constexpr unsigned kAsk = ~0U;
+  auto wanted = static_cast<unsigned>(a[0]);
+  return wanted == kAsk || sys::call(SYS_personality, kAsk) == wanted
+             ? kernel(SYS_personality, a)
+             : change(SYS_personality, a, kPersonality);
+}
+
+long set_mempolicy(const long* a) {
+  int now = 0;
+  constexpr int kDefault = 0;  // MPOL_DEFAULT
+  bool is_default = a[0] == kDefault && a[1] == 0 &&
+                    sys::call(SYS_get_mempolicy, sys::arg(&now), 0, 0, 0, 0) == 0 &&
+                    now == kDefault;
+  return is_default ? kernel(SYS_set_mempolicy, a) : change(SYS_set_mempolicy, a, kMemory);
+}
+
+long arch_prctl(const long* a) {
+  return a[0] == ARCH_SET_GS || a[0] == ARCH_SET_CPUID ? change(SYS_arch_prctl, a, kRegisters)
+                                                       : kernel(SYS_arch_prctl, a);
+}
+
+long change_setting(const long* a) {
+  auto option = static_cast<int>(a[0]);
+  switch (option) {
+    case PR_SET_KEEPCAPS:
+    case PR_SET_SECUREBITS:
+    case PR_SET_TIMERSLACK:
+    case PR_SET_NO_NEW_PRIVS:
+      if (sys::call(SYS_prctl, question_for(option), 0, 0, 0, 0) == a[1]) {
+        return kernel(SYS_prctl, a);
+      }
+      break;
+    case PR_CAP_AMBIENT:
+      if (a[1] == PR_CAP_AMBIENT_IS_SET) {
+        return kernel(SYS_prctl, a);
+      }
+      break;
+    case PR_SET_PDEATHSIG:
+    case PR_SET_SECCOMP:
+    case PR_CAPBSET_DROP:
+    case PR_SET_TSC:
+    case PR_MCE_KILL:
+    case PR_SET_SPECULATION_CTRL:
+    case PR_SET_IO_FLUSHER:
+    case PR_SET_SYSCALL_USER_DISPATCH:
+      break;
+    default:
+      return kernel(SYS_prctl, a);
+  }
+  return change(SYS_prctl, a, option == PR_SET_SECCOMP ? kFilter : kSettings);
+}
+
+}  // namespace ramie::host
