@@ -74,6 +74,15 @@ unsigned families_off_for(const Thread* thread) {
   return thread != nullptr ? off | thread->families_off.load(std::memory_order_relaxed) : off;
 }
 
+// Calls that a helper thread would make, in another namespace and with other rights than the
+// thread's own (kernel_state.cc).  The kernel thread on which it waits itself is nobody else's.
+bool must_make_itself(const Thread* thread, long number) {
+  return (number == SYS_semop || number == SYS_semtimedop || number == SYS_msgsnd ||
+          number == SYS_msgrcv) &&
+         thread != nullptr && thread->has_kernel_state.load(std::memory_order_relaxed) &&
+         is_on_own_kernel_thread(*thread);
+}
+
 // What of a family is Ramie's all the same: calls that don't wait, and those that may set a signal
 // mask for as long as they wait, which only Ramie would know.
 bool stays_ours(long number, const long* arguments) {
@@ -283,7 +292,8 @@ long dispatch(long number, const long* arguments) {
     }
     return result;
   }
-  if (row.handler == nullptr || is_off(row, thread, number, arguments)) {
+  if (row.handler == nullptr || is_off(row, thread, number, arguments) ||
+      (row.kind == Class::offload && must_make_itself(thread, number))) {
     return passed_call(number, arguments);
   }
   return run(row.handler, *fiber, thread, arguments);

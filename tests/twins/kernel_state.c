@@ -11,8 +11,10 @@
 #include <sched.h>
 #include <sys/fsuid.h>
 #include <sys/io.h>
+#include <sys/ipc.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
@@ -217,6 +219,33 @@ static long filter(long error) {
 }
 static void filters(void) { each_its_own(FIRST_TOO, is_filtered, filter, EXDEV, ENOTTY); }
 
+// Semaphores of a namespace of its own, which two threads wait for and post.
+static int semaphores;
+
+static void* post(void* argument) {
+  struct sembuf one_more = {0, 1, 0};
+  nap(20);
+  CHECK(semop(semaphores, &one_more, 1) == 0);
+  return argument;
+}
+
+static void* wait_elsewhere(void* argument) {
+  long result = unshare(CLONE_NEWIPC);
+  printf("%s\n", said(result));
+  if (result != 0) return argument;
+  semaphores = semget(IPC_PRIVATE, 1, 0600);
+  CHECK(semaphores >= 0);
+  pthread_t poster = start(post, NULL);
+  struct sembuf one_less = {0, -1, 0};
+  CHECK(semop(semaphores, &one_less, 1) == 0);
+  finish(poster);
+  return argument;
+}
+
+static void waits_elsewhere(void) {
+  for (int i = 0; i < 2; ++i) finish(start(wait_elsewhere, NULL));
+}
+
 // They leave the thread as it was.
 static void* fail(void* argument) {
   for (int i = 0; i < 3; ++i) {
@@ -245,6 +274,7 @@ static const struct twin_case cases[] = {
     {"ports", THREADS, ports},
     {"capabilities", THREADS, capabilities},
     {"filters", THREADS, filters},
+    {"waits_elsewhere", THREADS, waits_elsewhere},
     {"errors", THREADS, errors},
 };
 
