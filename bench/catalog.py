@@ -173,6 +173,7 @@ class Catalog:
                 yield HostedProgram(f"hosted-{self.modes[0]}-{number}", names,
                                     [self.bench / "plain_forks", *what], self.build,
                                     carriers=number, **more)
+                yield self.fibers(f"light-{number}", names, "forks", *what, number, **more)
                 yield self.peer(f"go-{number}", names, *what, **more)
 
     def hogs(self):

@@ -11,6 +11,8 @@ LABELS = {
     "uring": "raw io_uring loop",
     "light": "light fibers",
     "light-uring": "light fibers, a ring",
+    "light-1": "light fibers, 1 carrier",
+    "light-2": "light fibers, 2 carriers",
     **{f"hosted-{mode}": f"hosted threads, {mode}" for mode in FS_MODES},
     **{f"hosted-{mode}-1": f"hosted threads, {mode}, 1 carrier" for mode in FS_MODES},
     **{f"hosted-{mode}-2": f"hosted threads, {mode}, 2 carriers" for mode in FS_MODES},

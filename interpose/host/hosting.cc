@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/processors.h"
 #include "base/sys.h"
 #include "core/crew.h"
 #include "core/fault.h"
@@ -17,6 +18,7 @@
 #include "core/scheduler.h"
 #include "core/slab.h"
 #include "core/stack.h"
+#include "core/workers.h"
 #include "event/deadlock.h"
 #include "event/own_descriptors.h"
 #include "event/poller.h"
@@ -25,7 +27,6 @@
 #include "interpose/host/names.h"
 #include "interpose/host/native_names.h"
 #include "interpose/host/other_threads.h"
-#include "interpose/host/processors.h"
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/stack_map.h"
@@ -210,7 +211,7 @@ void adopt() {
   take_over_signals(*first);
   event::make_room();
   unsigned wanted = base::config().carriers;
-  core::start_crew(wanted != 0 ? wanted : usable_processors());
+  core::start_crew(wanted != 0 ? wanted : base::usable_processors());
   if (!core::serves_light_fibers()) {
     (void)core::free_thread_fiber(carrier);
   }
@@ -238,6 +239,10 @@ void start_hosting() {
   }
   if (is_left_to_kernel()) {
     refuse("RAMIE_NATIVE names this program");
+    return;
+  }
+  if (core::have_workers()) {
+    refuse("its fibers have several carriers of their own (ramie/carriers.h)");
     return;
   }
   if (has_threads_of_libc() && sys::getpid() != sys::gettid()) {

@@ -75,7 +75,7 @@ ramie_fiber* ramie_spawn_named(const char* name, size_t stack_size, void (*funct
   task->destroy = [](ramie::detail::task_base*, control*) noexcept {};
   task->function = function;
   task->argument = argument;
-  ramie::detail::start(fiber, task);
+  ramie::detail::start_anywhere(fiber, task);
   return reinterpret_cast<ramie_fiber*>(fiber);
 }
 

@@ -31,6 +31,7 @@
 #include "core/park_here.h"
 #include "core/scheduler.h"
 #include "core/stack.h"
+#include "core/workers.h"
 #include "event/section.h"
 #include "runtime.h"
 #include "sync/parking_lot.h"
@@ -123,6 +124,18 @@ void start(control* control, task_base* task) noexcept {
   runtime::start();
   event::Section section;
   core::start_light_fiber(fiber, run_task);
+}
+
+void start_anywhere(control* control, task_base* task) noexcept {
+  if (!core::have_workers()) {
+    start(control, task);
+    return;
+  }
+  core::Fiber& fiber = fiber_of(control);
+  fiber.argument = task;
+  runtime::start();
+  event::Section section;
+  core::start_anywhere(fiber, run_task);
 }
 
 void start_now(control* control, task_base* task) noexcept {

@@ -92,17 +92,29 @@ struct Carrier {
 
   CpuAccount cpu_account;
 
+  // A worker's, see workers.h; likewise.
+  std::atomic<uint64_t> born = 0;   // how many fibers were spawned here that count as the workers'
+  std::atomic<uint64_t> ended = 0;  // and how many of these have ended here
+  std::atomic<uint64_t> offers = 0;
+  uint32_t taken_in = 0;
+  Carrier* passes_to = nullptr;
+  int64_t last_call = 0;
+
   // Any thread.
   StealQueue ready;  // ready fibers that any carrier may run; none on one that stands apart
-  Inbox inbox;       // pinned fibers that others made ready
+  std::atomic<bool> is_worker = false;
+  std::atomic<uint64_t> noted_switches = 0;  // by workers that look for one with fewer fibers
+  Inbox inbox;  // pinned fibers that others made ready
   TimerHeap timers;
   std::atomic<uint32_t> sleeping = 0;  // see crew.h, Sleep
   std::atomic<Role> role = Role::crew;
   std::atomic<uint32_t> light_fibers = 0;  // that belong here and have not ended
   // Of light_fibers, those that do not keep others waiting for the rest (api/background.cc), and
-  // whether somebody waits for it.
+  // whether somebody waits for it: for that of this carrier, or for all workers'.
+  static constexpr uint32_t kOwnRest = 1;
+  static constexpr uint32_t kRestOfWorkers = 2;
   std::atomic<uint32_t> aside = 0;
-  std::atomic<bool> rest_awaited = false;
+  std::atomic<uint32_t> rest_awaited = 0;
   // Whether it blocks in the kernel by its own account (core/blocking.h): `switches` + 1 as it said
   // so, or 0.
   std::atomic<uint64_t> blocking = 0;
@@ -124,15 +136,18 @@ struct Carrier {
   // The next fiber of its own queues, from both in turn; null when they are empty.
   [[nodiscard]] Fiber* take_ready() {
     if (pinned.empty()) {
-      return ready.pop();
+      return take_homeless();
     }
     if ((switches.load(std::memory_order_relaxed) & 1) != 0 && !ready.empty()) {
-      if (Fiber* fiber = ready.pop()) {
+      if (Fiber* fiber = take_homeless()) {
         return fiber;
       }
     }
     return pinned.pop();
   }
+
+ private:
+  Fiber* take_homeless();
 };
 
 // The fiber that runs on this kernel thread; null on a kernel thread that isn't a carrier.  The
@@ -193,6 +208,15 @@ class RuntimeSection {
 
   Fiber& fiber_;
 };
+
+// A light fiber that has not begun and was in the carrier's StealQueue gets a home (workers.h).  If
+// that is another one's, the next one from the queue, or null.
+[[nodiscard]] Fiber* take_in(Carrier& carrier, Fiber& fiber);
+
+inline Fiber* Carrier::take_homeless() {
+  Fiber* fiber = ready.pop();
+  return fiber == nullptr || fiber->kind != FiberKind::light ? fiber : take_in(*this, *fiber);
+}
 
 // The fiber that runs next: a ready one, or the loop when there is none or its turn has come.
 [[nodiscard]] inline Fiber& next_to_run(Carrier& carrier) {

@@ -14,6 +14,7 @@
 #include "core/loop.h"
 #include "core/scheduler.h"
 #include "core/watchdog.h"
+#include "core/workers.h"
 
 namespace ramie::core {
 
@@ -44,7 +45,7 @@ bool wake_from(Carrier& carrier, uint32_t how, uint32_t to) {
 bool summon(uint32_t how, const Carrier* self) {
   for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
     if (carrier != self && carrier->sleeping.load(std::memory_order_relaxed) == how &&
-        wake_from(*carrier, how, kSummoned)) {
+        takes_any(*carrier) && wake_from(*carrier, how, kSummoned)) {
       return true;
     }
   }
@@ -55,7 +56,7 @@ bool summon(uint32_t how, const Carrier* self) {
 bool is_another_asleep(const Carrier* self) {
   for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
     uint32_t how = carrier->sleeping.load(std::memory_order_seq_cst);
-    if (carrier != self && (how == kInFutex || how == kInPoller)) {
+    if (carrier != self && (how == kInFutex || how == kInPoller) && takes_any(*carrier)) {
       return true;
     }
   }
@@ -182,12 +183,15 @@ void enqueue(Carrier& carrier, Fiber& fiber) {
 }
 
 void take_shared(Carrier& carrier) {
-  if (!crew.shared.empty()) {
+  if (!crew.shared.empty() && takes_any(carrier)) {
     crew.shared.give_to(carrier.ready, kBatch);
   }
 }
 
 bool find_work(Carrier& carrier) {
+  if (!takes_any(carrier)) {
+    return false;
+  }
   take_shared(carrier);
   if (!carrier.ready.empty()) {
     return true;

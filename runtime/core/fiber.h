@@ -147,6 +147,7 @@ struct alignas(64) Fiber {
   bool interruptible = false;      // the parks that come may end by an interruption
   bool has_had_scopes = false;     // `scopes` below may not be empty
   uint8_t stack_order = 0;         // of a light fiber: which slab its stack goes back to
+  bool of_workers = false;         // a light one that counts as the workers' (workers.h)
 
   // What is written when it is made, and then left alone.
   alignas(64) uint64_t parent = 0;  // of a light fiber: the id of its spawner

@@ -16,6 +16,7 @@
 #include "core/switch.h"
 #include "core/trimming.h"
 #include "core/watchdog.h"
+#include "core/workers.h"
 
 namespace ramie::core {
 
@@ -79,12 +80,15 @@ void pass_on_polling(const Carrier& self) {
 bool sleep(Carrier& carrier) {
   const Poller* events = poller.load(std::memory_order_acquire);
   bool polls = events != nullptr && !polling.exchange(true, std::memory_order_acquire);
+  bool is_of_help = takes_any(carrier);
   carrier.sleeping.store(polls ? kInPoller : kInFutex, std::memory_order_seq_cst);
-  crew.idle.fetch_add(1, std::memory_order_seq_cst);
+  if (is_of_help) {
+    crew.idle.fetch_add(1, std::memory_order_seq_cst);
+  }
   carrier_fell_asleep();
   end_search(carrier, false);
   open_to_signals(carrier);
-  if (carrier.inbox.empty() && carrier.pinned.empty() && !is_work_somewhere() &&
+  if (carrier.inbox.empty() && carrier.pinned.empty() && !(is_of_help && is_work_somewhere()) &&
       carrier.role.load(std::memory_order_seq_cst) == Role::crew && (polls || is_event_watched()) &&
       !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {
     base::Deadline until = carrier.timers.next();
@@ -102,7 +106,9 @@ bool sleep(Carrier& carrier) {
     }
   }
   carrier_woke_up();
-  crew.idle.fetch_sub(1, std::memory_order_seq_cst);
+  if (is_of_help) {
+    crew.idle.fetch_sub(1, std::memory_order_seq_cst);
+  }
   carrier.searching = carrier.sleeping.exchange(kAwake, std::memory_order_acq_rel) == kSummoned;
   if (polls) {
     end_polling(carrier);
@@ -148,6 +154,7 @@ void run_loop(Fiber& loop) {
   bool may_be_called_to_poll = false;
   for (;;) {
     Carrier& carrier = *loop.carrier;
+    bool has_found = false;
     carrier.begin_turn();
     carrier.inbox.drain_into(carrier.pinned);
     carrier.now = base::now();
@@ -167,12 +174,17 @@ void run_loop(Fiber& loop) {
       look_at_events(carrier);
       take_shared(carrier);
     } else if (find_work(carrier)) {
+      has_found = true;
       look_at_ring(carrier);
     } else if (!serve_idler(carrier)) {
       may_be_called_to_poll = !sleep(carrier);
     }
     if (Fiber* next = carrier.take_ready()) {
+      has_found |= carrier.searching;
       end_search(carrier, true);
+      if (has_found && have_workers()) [[unlikely]] {
+        offer_rest();
+      }
       if (may_be_called_to_poll) {
         may_be_called_to_poll = false;
         pass_on_polling(carrier);
@@ -227,11 +239,17 @@ bool is_event_watched() {
 }
 
 void hand_over_polling(const Carrier& self) {
+  Carrier* chosen = nullptr;
   for (Carrier* other = carriers_of_crew(); other != nullptr; other = other->next_in_crew) {
     if (other != &self && other->sleeping.load(std::memory_order_seq_cst) == kInFutex) {
-      wake(*other);  // by somebody else, if not by us: see pass_on_polling()
-      return;
+      chosen = other;
+      if (takes_any(*other)) {
+        break;
+      }
     }
+  }
+  if (chosen != nullptr) {
+    wake(*chosen);  // by somebody else, if not by us: see pass_on_polling()
   }
 }
 
@@ -252,6 +270,10 @@ void exit_current(Commit last) {
   Carrier& carrier = *self.carrier;
   if (self.kind == FiberKind::light) {
     self.entry = nullptr;
+    if (self.of_workers) [[unlikely]] {
+      carrier.ended.store(carrier.ended.load(std::memory_order_relaxed) + 1,
+                          std::memory_order_seq_cst);
+    }
     base::fetch_add(carrier.light_fibers, ~0U, std::memory_order_seq_cst);  // one less
   } else {
     self.reason = {WaitKind::exited, 0};
@@ -302,6 +324,7 @@ void reset_after_fork() {
   carrier.begin_turn();
   carrier.kernel_tid = sys::gettid();
   reset_carriers_after_fork(&carrier);
+  reset_workers_after_fork(self);
   reset_bare_carriers_after_fork();
   reset_crew_after_fork();
   reset_apart_after_fork();

@@ -132,19 +132,28 @@ Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
   return fiber;
 }
 
-void settle_light_fiber(Fiber& fiber, Fiber::Entry entry) {
-  Carrier& carrier = home_for_light_fibers();
-  fiber.carrier = &carrier;
-  fiber.home.store(&carrier, std::memory_order_relaxed);
-  fiber.fs_base = carrier.cpu.own_fs;
-  fiber.shared = &carrier.shared;
+[[gnu::always_inline]] inline void prepare(Fiber& fiber, Carrier& spawner, Fiber::Entry entry,
+                                           bool of_workers) {
   fiber.signal_mask = current()->signal_mask;
   fiber.sanitizer.create(fiber.stack.base, fiber.stack.size);
   fiber.entry = entry;
-  base::fetch_add(carrier.light_fibers, 1U, std::memory_order_relaxed);
+  fiber.of_workers = of_workers;
+  if (of_workers) [[unlikely]] {
+    spawner.born.store(spawner.born.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   // Its run.  Nobody else has the fiber yet.
   fiber.references.store(fiber.references.load(std::memory_order_relaxed) + 1,
                          std::memory_order_relaxed);
+}
+
+void prepare_light_fiber(Fiber& fiber, Carrier& spawner, Fiber::Entry entry) {
+  prepare(fiber, spawner, entry, true);
+}
+
+void settle_light_fiber(Fiber& fiber, Fiber::Entry entry) {
+  Carrier& carrier = home_for_light_fibers();
+  live_on(fiber, carrier);
+  prepare(fiber, carrier, entry, carrier.is_worker.load(std::memory_order_relaxed));
 }
 
 void start_light_fiber(Fiber& fiber, Fiber::Entry entry) {

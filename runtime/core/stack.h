@@ -6,6 +6,8 @@
 
 #include <cstddef>
 
+#include "base/one_thread.h"
+#include "core/carrier.h"
 #include "core/fiber.h"
 
 namespace ramie::core {
@@ -15,10 +17,22 @@ namespace ramie::core {
 // RAMIE_STACK_SIZE. Returns null when memory is exhausted.  One reference is held, for the caller.
 [[nodiscard]] Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra);
 
+// A light fiber gets its home, whose TCB it shares from now on.
+inline void live_on(Fiber& fiber, Carrier& home) {
+  fiber.carrier = &home;
+  fiber.home.store(&home, std::memory_order_relaxed);
+  fiber.fs_base = home.cpu.own_fs;
+  fiber.shared = &home.shared;
+  base::fetch_add(home.light_fibers, 1U, std::memory_order_relaxed);
+}
+
 // Gives a created fiber its home, the calling kernel thread's carrier.  It can run then.
 void settle_light_fiber(Fiber& fiber, Fiber::Entry entry);
 // And makes it ready there.
 void start_light_fiber(Fiber& fiber, Fiber::Entry entry);
+
+// What settling has in common with start_anywhere() (workers.h).
+void prepare_light_fiber(Fiber& fiber, Carrier& spawner, Fiber::Entry entry);
 
 // Adds or drops a reference; the stack returns to the pool when the fiber has ended and nobody
 // holds a reference.

@@ -6,8 +6,9 @@
  *     ramie_join(one);
  *
  * A fiber runs on the kernel thread that spawned it, whenever that thread waits in a function of
- * Ramie.  Times are nanoseconds, negative ones mean for ever.  No function here is ended by
- * cancellation; fibers that C++ spawned may call them as well. */
+ * Ramie, unless ramie_use_carriers says otherwise.  Times are nanoseconds, negative ones mean for
+ * ever.  No function here is ended by cancellation; fibers that C++ spawned may call them as well.
+ */
 #ifndef RAMIE_H
 #define RAMIE_H
 
@@ -41,6 +42,11 @@ RAMIE_API void ramie_detach(ramie_fiber* fiber);
 RAMIE_API uint64_t ramie_id(const ramie_fiber* fiber);
 /* That of the running fiber, or 0. */
 RAMIE_API uint64_t ramie_self(void);
+
+/* From now on fibers begin on any of `count` kernel threads of Ramie's: 0 for as many as
+ * RAMIE_CARRIERS says, or as there are processors.  How many there are; see <ramie/carriers.h>.
+ * Never switches. */
+RAMIE_API unsigned ramie_use_carriers(unsigned count);
 
 /* Lets the other ready fibers of this thread run first. */
 RAMIE_API void ramie_yield(void);

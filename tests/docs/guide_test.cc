@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <ramie/background.h>
 #include <ramie/cancel.h>
+#include <ramie/carriers.h>
 #include <ramie/channel.h>
 #include <ramie/coroutine.h>
 #include <ramie/fiber.h>
@@ -24,6 +25,7 @@
 #include <ramie/wait.h>
 
 #include <any>
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -377,6 +379,17 @@ TEST(Guide, ATestOfSwitching) {
   (void)slow_square(2);
   EXPECT_GT(before.since(), 0U) << "slow_square() holds up the others";
   other.join();
+}
+
+// The last one: it is for good.
+TEST(Guide, MoreThanOneProcessor) {
+  ramie::use_carriers();  // one for each processor, or as many as RAMIE_CARRIERS says
+  std::atomic<int> sum = 0;
+  {
+    ramie::group work;
+    for (int i = 1; i <= 100; ++i) work.spawn([&, i] { sum += i; });
+  }
+  EXPECT_EQ(sum, 5050);
 }
 
 }  // namespace

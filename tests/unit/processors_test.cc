@@ -1,4 +1,4 @@
-#include "interpose/host/processors.h"
+#include "base/processors.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 #include <fstream>
 #include <string>
 
-using ramie::host::allowed_by_quotas;
-using ramie::host::kMostProcessors;
+using ramie::base::allowed_by_quotas;
+using ramie::base::kMostProcessors;
 
 namespace {
 

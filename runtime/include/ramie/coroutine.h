@@ -97,7 +97,7 @@ class fiber_await {
 
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> waiting) {
-    spawn([this, waiting] {
+    spawn({.stays = true}, [this, waiting] {
       try {
         state_.store([this] {
           if constexpr (std::is_void_v<R>) {

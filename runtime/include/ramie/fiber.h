@@ -8,7 +8,7 @@
 // thread waits in a function of Ramie (join, get, sleep_for, a ramie::mutex, io::wait, ...), and
 // only one of them runs at a time: they take turns where they wait, nowhere else.  A thread that
 // ends or computes without waiting leaves its fibers standing; those of the main thread end with
-// the process.
+// the process.  A program that wants to use several processors says so by <ramie/carriers.h>.
 #pragma once
 
 #include <ramie/detail/cancel.h>
@@ -39,6 +39,7 @@ struct fiber_attributes {
   // 0 means RAMIE_STACK_SIZE, 64 kB by default.
   std::size_t stack_size = 0;
   spawn_site site = {};  // see spawn_site.h
+  bool stays = false;    // on the kernel thread that spawns it, whatever carriers.h says
 };
 
 template <class R>
@@ -253,7 +254,13 @@ auto spawn_at(Delay delay, const fiber_attributes& attributes, F&& f, Args&&... 
                               : new (memory) task(false, attributes.site, delay, std::forward<F>(f),
                                                   std::forward<Args>(args)...);
     call_hook(spawn_hook, control, attributes.site);
-    Who == first::spawned ? start_now(control, made) : start(control, made);
+    if (Who == first::spawned) {
+      start_now(control, made);
+    } else if (attributes.stays) {
+      start(control, made);
+    } else {
+      start_anywhere(control, made);
+    }
   } catch (...) {
     release(control);
     throw;
@@ -265,9 +272,10 @@ auto spawn_at(Delay delay, const fiber_attributes& attributes, F&& f, Args&&... 
 
 // Runs f(args...) as a fiber, on copies of both as std::thread makes them (std::ref for
 // references).  If f takes a std::stop_token before the arguments, it gets one, as by std::jthread.
-// It starts when the caller next waits; spawn() itself never switches.  Throws std::system_error
-// (resource_unavailable_try_again) if there is no memory for a stack, and what copying throws. From
-// any thread: the fiber stays on it.
+// It starts when the caller next waits, or after use_carriers() (carriers.h) at any time; spawn()
+// itself never switches.  Throws std::system_error (resource_unavailable_try_again) if there is no
+// memory for a stack, and what copying throws. From any thread: the fiber stays on it, if
+// use_carriers() does not say otherwise.
 template <class F, class... Args>
 auto spawn(const fiber_attributes& attributes, F&& f, Args&&... args) {
   return detail::spawn_at(detail::task_delay<false>(), attributes, std::forward<F>(f),

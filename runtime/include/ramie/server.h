@@ -45,10 +45,11 @@ class server_base {
   server_base(const server_base&) = delete;
   server_base& operator=(const server_base&) = delete;
 
-  // Starts to accept, by a fiber of the calling kernel thread, which also serves.  Never switches.
+  // Starts to accept, by a fiber of the calling kernel thread, which also serves, unless
+  // use_carriers() was called.  Never switches.
   void start() {
     if (!taker_.joinable()) {
-      taker_ = spawn({.name = "server"}, [this] { take_in(); });
+      taker_ = spawn({.name = "server", .stays = true}, [this] { take_in(); });
       // At its end in any case: one that close() has cancelled before it began never runs.
       (void)taker_.link([this] {
         close_socket();

@@ -35,6 +35,8 @@ struct task_base {
 // The most that may lie on a stack of this size: half of it.
 [[nodiscard]] RAMIE_API std::size_t inline_limit(std::size_t stack_size) noexcept;
 RAMIE_API void start(control*, task_base*) noexcept;
+// The same where it may begin on another kernel thread (carriers.h).
+RAMIE_API void start_anywhere(control*, task_base*) noexcept;
 // The same, and lets it run at once, in the caller's place.  Switches.
 RAMIE_API void start_now(control*, task_base*) noexcept;
 // Gives up the handle, and what it held of the fiber; of one that has ended, the task is destroyed.
@@ -68,7 +70,7 @@ RAMIE_API void report_lost_exception(const control*, const char* what) noexcept;
 RAMIE_API bool sleep_until(std::int64_t deadline) noexcept;
 // The same for one who is not to be waited for.
 RAMIE_API bool sleep_in_background(std::int64_t deadline) noexcept;
-// Until all other fibers of this thread have ended, or sleep in the background.
+// Until all other fibers of this thread and of the workers have ended, or sleep in the background.
 RAMIE_API bool wait_for_rest(std::int64_t deadline) noexcept;
 // Until nothing else is ready.
 RAMIE_API bool idle() noexcept;

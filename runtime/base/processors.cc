@@ -1,4 +1,4 @@
-#include "interpose/host/processors.h"
+#include "base/processors.h"
 
 #include <sched.h>
 
@@ -10,10 +10,9 @@
 #include "base/sys.h"
 #include "base/text.h"
 
-namespace ramie::host {
+namespace ramie::base {
 namespace {
 
-using base::read_file;
 using std::string_view;
 
 constexpr unsigned kMost = kMostProcessors;
@@ -37,25 +36,25 @@ unsigned processors_for(uint64_t quota, uint64_t period) {
 uint64_t read_number(const char* path) {
   char buffer[64];
   string_view text = read_file(path, buffer, sizeof buffer);
-  return base::take_number(text);
+  return take_number(text);
 }
 
 // cpu.max holds "QUOTA PERIOD" in microseconds, or "max PERIOD".
 unsigned allowed_by_max(string_view group) {
-  base::Line<kLongestPath> path;
+  Line<kLongestPath> path;
   path << group << "/cpu.max" << '\0';
   char buffer[64];
   string_view text = read_file(path.view().data(), buffer, sizeof buffer);
-  uint64_t quota = base::take_number(text);
-  (void)base::skip(text, " ");
-  return processors_for(quota, base::take_number(text));
+  uint64_t quota = take_number(text);
+  (void)skip(text, " ");
+  return processors_for(quota, take_number(text));
 }
 
 // Version 1 has a file for each; a quota of -1 is none.
 unsigned allowed_by_quota_file(string_view group) {
-  base::Line<kLongestPath> quota;
+  Line<kLongestPath> quota;
   quota << group << "/cpu.cfs_quota_us" << '\0';
-  base::Line<kLongestPath> period;
+  Line<kLongestPath> period;
   period << group << "/cpu.cfs_period_us" << '\0';
   return processors_for(read_number(quota.view().data()), read_number(period.view().data()));
 }
@@ -66,19 +65,19 @@ unsigned least(string_view mount, string_view group, unsigned (*allowed_by)(stri
   unsigned allowed = kMost;
   for (;;) {
     group = group.size() > 1 ? group : string_view();
-    base::Line<kLongestPath> folder;
+    Line<kLongestPath> folder;
     folder << mount << group;
     allowed = std::min(allowed, allowed_by(folder.view()));
     if (group.empty()) {
       return allowed;
     }
-    group = base::first(group, group.rfind('/'));
+    group = first(group, group.rfind('/'));
   }
 }
 
 bool has_controller(string_view list, string_view controller) {
   while (!list.empty()) {
-    string_view one = base::first(list, list.find(','));
+    string_view one = first(list, list.find(','));
     if (one == controller) {
       return true;
     }
@@ -89,9 +88,9 @@ bool has_controller(string_view list, string_view controller) {
 
 // A line of /proc/PID/cgroup: "HIERARCHY:CONTROLLERS:GROUP", where version 2 names no controllers.
 unsigned allowed_by_line(string_view line, string_view root) {
-  string_view hierarchy = base::first(line, line.find(':'));
+  string_view hierarchy = first(line, line.find(':'));
   line.remove_prefix(std::min(line.size(), hierarchy.size() + 1));
-  string_view controllers = base::first(line, line.find(':'));
+  string_view controllers = first(line, line.find(':'));
   line.remove_prefix(std::min(line.size(), controllers.size() + 1));
   if (hierarchy == "0" && controllers.empty()) {
     return least(root, line, allowed_by_max);
@@ -99,7 +98,7 @@ unsigned allowed_by_line(string_view line, string_view root) {
   if (!has_controller(controllers, "cpu")) {
     return kMost;
   }
-  base::Line<kLongestPath> mount;
+  Line<kLongestPath> mount;
   mount << root << "/cpu";  // where several are together, a link of this name leads there
   return least(mount.view(), line, allowed_by_quota_file);
 }
@@ -114,7 +113,7 @@ unsigned allowed_by_control_groups() {
 unsigned allowed_by_quotas(string_view groups, string_view root) {
   unsigned allowed = kMost;
   while (!groups.empty()) {
-    string_view line = base::first(groups, groups.find('\n'));
+    string_view line = first(groups, groups.find('\n'));
     allowed = std::min(allowed, allowed_by_line(line, root));
     groups.remove_prefix(std::min(groups.size(), line.size() + 1));
   }
@@ -125,4 +124,4 @@ unsigned usable_processors() {
   return std::clamp(std::min(allowed_by_affinity(), allowed_by_control_groups()), 1U, kMost);
 }
 
-}  // namespace ramie::host
+}  // namespace ramie::base

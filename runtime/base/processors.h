@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace ramie::host {
+namespace ramie::base {
 
 // No more are ever said.
 inline constexpr unsigned kMostProcessors = 256;
@@ -16,4 +16,4 @@ inline constexpr unsigned kMostProcessors = 256;
 // mounted below `root`.
 [[nodiscard]] unsigned allowed_by_quotas(std::string_view groups, std::string_view root);
 
-}  // namespace ramie::host
+}  // namespace ramie::base
