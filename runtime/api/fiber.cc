@@ -70,13 +70,14 @@ bool has_ended(const core::Fiber& fiber) {
 // On the running fiber, once.  Null when the other has ended.
 [[gnu::always_inline]] inline std::optional<core::Wake> park_until_end(core::Fiber& fiber,
                                                                        base::Deadline deadline) {
-  event::Section section;  // no handler waits between the ticket and the park
-  fiber.joiner = core::prepare_park_here();
+  core::Fiber& self = *core::current();
+  core::RuntimeSection section(self);  // no handler waits between the ticket and the park
+  fiber.joiner = core::prepare_park_here(self);
   if ((base::fetch_or(fiber.done, kJoined, std::memory_order_acq_rel) & kEnded) != 0) {
     core::abandon_park();
     return {};
   }
-  core::Wake how = core::park_here({core::WaitKind::join, fiber.id}, deadline, {});
+  core::Wake how = core::park_here(self, {core::WaitKind::join, fiber.id}, deadline, {});
   if (how == core::Wake::unparked ||
       (fiber.done.fetch_and(~kJoined, std::memory_order_acq_rel) & kEnded) != 0) {
     return {};

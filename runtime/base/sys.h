@@ -41,6 +41,13 @@ inline long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, lo
   return result;
 }
 
+// For a call with two arguments in a place where registers are scarce.
+inline long call_with_two(long number, long a, long b) {
+  long result;
+  asm volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b) : "rcx", "r11", "memory");
+  return result;
+}
+
 // For arguments that are pointers.
 template <class T>
 inline long arg(T* pointer) {

@@ -49,9 +49,14 @@ void RuntimeSection::leave_properly(Fiber& fiber) {
   }
 }
 
+Fiber& block_signals() {
+  Fiber& self = *current();
+  signal_hooks().block(*self.carrier, self);
+  return self;
+}
+
 void fiber_main(Arrival arrival) {
-  Fiber& self = *static_cast<Carrier*>(arrival.data)->current.load(std::memory_order_relaxed);
-  arrive(arrival, self, true);
+  Fiber& self = arrive(arrival, true);
   send_for_next(*self.carrier);
   if (self.kind != FiberKind::loop) {
     self.runtime_depth.store(1, std::memory_order_relaxed);

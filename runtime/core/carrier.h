@@ -138,7 +138,7 @@ struct Carrier {
     if (pinned.empty()) {
       return take_homeless();
     }
-    if ((switches.load(std::memory_order_relaxed) & 1) != 0 && !ready.empty()) {
+    if ((switches.load(std::memory_order_relaxed) & 1) != 0) {
       if (Fiber* fiber = take_homeless()) {
         return fiber;
       }

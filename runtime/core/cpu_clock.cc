@@ -85,7 +85,7 @@ int64_t own_cpu_time() {
   return base::to_nanos(time);
 }
 
-void charge(Carrier& carrier, Fiber& from, Fiber& to) {
+Fiber& charge(Carrier& carrier, Fiber& from, Fiber& to) {
   CpuAccount& account = carrier.cpu_account;
   uint32_t version = account.version.load(std::memory_order_relaxed);
   account.version.store(version + 1, std::memory_order_relaxed);
@@ -101,6 +101,7 @@ void charge(Carrier& carrier, Fiber& from, Fiber& to) {
     signal_hooks().alarm(carrier);
     carrier.turn_ends.store(0, std::memory_order_relaxed);  // the loop sees to it
   }
+  return to;
 }
 
 int64_t cpu_time_of(Fiber& fiber) {

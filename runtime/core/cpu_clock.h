@@ -24,8 +24,8 @@ struct CpuAccount {
 // Whether anything is counted.
 [[gnu::visibility("hidden")]] extern std::atomic<bool> cpu_clocks_run;
 
-// For the switch, while they run: `from` is left for `to`.
-[[gnu::cold]] void charge(Carrier& carrier, Fiber& from, Fiber& to);
+// For the switch, while they run: `from` is left for `to`, which it returns.
+[[gnu::cold]] Fiber& charge(Carrier& carrier, Fiber& from, Fiber& to);
 
 // Nanoseconds that the fiber has used: since the first call of this for any fiber, and what
 // set_cpu_time() has said.  Light fibers share the clock of the thread they belong to, and ask for

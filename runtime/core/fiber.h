@@ -161,10 +161,10 @@ struct alignas(64) Fiber {
   // so that the next fiber in this place need not touch it (begin_again()).
   alignas(64) WaitReason reason;
   int64_t waiting_since = 0;
-  void* scopes = nullptr;          // the time-out scopes that it is in, innermost first
-  base::Deadline scopes_end{};     // the earliest end of them
-  void* saved_exceptions[2] = {};  // see SharedTcb
-  int saved_errno = 0;             // likewise
+  void* scopes = nullptr;                      // the time-out scopes it is in, innermost first
+  alignas(16) void* saved_exceptions[2] = {};  // see SharedTcb
+  base::Deadline scopes_end{};                 // the earliest end of `scopes`
+  int saved_errno = 0;                         // see SharedTcb
   Timer timer;
 
   SanitizerState sanitizer;

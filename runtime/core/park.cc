@@ -40,7 +40,7 @@ void finish_park(Carrier& carrier, Fiber& left) {
   put_back(carrier, left);
 }
 
-Ticket prepare_park() { return prepare_park_here(); }
+Ticket prepare_park() { return prepare_park_here(*current()); }
 
 void abandon_park() {
   Fiber& self = *current();
@@ -52,8 +52,9 @@ void abandon_park() {
 Wake park(WaitReason reason, base::Deadline deadline, Commit commit) {
   Wake how;
   {
-    RuntimeSection section(*current());
-    how = park_here(reason, deadline, commit);
+    Fiber& self = *current();
+    RuntimeSection section(self);
+    how = park_here(self, reason, deadline, commit);
   }
   return return_by_jump(how);
 }
@@ -77,44 +78,42 @@ void cancel(Fiber& fiber) {
 }
 
 bool yield() {
-  {
-    Fiber& self = *current();
-    RuntimeSection section(self);
-    Carrier& carrier = *self.carrier;
-    Fiber& next = next_to_run(carrier);
-    Carrier::After after = put_back;
-    if (self.home.load(std::memory_order_relaxed) == &carrier) {
-      // Nobody else takes from this queue, so the fiber may be there before its stack is left.
-      carrier.pinned.push(&self);
-      after = nullptr;
-    }
-    switch_to(carrier, self, next, after);
+  Fiber& self = *current();
+  RuntimeSection::begin(self);
+  Carrier& carrier = *self.carrier;
+  Fiber& next = next_to_run(carrier);
+  Carrier::After after = put_back;
+  if (self.home.load(std::memory_order_relaxed) == &carrier) {
+    // Nobody else takes from this queue, so the fiber may be there before its stack is left.
+    carrier.pinned.push(&self);
+    after = nullptr;
   }
+  RuntimeSection::end(switch_to(carrier, self, next, after));
   return return_by_jump(true);
 }
 
 bool run_in_place(Fiber& next) {
-  {
-    Fiber& self = *current();
-    RuntimeSection section(self);
-    Carrier& carrier = *self.carrier;
-    if (self.home.load(std::memory_order_relaxed) != &carrier ||
-        next.home.load(std::memory_order_relaxed) != &carrier) {
-      return false;
-    }
-    // As in yield().  The loop's turn comes at the next switch.
-    carrier.pinned.push_front(&self);
-    switch_to(carrier, self, next, nullptr);
+  Fiber& self = *current();
+  RuntimeSection::begin(self);
+  Carrier& carrier = *self.carrier;
+  if (self.home.load(std::memory_order_relaxed) != &carrier ||
+      next.home.load(std::memory_order_relaxed) != &carrier) {
+    RuntimeSection::end(self);
+    return false;
   }
+  // As in yield().  The loop's turn comes at the next switch.
+  carrier.pinned.push_front(&self);
+  RuntimeSection::end(switch_to(carrier, self, next, nullptr));
   return return_by_jump(true);
 }
 
 Wake sleep_until(base::Deadline deadline) {
   Wake how;
   {
-    RuntimeSection section(*current());  // no handler waits between the ticket and the park
-    (void)prepare_park();
-    how = park_here({WaitKind::sleep, 0}, deadline, {});
+    Fiber& self = *current();
+    RuntimeSection section(self);  // no handler waits between the ticket and the park
+    (void)prepare_park_here(self);
+    how = park_here(self, {WaitKind::sleep, 0}, deadline, {});
   }
   return return_by_jump(how);
 }

@@ -48,9 +48,8 @@ void finish_park(Carrier& carrier, Fiber& left);
   return Fiber::epoch_of(state) == ticket.epoch && wake_from(*ticket.fiber, state, why);
 }
 
-// As prepare_park() there.
-[[gnu::always_inline]] inline Ticket prepare_park_here() {
-  Fiber& self = *current();
+// As prepare_park() there, on the running fiber.
+[[gnu::always_inline]] inline Ticket prepare_park_here(Fiber& self) {
   uint64_t epoch = Fiber::epoch_of(self.state.load(std::memory_order_relaxed)) + 1;
   bool may_be_cancelled = self.interruptible && self.kind == FiberKind::light;
   self.state.store(
@@ -67,10 +66,9 @@ void finish_park(Carrier& carrier, Fiber& left);
           !self.cancel_requested.load(std::memory_order_relaxed));
 }
 
-// As park() in park.h, within a RuntimeSection of the caller's.
-[[gnu::always_inline]] inline Wake park_here(WaitReason reason, base::Deadline deadline,
-                                             Commit commit) {
-  Fiber& self = *current();
+// As park() in park.h, on the running fiber and within a RuntimeSection of the caller's.
+[[gnu::always_inline]] inline Wake park_here(Fiber& self, WaitReason reason,
+                                             base::Deadline deadline, Commit commit) {
   Carrier& carrier = *self.carrier;
   uint64_t state = self.state.load(std::memory_order_acquire);
   RAMIE_CHECK(Fiber::phase_of(state) != Phase::idle && self.kind != FiberKind::loop);
@@ -100,7 +98,7 @@ void finish_park(Carrier& carrier, Fiber& left);
       carrier.commit = commit;
       after = finish_park;
     }
-    switch_to(carrier, self, next, after);
+    (void)switch_to(carrier, self, next, after);
     send_for_next(*self.carrier);
     if (timed) {
       TimerHeap::cancel(self.timer);

@@ -26,6 +26,12 @@
 
 namespace ramie::core {
 
+#if defined(RAMIE_ASAN) || defined(RAMIE_TSAN)
+inline constexpr bool kIsSanitized = true;
+#else
+inline constexpr bool kIsSanitized = false;
+#endif
+
 #if defined(RAMIE_ASAN)
 
 struct SanitizerState {

@@ -189,7 +189,7 @@ void run_loop(Fiber& loop) {
         may_be_called_to_poll = false;
         pass_on_polling(carrier);
       }
-      switch_to(carrier, loop, *next, nullptr);
+      (void)switch_to(carrier, loop, *next, nullptr);
     }
   }
 }

@@ -3,6 +3,10 @@
 // A processor predicts returns by the calls that it has seen, and after a jump to another stack it
 // has seen the wrong ones: each return on the way back to the program is mispredicted.  So nothing
 // here is a function of its own, and whoever switches returns by return_by_jump().
+//
+// The jump saves all registers that a call leaves alone.  So that a function which does little else
+// need not save them a second time, nothing is kept in one of them across the jump, nor across the
+// calls that are made in rare cases: what is needed afterwards is found anew.
 #pragma once
 
 #include "core/carrier.h"
@@ -25,16 +29,14 @@ namespace ramie::core {
 [[gnu::always_inline]] inline void save_shared_state(Fiber& fiber) {
   if (const SharedTcb* tcb = fiber.shared) {
     fiber.saved_errno = *tcb->errno_address;
-    fiber.saved_exceptions[0] = tcb->exceptions[0];
-    fiber.saved_exceptions[1] = tcb->exceptions[1];
+    __builtin_memcpy(fiber.saved_exceptions, tcb->exceptions, sizeof fiber.saved_exceptions);
   }
 }
 
 [[gnu::always_inline]] inline void restore_shared_state(const Fiber& fiber) {
   if (const SharedTcb* tcb = fiber.shared) {
     *tcb->errno_address = fiber.saved_errno;
-    tcb->exceptions[0] = fiber.saved_exceptions[0];
-    tcb->exceptions[1] = fiber.saved_exceptions[1];
+    __builtin_memcpy(tcb->exceptions, fiber.saved_exceptions, sizeof fiber.saved_exceptions);
   }
 }
 
@@ -42,8 +44,7 @@ namespace ramie::core {
 [[gnu::always_inline]] inline void begin_shared_state(const Fiber& fiber) {
   if (const SharedTcb* tcb = fiber.shared) {
     *tcb->errno_address = 0;
-    tcb->exceptions[0] = nullptr;
-    tcb->exceptions[1] = nullptr;
+    __builtin_memset(tcb->exceptions, 0, sizeof fiber.saved_exceptions);
   }
 }
 
@@ -52,40 +53,47 @@ namespace ramie::core {
   if (!for_ever) {
     save_shared_state(from);
   }
-  if (cpu_clocks_run.load(std::memory_order_acquire)) [[unlikely]] {
-    charge(carrier, from, to);
-  }
-  // No read-modify-write: nobody else writes.
-  carrier.switches.store(carrier.switches.load(std::memory_order_relaxed) + 1,
-                         std::memory_order_relaxed);
   carrier.previous = &from;
   carrier.after = after;
   to.carrier = &carrier;
-  carrier.current.store(&to, std::memory_order_relaxed);
-  tls::set(carrier.cpu, to.fs_base);
-  set_current(&to);
-  before_switch(from.sanitizer, to.sanitizer, for_ever);
-  return jump(to.context, &carrier);
+  Carrier* on = &carrier;
+  Fiber* next = &to;
+  if (cpu_clocks_run.load(std::memory_order_acquire)) [[unlikely]] {
+    next = &charge(carrier, from, to);
+    on = next->carrier;
+  }
+  // No read-modify-write: nobody else writes.
+  on->switches.store(on->switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  on->current.store(next, std::memory_order_relaxed);
+  tls::set(on->cpu, next->fs_base);
+  set_current(next);
+  before_switch(on->previous->sanitizer, next->sanitizer, for_ever);
+  return jump(next->context, on);
 }
 
-// On the new stack: `now` goes on, or begins, and what was left may be resumed elsewhere from here
+// The kernel gets the mask that the fiber needs, which has arrived.  The running fiber.
+[[gnu::cold]] Fiber& block_signals();
+
+// On the new stack: who goes on there, or begins.  What was left may be resumed elsewhere from here
 // on.
-[[gnu::always_inline]] inline void arrive(Arrival arrival, Fiber& now, bool begins = false) {
+[[gnu::always_inline]] inline Fiber& arrive(Arrival arrival, bool begins = false) {
   Carrier& carrier = *static_cast<Carrier*>(arrival.data);
   Fiber& left = *carrier.previous;
   left.context = arrival.fctx;
-  after_switch(now.sanitizer, left.sanitizer);
+  if constexpr (kIsSanitized) {
+    after_switch(current()->sanitizer, left.sanitizer);
+  }
   if (carrier.after != nullptr) {
     carrier.after(carrier, left);
   }
+  Fiber& now = *current();
   if (begins) {
     begin_shared_state(now);
   } else {
     restore_shared_state(now);
   }
-  if ((now.signal_mask & ~carrier.kernel_mask.load(std::memory_order_relaxed)) != 0) [[unlikely]] {
-    signal_hooks().block(carrier, now);
-  }
+  uint64_t blocked = now.carrier->kernel_mask.load(std::memory_order_relaxed);
+  return (now.signal_mask & ~blocked) == 0 ? now : block_signals();
 }
 
 // Sends for what the next fiber needs first: its control block, the frames that it was left in, as
@@ -120,12 +128,11 @@ template <int kFrames>
   }
 }
 
-// Leaves `from` (the running fiber) for `to`, and then, on to's stack, calls after.  Returns when
-// `from` is resumed, maybe on another carrier.
-[[gnu::always_inline]] inline void switch_to(Carrier& carrier, Fiber& from, Fiber& to,
-                                             Carrier::After after) {
-  Arrival arrival = leave(carrier, from, to, after, false);
-  arrive(arrival, from);
+// Leaves `from` (the running fiber) for `to`, and then, on to's stack, calls after.  Returns `from`
+// when that is resumed, maybe on another carrier.
+[[gnu::always_inline]] inline Fiber& switch_to(Carrier& carrier, Fiber& from, Fiber& to,
+                                               Carrier::After after) {
+  return arrive(leave(carrier, from, to, after, false));
 }
 
 // As switch_to(), for a fiber that never comes back.

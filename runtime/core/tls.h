@@ -125,7 +125,7 @@ inline void write_fs_base(uintptr_t value) {
 // ARCH_SET_FS; -errno for an address that isn't one.
 inline long tell_kernel(uintptr_t fs) {
   constexpr long kArchSetFs = 0x1002;
-  return sys::call(SYS_arch_prctl, kArchSetFs, static_cast<long>(fs));
+  return sys::call_with_two(SYS_arch_prctl, kArchSetFs, static_cast<long>(fs));
 }
 
 // By the ABI the first word of a thread control block is its own address, which makes it readable

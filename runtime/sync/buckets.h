@@ -99,7 +99,7 @@ template <class Validate, class BeforeSleep>
   // and that would be another ticket.
   core::RuntimeSection whole(self);
   Waiter waiter(address, options);
-  waiter.ticket = core::prepare_park_here();
+  waiter.ticket = core::prepare_park_here(self);
   if (!enqueue_here(waiter, address, options.front, validate)) {
     core::abandon_park();
     return {Outcome::invalid};
@@ -109,17 +109,25 @@ template <class Validate, class BeforeSleep>
   if (reason.kind == core::WaitKind::none) {
     reason = {core::WaitKind::address, reinterpret_cast<uintptr_t>(address)};
   }
-  return finish(waiter, core::park_here(reason, options.deadline, {}));
+  return finish(waiter, core::park_here(self, reason, options.deadline, {}));
+}
+
+// park() on a kernel thread that runs no fiber.  All by value, so that its caller may keep what it
+// passes in registers.
+template <class Validate>
+[[gnu::cold, gnu::noinline]] ParkResult park_thread(const void* address, ParkOptions options,
+                                                    Validate validate) {
+  return park(address, options, validate);
 }
 
 // park(), which see; without `before_sleep`.
 template <class Validate>
 [[gnu::always_inline]] inline ParkResult park_inline(const void* address,
                                                      const ParkOptions& options,
-                                                     Validate&& validate) {
+                                                     const Validate& validate) {
   core::Fiber* self = core::current();
   if (self == nullptr) [[unlikely]] {
-    return park(address, options, validate);
+    return park_thread(address, options, validate);
   }
   return park_fiber(*self, address, options, validate, [] {});
 }
