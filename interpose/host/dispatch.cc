@@ -34,6 +34,7 @@ struct Row {
   Handler handler = nullptr;
   Class kind = Class::forward;
   uint8_t family = 0;
+  bool is_ours = false;  // its handler has nothing to pass on
 };
 
 struct Table {
@@ -42,9 +43,13 @@ struct Table {
 
 constexpr Table make_table() {
   Table table;
-#define ROW(number, cls, handler) table.rows[number] = {handler, Class::cls, family_of(number)};
+#define ROW(number, cls, handler) \
+  table.rows[number] = {handler, Class::cls, family_of(number), false};
 #include "interpose/syscalls.gen.h"
 #undef ROW
+  for (Row& row : table.rows) {
+    row.is_ours = row.handler != nullptr && row.kind != Class::block && row.kind != Class::refuse;
+  }
   return table;
 }
 
@@ -137,19 +142,23 @@ const Row& row_of(long number) {
   return number >= 0 && number < kTableSize ? table.rows[number] : kUnknown;
 }
 
-// On a fiber of the program: the operation; as the section ends, the signals that came meanwhile;
-// then maybe the operation again.
-long run(Handler handler, core::Fiber& fiber, Thread* thread, const long* arguments) {
+// Once, on a fiber of the program: the operation; as the section ends, the signals that came
+// meanwhile.
+[[gnu::always_inline]] inline long run_once(Handler handler, core::Fiber& fiber, Thread* thread,
+                                            const long* arguments) {
+  core::RuntimeSection section(fiber);
+  long result = handler(arguments);
+  if (may_come_with_signal(result) && thread != nullptr) [[unlikely]] {
+    take_call_signal(*thread);
+  }
+  return result;
+}
+
+// The same, then maybe the operation again.
+[[gnu::hot]] long run(Handler handler, core::Fiber& fiber, Thread* thread, const long* arguments) {
   for (;;) {
     unsigned before = thread != nullptr ? thread->interruptions : 0;
-    long result;
-    {
-      core::RuntimeSection section(fiber);
-      result = handler(arguments);
-      if (may_come_with_signal(result) && thread != nullptr) [[unlikely]] {
-        take_call_signal(*thread);
-      }
-    }
+    long result = run_once(handler, fiber, thread, arguments);
     if (result != sys::kRestart) {
       return result;
     }
@@ -337,7 +346,22 @@ extern "C" [[gnu::visibility("hidden")]] long ramie_finish(long result) {
   return ramie::host::finish(result);
 }
 
-// From interpose/patch/entry.S.
-extern "C" [[gnu::visibility("hidden")]] long ramie_syscall(long number, const long* arguments) {
-  return ramie::host::call_inside_libc(number, arguments);
+// From interpose/patch/entry.S.  Most calls are of hosted threads, and for a handler: those take
+// the short way.
+//
+// Where the kernel keeps its memory apart from a program's (page table isolation), the processor
+// may have to look up each page anew after each system call, and its caches hold little of ours.
+// So what all calls need is "hot": the linker puts that on few pages.
+extern "C" [[gnu::visibility("hidden"), gnu::hot]] long ramie_syscall(long number,
+                                                                      const long* arguments) {
+  using namespace ramie;
+  const host::Row& row = host::row_of(number);
+  core::Fiber* fiber = core::current();
+  if (fiber != nullptr && fiber->host != nullptr && row.is_ours) [[likely]] {
+    auto& thread = *static_cast<host::Thread*>(fiber->host);
+    if ((row.family & host::families_off_for(&thread)) == 0 && !thread.lends_memory) [[likely]] {
+      return host::run(row.handler, *fiber, &thread, arguments);
+    }
+  }
+  return host::call_inside_libc(number, arguments);
 }

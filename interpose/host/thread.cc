@@ -125,11 +125,6 @@ void free_thread(Thread* thread) {
   free_threads.push_front(thread);
 }
 
-Thread* current_thread() {
-  core::Fiber* fiber = core::current();
-  return fiber == nullptr ? nullptr : static_cast<Thread*>(fiber->host);
-}
-
 LiveThreads::LiveThreads() RAMIE_NO_THREAD_SAFETY_ANALYSIS { lock.lock(); }
 
 LiveThreads::~LiveThreads() RAMIE_NO_THREAD_SAFETY_ANALYSIS { lock.unlock(); }

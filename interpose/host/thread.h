@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "base/intrusive_list.h"
+#include "core/carrier.h"
 #include "core/fiber.h"
 #include "core/signal_frame.h"
 
@@ -52,6 +53,8 @@ struct Thread : base::ListLink {
 
   std::atomic<bool> ends = false;  // it is never bound any more (binding.h)
 
+  uint8_t quick_reads = 0;  // counts those of files (ops/file_read.h)
+
   core::Fiber own;
 };
 // A hundred thousand threads that sleep have as many of them: think twice of another line.
@@ -69,7 +72,10 @@ inline constexpr long kGetTidAddress = 40;  // PR_GET_TID_ADDRESS, man 2 prctl
 void free_thread(Thread* thread);
 
 // The thread that runs now; null where none of the program's threads does.
-[[nodiscard]] Thread* current_thread();
+[[nodiscard]] inline Thread* current_thread() {
+  core::Fiber* fiber = core::current();
+  return fiber == nullptr ? nullptr : static_cast<Thread*>(fiber->host);
+}
 
 // While one lives, no thread begins or ends, so that what find() gives stays that thread.  For
 // short sections inside the runtime that don't park; a signal's handler may have one where it has

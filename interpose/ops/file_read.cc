@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
-#include <x86intrin.h>
 
 #include <atomic>
 
@@ -13,10 +12,6 @@
 
 namespace ramie::ops {
 namespace {
-
-// In ticks of the processor's clock, some 20 us: memory is faster, and what is lost by a disk that
-// is so, too, is little.
-constexpr uint64_t kLong = 1 << 16;
 
 // How many of the files that are read next for the first time are taken for cold ones: a program
 // that reads many has just read one that was.
@@ -109,20 +104,6 @@ void fetch(const Transfer& t, Way& way) {
   }
 }
 
-// Notes that the file is a cold one where the call took long.
-template <class Call>
-long make_timed(const Transfer& t, Way& way, Call call) {
-  uint64_t begin = __rdtsc();
-  long result = call();
-  if (__rdtsc() - begin > kLong) [[unlikely]] {
-    set_way(t, way, can_be_cold(t.fd) ? Way::cold_file : Way::plain);
-    if (way == Way::cold_file) {
-      note_absence();
-    }
-  }
-  return result;
-}
-
 // Reads what is behind `done` bytes.
 long finish_read(const Transfer& t, long offset, long done) {
   IovCursor rest(t.iov, static_cast<size_t>(t.count));
@@ -145,6 +126,19 @@ long finish_read(const Transfer& t, long offset, long done) {
 
 }  // namespace
 
+void detail::note_slow_read(int fd) {
+  if (host::Thread* thread = host::current_thread()) {
+    thread->quick_reads = 0;
+  }
+  Way now = can_be_cold(fd) ? Way::cold_file : Way::plain;
+  if (now == Way::cold_file) {
+    note_absence();
+  }
+  if (descriptor_hints.get(fd, Direction::read) == Way::file) {
+    descriptor_hints.set(fd, Direction::read, now);
+  }
+}
+
 Way way_of_file(int fd) {
   bool is_suspect = suspicion.load(std::memory_order_relaxed) != 0;
   return is_suspect && can_be_cold(fd) ? Way::cold_file : Way::file;
@@ -155,7 +149,7 @@ long read_file(const Transfer& t, Way& way) {
     fetch(t, way);
     return call_plainly(t);
   }
-  return make_timed(t, way, [&] { return call_plainly(t); });
+  return read_warm_file(t.fd, [&] { return call_plainly(t); });
 }
 
 long read_file_at(const Transfer& t, long offset, Way way) {
@@ -165,7 +159,7 @@ long read_file_at(const Transfer& t, long offset, Way way) {
                                    static_cast<long>(t.iov->iov_len), offset);
   };
   if (way == Way::file) {
-    return make_timed(t, way, plainly);
+    return read_warm_file(t.fd, plainly);
   }
   if (is_direct(t.fd)) {
     return read_by_ring(t.fd, t.iov, t.count, offset);

@@ -8,11 +8,54 @@
 // reads at a given offset.  At the current one, which other threads and processes may share, what
 // is cut short could not be continued in one piece: there the data is looked for, and where it is
 // not in memory, the ring fetches it before the plain read.
+//
+// The clock is part of what a read costs.  So a thread that has read quickly for a while takes the
+// time of one read in eight, until that one is slow.
 #pragma once
 
+#include <x86intrin.h>
+
+#include <cstdint>
+
+#include "interpose/host/thread.h"
 #include "interpose/ops/transfer.h"
 
 namespace ramie::ops {
+
+namespace detail {
+
+// In ticks of the processor's clock, some 20 us: memory is faster, and what is lost by a disk that
+// is so, too, is little.
+inline constexpr uint64_t kLong = 1 << 16;
+
+// After a read that took long.
+[[gnu::cold]] void note_slow_read(int fd);
+
+// Whether a read of a thread is to be timed, which has had so many quick ones; counts it.
+constexpr bool is_time_taken(uint8_t& quick_reads) {
+  constexpr uint8_t kLearning = 64;
+  constexpr uint8_t kOneIn = 8;
+  uint8_t before = quick_reads;
+  quick_reads = before < kLearning + kOneIn - 1 ? before + 1 : kLearning;
+  return before <= kLearning;
+}
+
+}  // namespace detail
+
+// For a file whose way is Way::file: makes the call, and notes it if that took long.
+template <class Call>
+long read_warm_file(int fd, Call call) {
+  host::Thread* thread = host::current_thread();
+  if (thread != nullptr && !detail::is_time_taken(thread->quick_reads)) {
+    return call();
+  }
+  uint64_t begin = __rdtsc();
+  long result = call();
+  if (__rdtsc() - begin > detail::kLong) [[unlikely]] {
+    detail::note_slow_read(fd);
+  }
+  return result;
+}
 
 // How a file is read that has not been: as a cold one if others were just now, else plainly.
 Way way_of_file(int fd);

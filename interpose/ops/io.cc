@@ -1,6 +1,7 @@
 // read, write and their vector forms: tries and waits in turn, until there is something to return.
 #include <limits.h>
 #include <linux/fs.h>
+#include <sys/socket.h>
 
 #include "base/sys.h"
 #include "interpose/ops/file_read.h"
@@ -140,6 +141,15 @@ long transfer_at(const Transfer& t, long offset, Call call) {
   return read_file_at(t, offset, way);
 }
 
+// Into one buffer, of the sizes for which recvfrom() is read().
+bool is_ordinary(long size) { return size > 0 && size <= kMostAtOnce; }
+
+long read_socket(const long* a) {
+  FileInUse file(static_cast<int>(a[0]));
+  auto try_now = [&] { return sys::call(SYS_recvfrom, file.fd(), a[1], a[2], MSG_DONTWAIT); };
+  return receive(file, true, try_now, [a] { return static_cast<size_t>(a[2]); });
+}
+
 // preadv2 and pwritev2: only at the "current position" (-1) do they take what can't seek.
 long transfer_at(Direction direction, long number, const long* a) {
   if (a[3] != -1 || (a[5] & RWF_NOWAIT) != 0) {
@@ -150,21 +160,40 @@ long transfer_at(Direction direction, long number, const long* a) {
 
 }  // namespace
 
-long read(const long* a) { return transfer_buffer(Direction::read, a); }
+// What most reads are, without the detours of all others.
+[[gnu::hot]] long read(const long* a) {
+  int fd = static_cast<int>(a[0]);
+  if (is_ordinary(a[2])) [[likely]] {
+    Way way = descriptor_hints.get(fd, Direction::read);
+    if (way == Way::socket) {
+      long result = read_socket(a);
+      if (result != -ENOTSOCK && result != -EPERM) [[likely]] {
+        return result;
+      }
+    } else if (way == Way::file) {
+      return read_warm_file(fd, [a] { return sys::call(SYS_read, a[0], a[1], a[2]); });
+    }
+  }
+  return transfer_buffer(Direction::read, a);
+}
 
-long write(const long* a) { return transfer_buffer(Direction::write, a); }
+[[gnu::hot]] long write(const long* a) { return transfer_buffer(Direction::write, a); }
 
 long readv(const long* a) { return transfer_vector(Direction::read, a, 0); }
 
 long writev(const long* a) { return transfer_vector(Direction::write, a, 0); }
 
-long pread64(const long* a) {
+[[gnu::hot]] long pread64(const long* a) {
   auto call = [a] { return sys::call(SYS_pread64, a[0], a[1], a[2], a[3]); };
-  iovec buffer = {reinterpret_cast<void*>(a[1]), static_cast<size_t>(a[2])};
-  if (a[2] <= 0 || a[2] > kMostAtOnce || a[3] < 0) {
+  int fd = static_cast<int>(a[0]);
+  if (descriptor_hints.get(fd, Direction::read) == Way::file) [[likely]] {
+    return read_warm_file(fd, call);
+  }
+  if (!is_ordinary(a[2]) || a[3] < 0) {
     return call();
   }
-  return transfer_at({Direction::read, static_cast<int>(a[0]), &buffer, 1, false, 0}, a[3], call);
+  iovec buffer = {reinterpret_cast<void*>(a[1]), static_cast<size_t>(a[2])};
+  return transfer_at({Direction::read, fd, &buffer, 1, false, 0}, a[3], call);
 }
 
 long preadv(const long* a) {

@@ -1,7 +1,7 @@
 // Where all trampolines meet.  See entry.h for the contract and trampoline.h for the caller's side:
 //
 //     lea   -128(%rsp), %rsp        // leave the red zone alone
-//     call  *entry
+//     call  entry
 //  R: nopl  (syscall + 2 - R)(%rax) // carries the site's address
 //     jmp   1f                      // these two only in trampolines of the "any" entries
 //     syscall
@@ -217,7 +217,8 @@
   .hidden ramie_syscall
   .hidden ramie_patch_active
   .hidden ramie_patch_state_mask
-  .text
+  // Beside the C++ that is on every call's way, see dispatch.cc.
+  .section .text.hot, "ax", @progbits
   define_entry ramie_patch_entry, 0, 0
   define_entry ramie_patch_entry_wide, 0, 1
   define_entry ramie_patch_entry_any, 1, 0

@@ -18,13 +18,14 @@ constexpr std::uintptr_t kStride = 1 << 20;
 
 constexpr std::uint8_t kLeaveRedZone[] = {0x48, 0x8d, 0x64, 0x24, 0x80};
 constexpr std::uint8_t kCallIndirect[] = {0xff, 0x15};
+constexpr std::uint8_t kCall[] = {0x67, 0xe8};  // the prefix does nothing but make it as long
 constexpr std::uint8_t kNop[] = {0x0f, 0x1f, 0x80};
 constexpr std::uint8_t kSkipSyscall[] = {0xeb, 0x02, 0x0f, 0x05};
 constexpr std::uint8_t kJump[] = {0xe9};
 
 using Entry = void (*)();
 
-// The area starts with these addresses.
+// The area starts with these addresses, for where they are too far away to be called directly.
 constexpr Entry kEntries[] = {ramie_patch_entry, ramie_patch_entry_wide, ramie_patch_entry_any,
                               ramie_patch_entry_any_wide};
 
@@ -107,9 +108,7 @@ const std::uint8_t* TrampolineArea::emit(const Site& site) {
   const std::uint8_t* start = at_;
   put(site.begin, site.before);
   put(kLeaveRedZone, sizeof kLeaveRedZone);
-  put(kCallIndirect, sizeof kCallIndirect);
-  const std::size_t entry = (takes_any(site) ? 2 : 0) + (site.wide_state ? 1 : 0);
-  put_relative(begin_ + entry * sizeof(Entry));
+  put_call((takes_any(site) ? 2 : 0) + (site.wide_state ? 1 : 0));
   const std::uint8_t* return_address = at_;
   put(kNop, sizeof kNop);
   const auto distance = static_cast<std::int32_t>(site.syscall + kSyscallLength - return_address);
@@ -133,6 +132,20 @@ void TrampolineArea::unmap() {
 void TrampolineArea::put(const void* bytes, std::size_t size) {
   std::memcpy(at_, bytes, size);
   at_ += size;
+}
+
+// A direct call touches no page for the address, which counts where each system call makes the
+// processor forget where pages are.
+void TrampolineArea::put_call(std::size_t entry) {
+  const auto* target = reinterpret_cast<const std::uint8_t*>(kEntries[entry]);
+  const std::ptrdiff_t distance = target - at_;
+  if (distance < kReach && distance > -kReach) {
+    put(kCall, sizeof kCall);
+    put_relative(target);
+  } else {
+    put(kCallIndirect, sizeof kCallIndirect);
+    put_relative(begin_ + entry * sizeof(Entry));
+  }
 }
 
 void TrampolineArea::put_relative(const std::uint8_t* target) {

@@ -5,7 +5,7 @@
 //
 //     [instructions from before the syscall]
 //     lea   -128(%rsp), %rsp
-//     call  *entry(%rip)
+//     call  entry                // or *entry(%rip), where that is out of reach
 //     nopl  site(%rax)           // for the unwinder, see entry.S
 //     [jmp 1f; syscall; 1:]      // where the entry may have to send the call back
 //     [instructions from behind the syscall]
@@ -48,6 +48,7 @@ class TrampolineArea {
 
  private:
   void put(const void* bytes, std::size_t size);
+  void put_call(std::size_t entry);
   void put_relative(const std::uint8_t* target);
 
   std::uint8_t* begin_ = nullptr;

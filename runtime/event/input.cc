@@ -23,23 +23,21 @@ bool is_tcp(int fd) {
 
 }  // namespace
 
-InputGlance::InputGlance(int fd) : fd_(fd), descriptor_(descriptor_of(fd)) {
+[[gnu::hot]] InputGlance::InputGlance(int fd) : fd_(fd), descriptor_(descriptor_of(fd)) {
   if (descriptor_ != nullptr) {
     // Acquire pairs with note_input(): a read that sees an event's count sees its data.
     word_ = descriptor_->input.load(std::memory_order_acquire);
+    is_empty_ = input_of(word_) == Input::drained;
+    is_trusted_ = input_of(word_) == Input::trusted;
   }
 }
 
-bool InputGlance::is_empty() const { return input_of(word_) == Input::drained; }
-
-void InputGlance::got_less() const {
-  if (input_of(word_) == Input::trusted) {
-    // Fails if an event has been counted since: what it told of may have come after the read, and
-    // somebody else may have taken it.
-    uint32_t expected = word_;
-    (void)descriptor_->input.compare_exchange_strong(expected, with_input(word_, Input::drained),
-                                                     std::memory_order_relaxed);
-  }
+// Fails if an event has been counted since: what it told of may have come after the read, and
+// somebody else may have taken it.
+void InputGlance::note_drained() const {
+  uint32_t expected = word_;
+  (void)descriptor_->input.compare_exchange_strong(expected, with_input(word_, Input::drained),
+                                                   std::memory_order_relaxed);
 }
 
 void InputGlance::got_nothing() const {

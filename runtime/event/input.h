@@ -25,18 +25,26 @@ class InputGlance {
 
   // There is nothing to read, no end of the stream and no error, unless an event is on its way:
   // wait_fd() does not miss it.
-  [[nodiscard]] bool is_empty() const;
+  [[nodiscard]] bool is_empty() const { return is_empty_; }
 
   // The read got something, and less than it asked for.
-  void got_less() const;
+  void got_less() const {
+    if (is_trusted_) {
+      note_drained();
+    }
+  }
 
   // The read would have blocked.  The first time finds out what kind of socket it is.
   void got_nothing() const;
 
  private:
+  void note_drained() const;
+
   int fd_;
   Descriptor* descriptor_;
   uint32_t word_ = 0;
+  bool is_empty_ = false;
+  bool is_trusted_ = false;
 };
 
 // Reads of this socket may get less than there is, or wait for more than there is, from here on.

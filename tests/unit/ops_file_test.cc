@@ -10,6 +10,7 @@
 
 #include "event/io_uring_ops.h"
 #include "interpose/ops/descriptor_hints.h"
+#include "interpose/ops/file_read.h"
 #include "ops_calls.h"
 
 using namespace ramie;
@@ -140,6 +141,21 @@ TEST_F(OpsFile, TheNextFileIsTakenForAColdOneToo) {
   EXPECT_EQ(parking([&](char* into) { return call(ops::pread64, other, into, kPage, 8 * kPage); }),
             part(8 * kPage, kPage));
   EXPECT_EQ(call(ops::close, other), 0);
+}
+
+TEST(OpsFileClock, IsLookedAtForOneReadInEightAfterManyQuickOnes) {
+  uint8_t quick_reads = 0;
+  auto timed = [&](int reads) {
+    int count = 0;
+    for (int i = 0; i < reads; ++i) {
+      count += ops::detail::is_time_taken(quick_reads) ? 1 : 0;
+    }
+    return count;
+  };
+  EXPECT_EQ(timed(64), 64);
+  EXPECT_EQ(timed(800), 100);
+  quick_reads = 0;  // one was slow
+  EXPECT_EQ(timed(64), 64);
 }
 
 TEST_F(OpsFile, TheEndIsWhereItIs) {
