@@ -37,7 +37,7 @@ void run(KernelThread& thread) {
   }
   end_bare_carrier(carrier);
   number.fetch_sub(1, std::memory_order_relaxed);
-  carrier_fell_asleep();
+  carrier_fell_asleep(Part::apart);
   bool leaves_timers = !carrier.timers.next().is_never();
   free_bare_carrier(carrier);
   if (leaves_timers) {
@@ -47,8 +47,9 @@ void run(KernelThread& thread) {
 
 // Until there may be something to run, in the order of crew.h: says that it sleeps, then looks.
 void sleep(Carrier& carrier) {
+  Part part = carrier.is_bare ? Part::apart : Part::of_crew;
   carrier.sleeping.store(kApart, std::memory_order_seq_cst);
-  carrier_fell_asleep();
+  carrier_fell_asleep(part);
   open_to_signals(carrier);
   if (carrier.inbox.empty() && carrier.pinned.empty() &&
       carrier.role.load(std::memory_order_seq_cst) == Role::apart &&
@@ -65,7 +66,7 @@ void sleep(Carrier& carrier) {
       tls::refresh(carrier.cpu);
     }
   }
-  carrier_woke_up();
+  carrier_woke_up(part);
   carrier.sleeping.exchange(kAwake, std::memory_order_acq_rel);
 }
 
@@ -81,14 +82,14 @@ Carrier* start_apart(Heir heir) {
   if (bare != nullptr) {
     bare->begun.store(kNotYet, std::memory_order_relaxed);
     bare->carrier.ready.close();
-    carrier_woke_up();
+    carrier_woke_up(Part::apart);
     result = heir == Heir::of_caller ? start_kernel_thread(bare->thread)
                                      : start_thread_of_crew(bare->thread);
   }
   if (result < 0) {
     number.fetch_sub(1, std::memory_order_relaxed);
     if (bare != nullptr) {
-      carrier_fell_asleep();
+      carrier_fell_asleep(Part::apart);
       give_back_bare_carrier(*bare);
     }
     return nullptr;

@@ -91,7 +91,7 @@ Carrier& attach() {
     make_loop(*carrier);
   }
   take_thread(*carrier);
-  carrier_woke_up();
+  carrier_woke_up(Part::of_crew);
   crew.active.fetch_add(1, std::memory_order_relaxed);
   become_current(&carrier->thread);
   if (is_new) {
@@ -123,7 +123,7 @@ void retire() {
     crew.shared.push_all(carrier.ready);
   }
   carrier.gone.store(true, std::memory_order_release);  // before it is counted out
-  carrier_fell_asleep();
+  carrier_fell_asleep(Part::of_crew);
   crew.active.fetch_sub(1, std::memory_order_relaxed);
   become_current(nullptr);
   if (has_ready) {

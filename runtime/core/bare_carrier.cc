@@ -81,7 +81,7 @@ void give_up(Carrier& carrier) {
   start_no_more_carriers();
   crew.searching.fetch_sub(1, std::memory_order_seq_cst);
   crew.active.fetch_sub(1, std::memory_order_relaxed);
-  carrier_fell_asleep();
+  carrier_fell_asleep(Part::of_crew);
 }
 
 // It has stood by for long enough, and is counted out already.
@@ -192,11 +192,11 @@ bool start_carrier() {
   if (bare == nullptr) {
     return false;
   }
-  carrier_woke_up();
+  carrier_woke_up(Part::of_crew);
   if (start_thread_of_crew(bare->thread) == 0) {
     return true;
   }
-  carrier_fell_asleep();
+  carrier_fell_asleep(Part::of_crew);
   give_back_bare_carrier(*bare);
   return false;
 }

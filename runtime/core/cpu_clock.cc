@@ -131,13 +131,13 @@ void set_cpu_time(Fiber& fiber, int64_t nanos) {
 void set_cpu_alarm(Fiber& fiber, int64_t nanos) {
   int64_t before = fiber.cpu_alarm.exchange(nanos, std::memory_order_relaxed);
   if (before == kNoAlarm && nanos != kNoAlarm) {
-    alarms.fetch_add(1, std::memory_order_relaxed);
+    alarms.fetch_add(1, std::memory_order_seq_cst);
   } else if (before != kNoAlarm && nanos == kNoAlarm) {
     alarms.fetch_sub(1, std::memory_order_relaxed);
   }
 }
 
-bool is_cpu_alarm_set() { return alarms.load(std::memory_order_relaxed) != 0; }
+bool is_cpu_alarm_set() { return alarms.load(std::memory_order_seq_cst) != 0; }
 
 int64_t nanos_to_alarm(const Carrier& carrier) {
   const Fiber* charged = carrier.cpu_account.charged.load(std::memory_order_relaxed);

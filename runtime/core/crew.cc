@@ -262,7 +262,7 @@ bool stand_by(Carrier& carrier) {
   carrier.kernel_mask = mask;
   (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
   carrier.sleeping.store(kStandingBy, std::memory_order_seq_cst);
-  carrier_fell_asleep();  // after that: who counts the last one out sees it at rest
+  carrier_fell_asleep(Part::of_crew);  // after that: who counts the last one out sees it at rest
   if (carrier.is_home.load(std::memory_order_seq_cst)) {
     call_back(carrier);  // it has become one meanwhile
   }
@@ -293,7 +293,7 @@ bool stand_by(Carrier& carrier) {
     }
   }
   carrier.searching = carrier.sleeping.exchange(kAwake, std::memory_order_acq_rel) == kSummoned;
-  carrier_woke_up();
+  carrier_woke_up(Part::of_crew);
   return true;
 }
 

@@ -25,10 +25,15 @@ void strike_off(Carrier& carrier);
 // meanwhile, to all.
 [[nodiscard]] Carrier* carriers_of_crew();
 
-// How many carriers are neither asleep nor stand by.
-void carrier_fell_asleep();
-void carrier_woke_up();
-[[nodiscard]] bool is_carrier_awake();
+// How many carriers are neither asleep nor stand by.  A bare one apart always counts as such; the
+// first one as of the crew, even where it has left that.
+enum class Part : uint8_t { of_crew, apart };
+void carrier_fell_asleep(Part part);
+void carrier_woke_up(Part part);
+
+// Whether some carrier is awake that the watchdog looks at: of those apart, which hold up nobody,
+// only while fibers have alarms on their CPU clocks.
+[[nodiscard]] bool is_watchdog_needed();
 
 // For a carrier that has said that it sleeps: tells whoever wants to know (set_deadlock_hook) when
 // all do, and nothing can wake them.

@@ -27,9 +27,12 @@ constexpr int64_t kPollInterval = 50'000;  // ns between two looks at the poller
 constinit std::atomic<const Poller*> poller = nullptr;
 constinit std::atomic<bool> polling = false;  // one carrier at a time is in the poller
 constinit std::atomic<uint32_t> outside_work = 0;
-// How many are awake, and in the upper half how often one has woken up.
+// How many of the crew and how many bare ones apart are awake, and how often one has woken up.
 constinit std::atomic<uint64_t> awake_carriers = 0;
-constexpr uint64_t kOneWakesUp = (uint64_t{1} << 32) + 1;
+constexpr uint64_t kOneOfCrew = 1;
+constexpr uint64_t kOneApart = uint64_t{1} << 24;
+constexpr uint64_t kOneWakesUp = uint64_t{1} << 44;
+constexpr uint64_t one_of(Part part) { return part == Part::of_crew ? kOneOfCrew : kOneApart; }
 constinit DeadlockHook deadlock_hook = nullptr;
 
 // Sleepers in the background don't count.
@@ -45,7 +48,7 @@ bool is_at_rest(Carrier& carrier) {
 // Each carrier looks after it has said that it sleeps, so the last one to say so sees all at rest.
 bool is_standstill(const Poller* events) {
   uint64_t before = awake_carriers.load(std::memory_order_seq_cst);
-  if (static_cast<uint32_t>(before) != 0 || outside_work.load(std::memory_order_relaxed) != 0 ||
+  if (before % kOneWakesUp != 0 || outside_work.load(std::memory_order_relaxed) != 0 ||
       crew.searching.load(std::memory_order_seq_cst) != 0 || !crew.shared.empty() ||
       (events != nullptr && events->has_waiters())) {
     return false;
@@ -85,7 +88,7 @@ bool sleep(Carrier& carrier) {
   if (is_of_help) {
     crew.idle.fetch_add(1, std::memory_order_seq_cst);
   }
-  carrier_fell_asleep();
+  carrier_fell_asleep(Part::of_crew);
   end_search(carrier, false);
   open_to_signals(carrier);
   if (carrier.inbox.empty() && carrier.pinned.empty() && !(is_of_help && is_work_somewhere()) &&
@@ -105,7 +108,7 @@ bool sleep(Carrier& carrier) {
       tls::refresh(carrier.cpu);
     }
   }
-  carrier_woke_up();
+  carrier_woke_up(Part::of_crew);
   if (is_of_help) {
     crew.idle.fetch_sub(1, std::memory_order_seq_cst);
   }
@@ -253,15 +256,20 @@ void hand_over_polling(const Carrier& self) {
   }
 }
 
-void carrier_fell_asleep() { awake_carriers.fetch_sub(1, std::memory_order_seq_cst); }
-
-void carrier_woke_up() {
-  awake_carriers.fetch_add(kOneWakesUp, std::memory_order_seq_cst);
-  notice_work();
+void carrier_fell_asleep(Part part) {
+  awake_carriers.fetch_sub(one_of(part), std::memory_order_seq_cst);
 }
 
-bool is_carrier_awake() {
-  return static_cast<uint32_t>(awake_carriers.load(std::memory_order_seq_cst)) != 0;
+void carrier_woke_up(Part part) {
+  awake_carriers.fetch_add(kOneWakesUp + one_of(part), std::memory_order_seq_cst);
+  if (part == Part::of_crew || is_cpu_alarm_set()) {
+    notice_work();
+  }
+}
+
+bool is_watchdog_needed() {
+  uint64_t awake = awake_carriers.load(std::memory_order_seq_cst) % kOneWakesUp;
+  return awake % kOneApart != 0 || (awake != 0 && is_cpu_alarm_set());
 }
 
 void exit_current(Commit last) {
@@ -331,7 +339,8 @@ void reset_after_fork() {
   reset_watchdog_after_fork();
   reset_cpu_clocks_after_fork(carrier);
   reset_observer_after_fork();
-  awake_carriers.store(1, std::memory_order_relaxed);
+  bool is_apart = carrier.is_bare && carrier.role.load(std::memory_order_relaxed) == Role::apart;
+  awake_carriers.store(one_of(is_apart ? Part::apart : Part::of_crew), std::memory_order_relaxed);
   outside_work.store(0, std::memory_order_relaxed);
   polling.store(false, std::memory_order_relaxed);
   poller.store(nullptr, std::memory_order_relaxed);

@@ -232,7 +232,7 @@ void run(KernelThread&) {
     }
     tick = found.must_correct() ? kShortTick : std::min(2 * tick, longest);
     tick = std::min(tick, base::nanos_left(found.next));
-    quiet = is_carrier_awake() ? 0 : quiet + 1;
+    quiet = is_watchdog_needed() ? 0 : quiet + 1;
     if (++ticks % kTicksOfSurplus == 0 || quiet == kQuietTicks) {
       send_surplus_away();
     }
@@ -240,7 +240,7 @@ void run(KernelThread&) {
       continue;
     }
     state.store(kSleeps, std::memory_order_seq_cst);
-    if (!is_carrier_awake()) {
+    if (!is_watchdog_needed()) {
       base::futex_wait(state, kSleeps, found.next);  // one that has ended may have left timers
     }
     state.store(kTicks, std::memory_order_seq_cst);
@@ -271,11 +271,11 @@ bool start_watchdog() {
 
 void leave_timers_to_watchdog() {
   timers_are_left.store(true, std::memory_order_release);
-  notice_work();
   look_now();
 }
 
 void look_now() {
+  notice_work();
   uint32_t ticks = kTicks;
   if (state.compare_exchange_strong(ticks, kLooks, std::memory_order_seq_cst)) {
     base::futex_wake(state, 1);
@@ -293,7 +293,6 @@ int start_by_watchdog(KernelThread& wanted) {
   mine.thread = &wanted;
   errand.store(&mine, std::memory_order_release);
   while (mine.done.load(std::memory_order_acquire) == 0) {
-    notice_work();
     look_now();
     // It may have been on its way to sleep for a tick.
     base::futex_wait(mine.done, 0, base::Deadline::after(base::now(), kShortTick));

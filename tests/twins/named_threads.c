@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -269,11 +270,30 @@ static void the_first(void) {
   puts(name);
 }
 
+static long switches(void) {
+  struct rusage usage;
+  MUST(getrusage(RUSAGE_SELF, &usage) == 0);
+  return usage.ru_nvcsw;
+}
+
+// Nobody has anything to do while one thread is in the kernel and the others sleep.
+static void idle_beside_one(void) {
+  MUST(pipe(ends) == 0);
+  const pthread_t reader = start(read_natively, as_pointer(4));
+  await_call("native-read", SYS_read);
+  nap(200);
+  const long before = switches();
+  nap(1000);
+  printf("%s\n", switches() - before < 50 ? "idle" : "busy");
+  CHECK(write(ends[1], "moved", 5) == 5);
+  finish(reader);
+}
+
 static const struct twin_case cases[] = {
     {"by_itself", THREADS, by_itself},     {"by_its_creator", THREADS, by_its_creator},
     {"inherited", THREADS, inherited},     {"called_otherwise", THREADS, called_otherwise},
     {"interrupted", THREADS, interrupted}, {"forks", THREADS, forks},
-    {"the_first", THREADS, the_first},
+    {"the_first", THREADS, the_first},     {"idle_beside_one", THREADS, idle_beside_one},
 };
 
 TWIN_MAIN(cases)
