@@ -3,12 +3,14 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 
 #include "base/format.h"
 #include "base/proc_files.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "base/vdso.h"
 
 namespace ramie::base {
 namespace {
@@ -122,6 +124,20 @@ unsigned allowed_by_quotas(string_view groups, string_view root) {
 
 unsigned usable_processors() {
   return std::clamp(std::min(allowed_by_affinity(), allowed_by_control_groups()), 1U, kMost);
+}
+
+int this_processor() {
+  using Get = int(unsigned* processor, unsigned* node, void* unused);
+  static constinit std::atomic<Get*> get = nullptr;
+  static constinit std::atomic<bool> is_looked_up = false;
+  if (!is_looked_up.load(std::memory_order_acquire)) {
+    get.store(reinterpret_cast<Get*>(find_in_vdso("__vdso_getcpu")), std::memory_order_relaxed);
+    is_looked_up.store(true, std::memory_order_release);
+  }
+  unsigned processor = 0;
+  Get* found = get.load(std::memory_order_relaxed);
+  return found != nullptr && found(&processor, nullptr, nullptr) == 0 ? static_cast<int>(processor)
+                                                                      : -1;
 }
 
 }  // namespace ramie::base

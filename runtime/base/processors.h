@@ -1,4 +1,4 @@
-// How many processors this process may use.
+// How many processors this process may use, and which one it uses.
 #pragma once
 
 #include <string_view>
@@ -15,5 +15,8 @@ inline constexpr unsigned kMostProcessors = 256;
 // What those quotas allow to a process whose /proc/PID/cgroup reads so, where the groups are
 // mounted below `root`.
 [[nodiscard]] unsigned allowed_by_quotas(std::string_view groups, std::string_view root);
+
+// The one on which the caller runs, or has just run (man 3 getcpu); -1 where the vDSO can't tell.
+[[nodiscard]] int this_processor();
 
 }  // namespace ramie::base

@@ -14,6 +14,7 @@
 #include "core/idle.h"
 #include "core/park.h"
 #include "core/run_queue.h"
+#include "core/spread.h"
 #include "core/stack_cache.h"
 #include "core/steal_queue.h"
 #include "core/timer.h"
@@ -124,6 +125,7 @@ struct Carrier {
   Carrier* next_carrier = nullptr;    // list of all; written once
   std::atomic<Carrier*> next_in_crew = nullptr;  // see loop.h, carriers_of_crew()
   Hold hold;                                     // the observer's, as `watched` is the watchdog's
+  Spread spread;
 
   // The carrier itself: the loop has run, and does so again a good while later.
   void begin_turn() {

@@ -85,10 +85,9 @@ bool summon_reserve() {
   return false;
 }
 
-// The program's filter may refuse to make another kernel thread (man 2 seccomp).
-bool is_filtered() { return sys::call(SYS_prctl, PR_GET_SECCOMP) != 0; }
-
 }  // namespace
+
+bool is_filtered() { return sys::call(SYS_prctl, PR_GET_SECCOMP) != 0; }
 
 bool has_children() {
   siginfo_t info{};

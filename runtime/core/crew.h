@@ -107,6 +107,10 @@ void make_home(Carrier& carrier);
 // Those that are too many and sleep don't see it by themselves.  The watchdog calls.
 void send_surplus_away();
 
+// The program has a filter of system calls (man 2 seccomp), which may refuse, or punish, one that
+// it does not make itself.
+[[nodiscard]] bool is_filtered();
+
 // Of the calling kernel thread: what it has started (PR_SET_PDEATHSIG), or traces.
 [[nodiscard]] bool has_children();
 

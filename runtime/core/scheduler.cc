@@ -13,6 +13,7 @@
 #include "core/crew.h"
 #include "core/loop.h"
 #include "core/observer.h"
+#include "core/spread.h"
 #include "core/switch.h"
 #include "core/trimming.h"
 #include "core/watchdog.h"
@@ -162,6 +163,9 @@ void run_loop(Fiber& loop) {
     carrier.inbox.drain_into(carrier.pinned);
     carrier.now = base::now();
     fire_timers(carrier.timers, carrier.now);
+    if (carrier.now >= carrier.spread.next_look && is_watchdog_there()) {
+      look_at_neighbours(carrier);
+    }
     if (loop.signal_pending.exchange(false, std::memory_order_relaxed)) [[unlikely]] {
       signal_hooks().idle(carrier, true);
     }
