@@ -48,7 +48,9 @@ constexpr Table make_table() {
 #include "interpose/syscalls.gen.h"
 #undef ROW
   for (Row& row : table.rows) {
-    row.is_ours = row.handler != nullptr && row.kind != Class::block && row.kind != Class::refuse;
+    // Not those that a thread may have to make itself, see must_make_itself().
+    row.is_ours = row.handler != nullptr && row.kind != Class::block && row.kind != Class::refuse &&
+                  row.kind != Class::offload;
   }
   return table;
 }

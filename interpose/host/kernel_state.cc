@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <sys/prctl.h>
 
+#include <cerrno>
+
 #include "base/sys.h"
 #include "interpose/host/binding.h"
 #include "interpose/host/entry.h"
@@ -19,6 +21,13 @@ void follow(Thread& thread, const char* what) {
   (void)change_thread(thread, thread.tid, {Change::kNoCall, nullptr, 0, what});
 }
 
+// setfsuid and setfsgid answer what was before, also where they are refused.
+bool has_changed(long number, const long* a, long result) {
+  return number == SYS_setfsuid || number == SYS_setfsgid
+             ? sys::call(number, -1) == static_cast<int>(a[0])
+             : !sys::failed(result);
+}
+
 // The call, on a kernel thread of the caller's own; an error leaves the caller where it was.
 long change(long number, const long* a, const char* what) {
   Thread* thread = current_thread();
@@ -26,13 +35,22 @@ long change(long number, const long* a, const char* what) {
     return kernel(number, a);
   }
   bool had_some = thread->has_kernel_state.exchange(true, std::memory_order_relaxed);
+  auto undo = [&] {
+    if (!had_some) {
+      thread->has_kernel_state.store(false, std::memory_order_relaxed);
+      follow(*thread, what);
+    }
+  };
   if (!had_some) {
     follow(*thread, what);
   }
+  if (!is_on_own_kernel_thread(*thread)) {  // there is none to be had: the crew's is not changed
+    undo();
+    return -EAGAIN;
+  }
   long result = kernel(number, a);
-  if (sys::failed(result) && !had_some) {
-    thread->has_kernel_state.store(false, std::memory_order_relaxed);
-    follow(*thread, what);
+  if (!has_changed(number, a, result)) {
+    undo();
   }
   return result;
 }
@@ -48,8 +66,12 @@ constexpr const char* kMemory = "its memory policy was chosen";
 // setfsuid, setfsgid: they answer what was before, whatever they are asked for.
 long change_file_id(long number, const long* a) {
   auto wanted = static_cast<int>(a[0]);
-  return wanted == -1 || sys::call(number, -1) == wanted ? kernel(number, a)
-                                                         : change(number, a, kPrivileges);
+  long before = sys::call(number, -1);
+  if (wanted == -1 || before == wanted) {
+    return before;
+  }
+  long result = change(number, a, kPrivileges);
+  return sys::failed(result) ? before : result;
 }
 
 // The option by which one asks for what this one sets, if it is as simple as that.

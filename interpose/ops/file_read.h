@@ -10,7 +10,7 @@
 // not in memory, the ring fetches it before the plain read.
 //
 // The clock is part of what a read costs.  So a thread that has read quickly for a while takes the
-// time of one read in eight, until that one is slow.
+// time of one read in eight or so, now sooner and now later, until one is slow.
 #pragma once
 
 #include <x86intrin.h>
@@ -31,13 +31,23 @@ inline constexpr uint64_t kLong = 1 << 16;
 // After a read that took long.
 [[gnu::cold]] void note_slow_read(int fd);
 
+inline constexpr uint8_t kLearning = 64;
+inline constexpr uint8_t kMostBetween = 16;
+
 // Whether a read of a thread is to be timed, which has had so many quick ones; counts it.
 constexpr bool is_time_taken(uint8_t& quick_reads) {
-  constexpr uint8_t kLearning = 64;
-  constexpr uint8_t kOneIn = 8;
   uint8_t before = quick_reads;
-  quick_reads = before < kLearning + kOneIn - 1 ? before + 1 : kLearning;
+  quick_reads = before < kLearning + kMostBetween - 1 ? before + 1 : kLearning;
   return before <= kLearning;
+}
+
+// One was timed and quick.  A thread may read its files in turns, and the cold one must not fall
+// between the times that are taken for ever: so the next is taken after 1 to kMostBetween reads.
+constexpr void spread(uint8_t& quick_reads, uint64_t clock) {
+  constexpr uint64_t kMix = 0x9e3779b97f4a7c15;  // of the golden ratio (Knuth 6.4)
+  if (quick_reads > kLearning) {
+    quick_reads += (clock * kMix >> 32) % (kMostBetween - 1);
+  }
 }
 
 }  // namespace detail
@@ -53,6 +63,8 @@ long read_warm_file(int fd, Call call) {
   long result = call();
   if (__rdtsc() - begin > detail::kLong) [[unlikely]] {
     detail::note_slow_read(fd);
+  } else if (thread != nullptr) {
+    detail::spread(thread->quick_reads, begin);
   }
   return result;
 }

@@ -32,7 +32,8 @@ unsigned allowed_by_affinity() {
 }
 
 unsigned processors_for(uint64_t quota, uint64_t period) {
-  return quota == 0 || period == 0 ? kMost : static_cast<unsigned>((quota + period - 1) / period);
+  uint64_t allowed = quota == 0 || period == 0 ? kMost : (quota + period - 1) / period;
+  return static_cast<unsigned>(std::min<uint64_t>(allowed, kMost));
 }
 
 uint64_t read_number(const char* path) {

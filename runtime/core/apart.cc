@@ -82,6 +82,11 @@ Carrier* start_apart(Heir heir) {
   if (bare != nullptr) {
     bare->begun.store(kNotYet, std::memory_order_relaxed);
     bare->carrier.ready.close();
+    if (heir == Heir::of_caller) {  // what its kernel thread has taken on, or never will
+      bare->carrier.credentials.store(
+          current()->carrier->credentials.load(std::memory_order_relaxed),
+          std::memory_order_relaxed);
+    }
     carrier_woke_up(Part::apart);
     result = heir == Heir::of_caller ? start_kernel_thread(bare->thread)
                                      : start_thread_of_crew(bare->thread);

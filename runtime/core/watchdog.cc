@@ -239,7 +239,10 @@ void run(KernelThread&) {
     if (quiet < kQuietTicks) {
       continue;
     }
-    state.store(kSleeps, std::memory_order_seq_cst);
+    uint32_t ticks_on = kTicks;
+    if (!state.compare_exchange_strong(ticks_on, kSleeps, std::memory_order_seq_cst)) {
+      continue;  // somebody asks for another look
+    }
     if (!is_watchdog_needed()) {
       base::futex_wait(state, kSleeps, found.next);  // one that has ended may have left timers
     }
