@@ -112,8 +112,16 @@ bool sleep_in_background(std::int64_t deadline) noexcept {
 }
 
 bool wait_for_rest(std::int64_t deadline) noexcept {
+  auto have_workers_some = [] {
+    ask_all_to_tell();
+    return core::count_rest_of_workers() > 0;
+  };
   core::Fiber* self = core::current();
-  if (self == nullptr || !(core::serves_light_fibers() || core::have_workers())) {
+  if (self == nullptr) {
+    return !core::have_workers() ||
+           wait_until_none(&core::workers_aside, deadline, have_workers_some);
+  }
+  if (!(core::serves_light_fibers() || core::have_workers())) {
     return true;
   }
   core::Carrier& home = core::home_for_light_fibers();
@@ -121,10 +129,6 @@ bool wait_for_rest(std::int64_t deadline) noexcept {
   auto has_own = [&] {
     home.rest_awaited.fetch_or(core::Carrier::kOwnRest, std::memory_order_seq_cst);
     return rest_of(home) > 0;
-  };
-  auto have_workers_some = [] {
-    ask_all_to_tell();
-    return core::count_rest_of_workers() > 0;
   };
   do {
     // Those of a worker are all among the workers'.

@@ -98,13 +98,14 @@ struct Carrier {
   std::atomic<uint64_t> ended = 0;  // and how many of these have ended here
   std::atomic<uint64_t> offers = 0;
   uint32_t taken_in = 0;
+  uint32_t turns = 0;
   Carrier* passes_to = nullptr;
-  int64_t last_call = 0;
+  uint64_t passes_seen = 0;  // how often that one had switched, and when that was seen to change
+  int64_t passes_since = 0;
 
   // Any thread.
   StealQueue ready;  // ready fibers that any carrier may run; none on one that stands apart
   std::atomic<bool> is_worker = false;
-  std::atomic<uint64_t> noted_switches = 0;  // by workers that look for one with fewer fibers
   Inbox inbox;  // pinned fibers that others made ready
   TimerHeap timers;
   std::atomic<uint32_t> sleeping = 0;  // see crew.h, Sleep

@@ -92,10 +92,12 @@ bool sleep(Carrier& carrier) {
   carrier_fell_asleep(Part::of_crew);
   end_search(carrier, false);
   open_to_signals(carrier);
+  base::Deadline until{};
+  Guard guard(carrier, until);
   if (carrier.inbox.empty() && carrier.pinned.empty() && !(is_of_help && is_work_somewhere()) &&
       carrier.role.load(std::memory_order_seq_cst) == Role::crew && (polls || is_event_watched()) &&
       !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {
-    base::Deadline until = carrier.timers.next();
+    until = std::min(until, carrier.timers.next());
     report_standstill();
     if (polls || events == nullptr) {
       until = std::min(until, trim_stacks(carrier.now));
@@ -180,6 +182,9 @@ void run_loop(Fiber& loop) {
     } else if (carrier.has_ready()) {
       look_at_events(carrier);
       take_shared(carrier);
+      if (have_workers()) [[unlikely]] {
+        steal_now_and_then(carrier);
+      }
     } else if (find_work(carrier)) {
       has_found = true;
       look_at_ring(carrier);

@@ -1,5 +1,8 @@
 #include "core/workers.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/deadline.h"
 #include "core/crew.h"
 #include "core/loop.h"
@@ -15,23 +18,24 @@ namespace {
 constexpr uint32_t kLookEvery = 8;
 constexpr uint32_t kFew = 32;
 
-constexpr int64_t kBetweenCalls = 1'000'000;  // ns
+constexpr int64_t kOfLate = 1'000'000;  // ns
+constexpr uint32_t kTurnsBetweenSteals = 64;
 
-// Asleep, or it has switched since somebody last looked.
-bool is_responsive(Carrier& worker) {
-  uint64_t switches = worker.switches.load(std::memory_order_relaxed);
-  return worker.noted_switches.exchange(switches, std::memory_order_relaxed) != switches ||
-         worker.sleeping.load(std::memory_order_relaxed) != kAwake;
+constinit std::atomic<uint32_t> on_guard = 0;
+
+bool is_asleep(const Carrier& worker) {
+  uint32_t how = worker.sleeping.load(std::memory_order_relaxed);
+  return how == kInFutex || how == kInPoller;
 }
 
-Carrier* find_less_loaded(Carrier& self) {
+Carrier* find_less_loaded(const Carrier& self) {
   uint32_t mine = self.light_fibers.load(std::memory_order_relaxed);
   Carrier* best = nullptr;
   uint32_t fewest = mine - mine / 4;
   for (Carrier* other = carriers_of_crew(); other != nullptr; other = other->next_in_crew) {
     uint32_t count = other->light_fibers.load(std::memory_order_relaxed);
-    if (other->is_worker.load(std::memory_order_relaxed) && is_responsive(*other) &&
-        count < fewest) {
+    // Acquire pairs with serve_as_worker(): its TCB is going to be used.
+    if (count < fewest && other->is_worker.load(std::memory_order_acquire)) {
       fewest = count;
       best = other;
     }
@@ -39,15 +43,31 @@ Carrier* find_less_loaded(Carrier& self) {
   return best;
 }
 
+// The worker to which fibers go sleeps, or has switched of late.
+bool is_responsive(Carrier& self) {
+  uint64_t switches = self.passes_to->switches.load(std::memory_order_relaxed);
+  if (std::exchange(self.passes_seen, switches) != switches || is_asleep(*self.passes_to)) {
+    self.passes_since = self.now;
+  }
+  return self.now - self.passes_since < kOfLate;
+}
+
 // Fibers that stay for long, such as those of connections, would else all be where they were
-// spawned, if they come one by one.
+// spawned, if they come one by one.  But nobody is sent to wait behind one that computes.
 Carrier& choose_home(Carrier& self) {
   if (self.light_fibers.load(std::memory_order_relaxed) < kFew) {
     self.passes_to = nullptr;
-  } else if (++self.taken_in % kLookEvery == 0) {
-    self.passes_to = find_less_loaded(self);
+    return self;
   }
-  return self.passes_to == nullptr ? self : *self.passes_to;
+  if (++self.taken_in % kLookEvery == 0) {
+    Carrier* found = find_less_loaded(self);
+    if (found != nullptr && found != self.passes_to) {
+      self.passes_seen = found->switches.load(std::memory_order_relaxed);
+      self.passes_since = self.now - kOfLate;
+    }
+    self.passes_to = found;
+  }
+  return self.passes_to != nullptr && is_responsive(self) ? *self.passes_to : self;
 }
 
 // As offer_work(), where no watchdog corrects what it misses.
@@ -58,13 +78,9 @@ void offer(Carrier& carrier) {
       crew.searching.load(std::memory_order_seq_cst) != 0) {
     return;
   }
-  if (carrier.ready.size() < 2 && crew.eagerness.load(std::memory_order_relaxed) == 0) {
-    // It hasn't paid lately; but whoever spawned the fiber may compute for long.
-    int64_t now = base::now();
-    if (now - carrier.last_call < kBetweenCalls) {
-      return;
-    }
-    carrier.last_call = now;
+  if (carrier.ready.size() < 2 && crew.eagerness.load(std::memory_order_relaxed) == 0 &&
+      on_guard.load(std::memory_order_seq_cst) != 0) {
+    return;  // it hasn't paid lately, and somebody will look
   }
   call_help();
 }
@@ -73,7 +89,9 @@ void offer(Carrier& carrier) {
 
 void serve_as_worker() {
   Carrier& carrier = *current()->carrier;
-  carrier.is_worker.store(true, std::memory_order_relaxed);
+  // Who waits for the rest may have asked all that there were before.
+  carrier.rest_awaited.fetch_or(Carrier::kRestOfWorkers, std::memory_order_seq_cst);
+  carrier.is_worker.store(true, std::memory_order_release);  // pairs with find_less_loaded()
   for (;;) {
     RuntimeSection section(*current());
     (void)prepare_park();
@@ -102,6 +120,28 @@ void start_anywhere(Fiber& fiber, Fiber::Entry entry) {
 void offer_rest() {
   if (crew.idle.load(std::memory_order_seq_cst) != 0 && is_work_somewhere()) {
     call_help();
+  }
+}
+
+void steal_now_and_then(Carrier& carrier) {
+  if (++carrier.turns % kTurnsBetweenSteals == 0 && carrier.ready.empty()) {
+    (void)find_work(carrier);
+  }
+}
+
+Guard::Guard(const Carrier& carrier, base::Deadline& until)
+    : stands_(carrier.is_worker.load(std::memory_order_relaxed) &&
+              crew.idle.load(std::memory_order_seq_cst) <
+                  workers_started.load(std::memory_order_relaxed)) {
+  if (stands_) {
+    on_guard.fetch_add(1, std::memory_order_seq_cst);
+    until = std::min(until, base::Deadline::after(base::now(), kInterval));
+  }
+}
+
+Guard::~Guard() {
+  if (stands_) {
+    on_guard.fetch_sub(1, std::memory_order_seq_cst);
   }
 }
 
@@ -138,6 +178,7 @@ void reset_workers_after_fork(Fiber& only) {
   workers_serve.store(false, std::memory_order_relaxed);
   workers_started.store(0, std::memory_order_relaxed);
   workers_aside.store(0, std::memory_order_relaxed);
+  on_guard.store(0, std::memory_order_relaxed);
   carrier.is_worker.store(false, std::memory_order_relaxed);
   carrier.born.store(0, std::memory_order_relaxed);
   carrier.ended.store(0, std::memory_order_relaxed);

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "base/deadline.h"
 #include "core/carrier.h"
 
 namespace ramie::core {
@@ -35,6 +36,25 @@ inline constinit std::atomic<bool> workers_serve = false;  // fibers begin on wo
 // elsewhere, is for the next one to see.  (Where it was called to search, end_search() looks at its
 // own queue alone, and the watchdog at the others; but workers have none.)
 void offer_rest();
+
+// A worker whose own fibers keep it from ever being idle takes others' now and then, too.
+void steal_now_and_then(Carrier& carrier);
+
+// While one lives, a worker is about to sleep; and while others are awake, one of which may spawn
+// fibers and then compute, it sleeps no longer than kInterval before it looks again.  So whoever
+// spawns need not call somebody for each fiber, where that has not paid (see offer_work()).
+class Guard {
+ public:
+  Guard(const Carrier& carrier, base::Deadline& until);
+  ~Guard();
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+
+ private:
+  static constexpr int64_t kInterval = 5'000'000;  // ns
+
+  bool stands_;
+};
 
 // A created fiber is made ready for whichever worker comes first.  By a carrier, inside of a
 // RuntimeSection; while there are workers.

@@ -29,6 +29,14 @@ class CarriersStress : public testing::Test {
   CarriersStress() { EXPECT_EQ(use_carriers(kCarriers), kCarriers); }
 };
 
+// The first one: the kernel threads are still on their way.
+TEST_F(CarriersStress, JoinAllMayComeBeforeTheCarriers) {
+  std::atomic<bool> ran = false;
+  spawn([&ran] { ran = true; }).detach();
+  join_all();
+  EXPECT_TRUE(ran);
+}
+
 long count_leaves(int depth, unsigned seed) {
   if (depth == 0) {
     return 1;

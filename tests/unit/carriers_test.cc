@@ -7,6 +7,7 @@
 #include <ramie/group.h>
 #include <ramie/server.h>
 #include <ramie/sync.h>
+#include <ramie/timer.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,6 +86,66 @@ TEST_F(Carriers, TheSpawnerNeedNotWait) {
   EXPECT_TRUE(spin_until([&] { return ran_on != 0; }));
   EXPECT_NE(ran_on, gettid());
   other.join();
+}
+
+TEST_F(Carriers, AChildIsFoundThoughNobodyIsCalledForIt) {
+  bool met = spawn([] {
+               for (int i = 0; i < 200; ++i) {  // until it does not pay to call help
+                 spawn([] {}).join();
+               }
+               std::atomic<bool> ran = false;
+               fiber<void> child = spawn([&] { ran = true; });
+               bool seen = spin_until([&] { return ran.load(); });
+               child.join();
+               return seen;
+             }).get();
+  EXPECT_TRUE(met);
+}
+
+TEST_F(Carriers, AChildIsFoundByOneThatIsNeverIdle) {
+  std::atomic<bool> ran = false;
+  std::atomic<bool> is_busy = false;
+  fiber<void> busy = spawn([&] {
+    is_busy = true;
+    while (!ran) {
+      yield();
+    }
+  });
+  ASSERT_TRUE(spin_until([&] { return is_busy.load(); }));
+  fiber<bool> computing = spawn([&] {
+    fiber<void> child = spawn([&] { ran = true; });
+    bool seen = spin_until([&] { return ran.load(); });
+    ran = true;
+    child.join();
+    return seen;
+  });
+  EXPECT_TRUE(computing.get());
+  busy.join();
+}
+
+TEST_F(Carriers, AThreadWithoutFibersWaitsForAllToo) {
+  std::thread([] {
+    std::atomic<bool> ended = false;
+    std::thread([&] {
+      spawn([&] {
+        sleep_for(20ms);
+        ended = true;
+      }).detach();
+    }).join();
+    join_all();
+    EXPECT_TRUE(ended);
+  }).join();
+}
+
+TEST_F(Carriers, ATimerNeedNotWaitForAFreeCarrier) {
+  std::atomic<bool> stop = false;
+  group computing;
+  for (int i = 0; i < 2; ++i) {
+    computing.spawn([&] { spin_until([&] { return stop.load(); }); });
+  }
+  timer limit(20ms);
+  limit.wait();
+  stop = true;
 }
 
 TEST_F(Carriers, OneThatStaysRunsWhereItWasSpawned) {

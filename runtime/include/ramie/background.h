@@ -35,9 +35,10 @@ void sleep_in_background(const std::chrono::duration<Rep, Period>& duration) {
 // run`, the same as yield().
 inline void idle() { detail::wait_done(detail::idle(), detail::never); }
 
-// Waits until all other fibers of this kernel thread have ended, but for those that sleep in the
-// background or are in here as well.  For the end of main(), which takes all fibers along.  Fibers
-// that the library itself has started count: a dropped process, a timer.  Switches fibers.
+// Waits until all other fibers of this kernel thread have ended, and all that began on carriers of
+// use_carriers(), but for those that sleep in the background or are in here as well.  For the end
+// of main(), which takes all fibers along.  Fibers that the library itself has started count: a
+// dropped process, a timer.  Switches fibers.
 inline void join_all() { detail::wait_done(detail::wait_for_rest(detail::never), detail::never); }
 
 // The same with a limit; false if that passed first.

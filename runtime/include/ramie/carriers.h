@@ -26,9 +26,10 @@ namespace ramie {
 // (sched_getaffinity(2)) and the quota of its control group allow.  At most 256.  Fibers of before
 // stay where they are, and the calling thread goes on to run its own.
 //
-// May be called again, for more.  Returns how many there are now, 1 if fibers stay on the kernel
-// threads that spawn them: because 1 was asked for, no thread could be made, or the threads of the
-// program are fibers of `ramie run` already (RAMIE_LOG=warn says so).  After a fork the child has
+// May be called again, for more.  Returns how many there are now.  1 if fibers stay on the kernel
+// threads that spawn them, because 1 was asked for, no thread could be made, or the threads of the
+// program are fibers of `ramie run` already; and if no more than one could be made (RAMIE_LOG=warn
+// says so).  After a fork the child has
 // none, until it calls this again.  They end with the process: fibers that still run then must not
 // use what main() or exit() destroys, so wait for them before (join(), a group, join_all()).
 //

@@ -184,7 +184,7 @@ class group {
     }
   }
 
-  // Puts a fiber that has not run yet on the list, and arranges that it leaves it at its end.
+  // Puts a new fiber on the list, and arranges that it leaves it at its end, which may be now.
   template <class R>
   void enlist(const fiber<R>& member, bool fails_group) {
     this_fiber::cancellation_disabled quiet;

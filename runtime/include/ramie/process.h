@@ -209,7 +209,7 @@ class process {
   // waits for that in the background.
   template <class F>
   void when_ready(F f) const {
-    spawn({.name = "process"}, [shared = child_, f = std::move(f)]() mutable {
+    spawn({.name = "process", .stays = true}, [shared = child_, f = std::move(f)]() mutable {
       (void)shared->wait(detail::never);
       f();
     }).detach();
@@ -303,7 +303,9 @@ class process {
     std::shared_ptr<detail::child> left = std::exchange(child_, nullptr);
     try {
       if (left != nullptr && !left->poll()) {
-        spawn({.name = "process"}, [left] { (void)left->wait(detail::never); }).detach();
+        spawn({.name = "process", .stays = true}, [left] {
+          (void)left->wait(detail::never);
+        }).detach();
       }
     } catch (...) {  // a zombie stays until the parent ends
     }

@@ -24,7 +24,7 @@ class readiness {
   // Throws what spawn() throws.
   readiness(int fd, io::events what)
       : state_(std::make_shared<state>()),
-        watcher_(spawn({.name = "readiness"}, [fd, what, shared = state_] {
+        watcher_(spawn({.name = "readiness", .stays = true}, [fd, what, shared = state_] {
           try {
             shared->happened = io::wait(fd, what);
           } catch (const std::system_error&) {

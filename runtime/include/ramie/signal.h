@@ -79,7 +79,7 @@ class signal_waiter {
   // waits for that in the background, and takes none.
   template <class F>
   void when_ready(F f) const {
-    spawn({.name = "signal"}, [shared = fd_, f = std::move(f)]() mutable {
+    spawn({.name = "signal", .stays = true}, [shared = fd_, f = std::move(f)]() mutable {
       try {
         (void)io::wait(shared->get(), io::readable);
       } catch (const std::system_error&) {  // the waiter is gone

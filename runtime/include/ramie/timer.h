@@ -46,7 +46,7 @@ class timer {
  private:
   explicit timer(std::int64_t deadline)
       : expired_(std::make_shared<event>()),
-        sleeper_(spawn({.name = "timer"}, [deadline, expired = expired_] {
+        sleeper_(spawn({.name = "timer", .stays = true}, [deadline, expired = expired_] {
           detail::wait_done(detail::sleep_until(deadline), deadline);
           expired->set();
         })) {}

@@ -50,7 +50,7 @@ class select_descriptor : public select_case {
   bool try_now() override { return is_ready_; }
 
   void begin(channel_wait& operation, std::size_t index) override {
-    partner_ = spawn([this, &operation, index] {
+    partner_ = spawn({.stays = true}, [this, &operation, index] {
       io::events happened = io::none;
       std::exception_ptr error;
       try {
