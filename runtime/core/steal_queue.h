@@ -130,11 +130,11 @@ class StealQueue {
   // The owner, of a queue that seems full.  False if it stays so.
   bool grow();
 
+  FirstRing first_;
   alignas(64) std::atomic<uint32_t> head_ = 0;
   alignas(64) std::atomic<uint32_t> tail_ = 0;
   uint32_t limit_ = kCapacity;
   std::atomic<Ring*> ring_ = &first_.ring;
-  FirstRing first_;
 };
 
 }  // namespace ramie::core
