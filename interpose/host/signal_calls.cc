@@ -15,6 +15,7 @@
 #include "interpose/host/held_signals.h"
 #include "interpose/host/resent_signals.h"
 #include "interpose/host/signal_delivery.h"
+#include "interpose/host/signal_masks.h"
 #include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
 #include "interpose/host/thread.h"
@@ -67,6 +68,16 @@ long wait_for_signal(uint64_t set, base::Deadline deadline) {
   return result;
 }
 
+// The mask is that of the kernel thread, for light fibers also inside of libc, where pthread_create
+// blocks all signals; but what its carrier can't do without stays open.
+long change_kernels_mask(const long* a) {
+  if (core::current() == nullptr || a[1] == 0 || static_cast<int>(a[0]) == SIG_UNBLOCK) {
+    return kernel(SYS_rt_sigprocmask, a);
+  }
+  uint64_t set = blockable(*pointer<const uint64_t>(a[1]));
+  return sys::call(SYS_rt_sigprocmask, a[0], sys::arg(&set), a[2], a[3]);
+}
+
 }  // namespace
 
 long rt_sigaction(const long* a) {
@@ -92,8 +103,11 @@ long rt_sigaction(const long* a) {
 
 long rt_sigprocmask(const long* a) {
   Thread* thread = current_thread();
-  if (thread == nullptr || a[3] != kSetSize) {
+  if (a[3] != kSetSize) {
     return kernel(SYS_rt_sigprocmask, a);
+  }
+  if (thread == nullptr) {
+    return change_kernels_mask(a);
   }
   uint64_t before = thread->blocked;
   if (a[1] != 0) {
