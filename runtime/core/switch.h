@@ -119,9 +119,10 @@ template <int kFrames>
   constexpr int kHosted = 16;  // the libc call, the entry, and the operation that waits
   if (const Fiber* next = carrier.pinned.front()) {
     send_for<kFew>(*next, next->queue_next);
-  } else if (const Fiber* after_next = carrier.ready.glance(1)) {
+  } else if (const Fiber* after_next = kIsSanitized ? nullptr : carrier.ready.glance(1)) {
     // Another carrier may have taken it, and it may have ended: the memory is a fiber's all the
-    // same, for a hosted thread's is never unmapped, nor is the first thread's.
+    // same, for a hosted thread's is never unmapped, nor is the first thread's.  That it may be
+    // written meanwhile, which only makes the guess a bad one, a sanitizer can't know.
     if (const Fiber* first = carrier.ready.glance(0)) {
       send_for<kHosted>(*first, after_next);
     }
