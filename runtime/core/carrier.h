@@ -141,7 +141,7 @@ struct Carrier {
     if (pinned.empty()) {
       return take_homeless();
     }
-    if ((switches.load(std::memory_order_relaxed) & 1) != 0) {
+    if ((switches.load(std::memory_order_relaxed) & 1) != 0 && !ready.empty()) {
       if (Fiber* fiber = take_homeless()) {
         return fiber;
       }
@@ -216,13 +216,14 @@ class RuntimeSection {
 // that is another one's, the next one from the queue, or null.
 [[nodiscard]] Fiber* take_in(Carrier& carrier, Fiber& fiber);
 
-inline Fiber* Carrier::take_homeless() {
+// Not inline: it would keep what follows from being so, where light fibers switch.
+[[gnu::noinline]] inline Fiber* Carrier::take_homeless() {
   Fiber* fiber = ready.pop();
   return fiber == nullptr || fiber->kind != FiberKind::light ? fiber : take_in(*this, *fiber);
 }
 
 // The fiber that runs next: a ready one, or the loop when there is none or its turn has come.
-[[nodiscard]] inline Fiber& next_to_run(Carrier& carrier) {
+[[nodiscard, gnu::always_inline]] inline Fiber& next_to_run(Carrier& carrier) {
   if (carrier.switches.load(std::memory_order_relaxed) >=
       carrier.turn_ends.load(std::memory_order_relaxed)) {
     return carrier.loop;
