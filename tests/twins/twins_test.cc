@@ -168,6 +168,8 @@ void register_program(const std::string& name) {
     // Each copies a file into memory that the kernel has to find first, in one call.
     if (twin.name == "files.in_one_piece") twin.most_kernel_threads += 8;
     if (twin.name == "blocking_calls.many_in_flock") twin.most_kernel_threads += 12;
+    // Each sync that is under way has a helper, and a slow one a carrier more.
+    if (twin.name == "timers.beside_syncs") twin.most_kernel_threads += 4;
     // Each thread that is bound has its own; one that has just ended may be there as well.
     if (name == "kernel_state" || name == "scheduling" || name == "tracing")
       twin.most_kernel_threads += 8;
