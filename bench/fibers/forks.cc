@@ -1,10 +1,11 @@
 // Trees and heaps of light fibers that are there to be spread over the CPUs, as plain/forks.c makes
 // them of threads.
 //
-//   forks skynet LEAVES CARRIERS      a tree in which each fiber spawns ten and adds up their
-//   numbers forks tasks N ITERATIONS CARRIERS one fiber spawns N that each compute so many steps
+//   forks skynet LEAVES CARRIERS
+//   forks tasks N ITERATIONS CARRIERS
 //
-// LEAVES is a power of ten.
+// skynet: a tree in which each fiber spawns ten and adds up their numbers.  tasks: one fiber spawns
+// N that each compute so many steps.  LEAVES is a power of ten.
 #include <ramie/carriers.h>
 #include <ramie/fiber.h>
 

@@ -32,8 +32,8 @@ class SharedQueue {
     }
   }
 
-  // Moves up to `n` of the oldest to `to`, by its owner.  Where `to` is full, which it may be for
-  // ever if its fibers only yield, its own oldest makes room and queues up here: so none starves.
+  // Moves up to `n` of the oldest to `to`, by its owner.  Where that is full and there is no memory
+  // for it to grow, its own oldest makes room and queues up here: so none starves.
   void give_to(StealQueue& to, uint32_t n) {
     base::LockGuard guard(lock_);
     while (n-- > 0) {

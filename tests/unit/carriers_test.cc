@@ -57,6 +57,15 @@ bool spin_until(Condition condition) {
   return true;
 }
 
+// Whether a child runs while the fiber that spawned it computes.
+bool does_child_run_meanwhile() {
+  std::atomic<bool> ran = false;
+  fiber<void> child = spawn([&] { ran = true; });
+  bool seen = spin_until([&] { return ran.load(); });
+  child.join();
+  return seen;
+}
+
 TEST_F(Carriers, FibersRunAtTheSameTime) {
   std::atomic<int> here = 0;
   auto meet = [&here] {
@@ -70,14 +79,7 @@ TEST_F(Carriers, FibersRunAtTheSameTime) {
 }
 
 TEST_F(Carriers, ChildrenOfOneThatComputesRunMeanwhile) {
-  bool met = spawn([] {
-               std::atomic<bool> ran = false;
-               fiber<void> child = spawn([&] { ran = true; });
-               bool seen = spin_until([&] { return ran.load(); });
-               child.join();
-               return seen;
-             }).get();
-  EXPECT_TRUE(met);
+  EXPECT_TRUE(spawn(does_child_run_meanwhile).get());
 }
 
 TEST_F(Carriers, TheSpawnerNeedNotWait) {
@@ -93,11 +95,7 @@ TEST_F(Carriers, AChildIsFoundThoughNobodyIsCalledForIt) {
                for (int i = 0; i < 200; ++i) {  // until it does not pay to call help
                  spawn([] {}).join();
                }
-               std::atomic<bool> ran = false;
-               fiber<void> child = spawn([&] { ran = true; });
-               bool seen = spin_until([&] { return ran.load(); });
-               child.join();
-               return seen;
+               return does_child_run_meanwhile();
              }).get();
   EXPECT_TRUE(met);
 }

@@ -29,9 +29,9 @@ namespace ramie {
 // May be called again, for more.  Returns how many there are now.  1 if fibers stay on the kernel
 // threads that spawn them, because 1 was asked for, no thread could be made, or the threads of the
 // program are fibers of `ramie run` already; and if no more than one could be made (RAMIE_LOG=warn
-// says so).  After a fork the child has
-// none, until it calls this again.  They end with the process: fibers that still run then must not
-// use what main() or exit() destroys, so wait for them before (join(), a group, join_all()).
+// says so).  After a fork the child has none, until it calls this again.  They end with the
+// process: fibers that still run then must not use what main() or exit() destroys, so wait for them
+// before (join(), a group, join_all()).
 //
 // The kernel threads inherit the caller's signal mask, affinity and priority (pthread_create(3)).
 // Any thread.  Never switches.
