@@ -111,7 +111,10 @@ def failures_of(results):
 def markdown(machine, rounds, results):
     yield "# Real servers\n"
     yield "Written by `./dev bench servers`: each server as Debian has it, natively and under `ramie run`,"
-    yield "all CPUs for server and load tool together. `us` is CPU time of the server per request. The goal"
+    yield "all CPUs for server and load tool together. `us` is CPU time of the server per request. `MB` is the"
+    yield "most memory that was seen: pages of its processes, those that several share counted once (PSS), and"
+    yield "what the kernel needs for them, that is page tables, and a stack and a task structure for each of the"
+    yield "`tasks`; what it needs for sockets and files is not in it. The goal"
     yield (f"at {MANY:,} connections: {LEAST_RATE} times the requests per second or {MOST_MEMORY} of the"
            f" memory; at {FEW}:")
     yield (f"{LEAST_RATE_OF_FEW} of the requests. Figures are medians of {rounds} rounds, ratios medians of"
