@@ -210,7 +210,7 @@ struct Setting {
 
 constexpr Setting kSettings[] = {
     {"RAMIE_CARRIERS", read_carriers, "auto or a number from 1 to 256"},
-    {"RAMIE_SLICE", count<&Config::slice, 1, 1000, kMillisecond>, "milliseconds, from 1 to 1000"},
+    {"RAMIE_SLICE", count<&Config::slice, 1, 60000, kMillisecond>, "milliseconds, from 1 to 60000"},
     {"RAMIE_MAX_BLOCKED", count<&Config::max_blocked, 1, Config::kMostBlocked>,
      "a number from 1 to 4096"},
     {"RAMIE_FS", choose<&Config::fs, kFs>, "auto, fsgsbase, trap or prctl"},

@@ -157,7 +157,7 @@ void register_program(const std::string& name) {
       continue;
     }
     if (name == "blocking_calls" || name == "rings")
-      twin.program.environment = {"RAMIE_SLICE=1000"};
+      twin.program.environment = {"RAMIE_SLICE=10000"};
     if (name == "native_library") twin.program.environment = {"RAMIE_NATIVE=lib:libtwin_native.so"};
     if (name == "named_threads") twin.program.environment = {"RAMIE_NATIVE=thread:native*"};
     twin.hosting = kind == "alone" ? Hosting::kForbidden : Hosting::kExpected;
