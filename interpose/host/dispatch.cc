@@ -83,11 +83,13 @@ unsigned families_off_for(const Thread* thread) {
 
 // Calls that a helper thread would make, in another namespace and with other rights than the
 // thread's own (kernel_state.cc).  The kernel thread on which it waits itself is nobody else's.
-bool must_make_itself(const Thread* thread, long number) {
-  return (number == SYS_semop || number == SYS_semtimedop || number == SYS_msgsnd ||
-          number == SYS_msgrcv) &&
-         thread != nullptr && thread->has_kernel_state.load(std::memory_order_relaxed) &&
-         is_on_own_kernel_thread(*thread);
+bool must_make_itself(const Thread* thread, long number, const long* arguments) {
+  if (thread == nullptr || !thread->has_kernel_state.load(std::memory_order_relaxed) ||
+      !is_on_own_kernel_thread(*thread)) {
+    return false;
+  }
+  return number == SYS_semop || number == SYS_semtimedop || number == SYS_msgsnd ||
+         number == SYS_msgrcv || ops::waits_to_open(number, arguments);
 }
 
 // What of a family is Ramie's all the same: calls that don't wait, and those that may set a signal
@@ -304,7 +306,7 @@ long dispatch(long number, const long* arguments) {
     return result;
   }
   if (row.handler == nullptr || is_off(row, thread, number, arguments) ||
-      (row.kind == Class::offload && must_make_itself(thread, number))) {
+      (row.kind == Class::offload && must_make_itself(thread, number, arguments))) {
     return passed_call(number, arguments);
   }
   return run(row.handler, *fiber, thread, arguments);

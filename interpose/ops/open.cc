@@ -36,39 +36,65 @@ bool is_fifo_by_handle(long mount, long handle) {
   return is;
 }
 
+bool opens_fifo(const long* a) { return may_wait(a[2]) && is_fifo(a[0], a[1], a[2]); }
+
+// openat2(2).
+bool opens_fifo_as_told(const long* a) {
+  open_how how{};
+  return a[3] >= static_cast<long>(sizeof how) && copy_in(how, a[2]) &&
+         may_wait(static_cast<long>(how.flags)) &&
+         is_fifo(a[0], a[1], static_cast<long>(how.flags));
+}
+
+// open_by_handle_at(2).
+bool opens_fifo_by_handle(const long* a) { return may_wait(a[2]) && is_fifo_by_handle(a[0], a[1]); }
+
+// As arguments of openat(2).
+struct At {
+  long arguments[6];
+};
+At open_at(const long* a) { return {{AT_FDCWD, a[0], a[1], a[2], 0, 0}}; }
+At creat_at(const long* a) { return {{AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC, a[1], 0, 0}}; }
+
 }  // namespace
 
+bool waits_to_open(long number, const long* a) {
+  switch (number) {
+    case SYS_open:
+      return opens_fifo(open_at(a).arguments);
+    case SYS_creat:
+      return opens_fifo(creat_at(a).arguments);
+    case SYS_openat:
+      return opens_fifo(a);
+    case SYS_openat2:
+      return opens_fifo_as_told(a);
+    case SYS_open_by_handle_at:
+      return opens_fifo_by_handle(a);
+    default:
+      return false;
+  }
+}
+
 long openat(const long* a) {
-  if (may_wait(a[2]) && is_fifo(a[0], a[1], a[2])) {
+  if (opens_fifo(a)) {
     return offload_and_restart(SYS_openat, a);
   }
   long result = sys::call(SYS_openat, a[0], a[1], a[2], a[3]);
   return host::open_thread_file(reinterpret_cast<const char*>(a[1]), a[2], result);
 }
 
-long open(const long* a) {
-  const long at_working_directory[6] = {AT_FDCWD, a[0], a[1], a[2], 0, 0};
-  return openat(at_working_directory);
-}
+long open(const long* a) { return openat(open_at(a).arguments); }
 
-long creat(const long* a) {
-  const long at_working_directory[6] = {AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC, a[1], 0, 0};
-  return openat(at_working_directory);
-}
+long creat(const long* a) { return openat(creat_at(a).arguments); }
 
 long openat2(const long* a) {
-  open_how how{};
-  bool waits = a[3] >= static_cast<long>(sizeof how) && copy_in(how, a[2]) &&
-               may_wait(static_cast<long>(how.flags)) &&
-               is_fifo(a[0], a[1], static_cast<long>(how.flags));
-  return waits ? offload_and_restart(SYS_openat2, a)
-               : sys::call(SYS_openat2, a[0], a[1], a[2], a[3]);
+  return opens_fifo_as_told(a) ? offload_and_restart(SYS_openat2, a)
+                               : sys::call(SYS_openat2, a[0], a[1], a[2], a[3]);
 }
 
 long open_by_handle_at(const long* a) {
-  return may_wait(a[2]) && is_fifo_by_handle(a[0], a[1])
-             ? offload_and_restart(SYS_open_by_handle_at, a)
-             : sys::call(SYS_open_by_handle_at, a[0], a[1], a[2]);
+  return opens_fifo_by_handle(a) ? offload_and_restart(SYS_open_by_handle_at, a)
+                                 : sys::call(SYS_open_by_handle_at, a[0], a[1], a[2]);
 }
 
 }  // namespace ramie::ops

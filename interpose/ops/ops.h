@@ -77,6 +77,8 @@ long openat(const long* a);
 long openat2(const long* a);
 long creat(const long* a);
 long open_by_handle_at(const long* a);
+// Whether such a call opens a FIFO, and so may wait.
+[[nodiscard]] bool waits_to_open(long number, const long* a);
 
 // offloaded.cc: a call made by a helper thread, which a signal interrupts and which may be
 // restarted.

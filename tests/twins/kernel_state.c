@@ -15,6 +15,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/sem.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
@@ -246,6 +247,37 @@ static void waits_elsewhere(void) {
   for (int i = 0; i < 2; ++i) finish(start(wait_elsewhere, NULL));
 }
 
+// A FIFO, named from a working directory of its own.
+static void* write_to_fifo(void* argument) {
+  nap(20);
+  const int fd = open("fifo", O_WRONLY);
+  CHECK(fd >= 0 && write(fd, "x", 1) == 1);
+  close(fd);
+  return argument;
+}
+
+static void* read_from_fifo(void* path) {
+  char byte = 0;
+  MUST(unshare(CLONE_FS) == 0 && chdir(path) == 0);
+  pthread_t writer = start(write_to_fifo, NULL);
+  const int fd = open("fifo", O_RDONLY);
+  CHECK(fd >= 0 && read(fd, &byte, 1) == 1 && byte == 'x');
+  close(fd);
+  finish(writer);
+  return NULL;
+}
+
+static void fifos(void) {
+  char path[] = "/tmp/twin_XXXXXX", fifo[32];
+  MUST(mkdtemp(path));
+  snprintf(fifo, sizeof fifo, "%s/fifo", path);
+  MUST(mkfifo(fifo, 0600) == 0);
+  for (int i = 0; i < 2; ++i) finish(start(read_from_fifo, path));
+  unlink(fifo);
+  rmdir(path);
+  printf("read\n");
+}
+
 // They leave the thread as it was.
 static void* fail(void* argument) {
   for (int i = 0; i < 3; ++i) {
@@ -275,6 +307,7 @@ static const struct twin_case cases[] = {
     {"capabilities", THREADS, capabilities},
     {"filters", THREADS, filters},
     {"waits_elsewhere", THREADS, waits_elsewhere},
+    {"fifos", THREADS, fifos},
     {"errors", THREADS, errors},
 };
 
