@@ -28,7 +28,7 @@ constexpr std::size_t kMostThreads = 64;
 constexpr int kTries = 20;
 constexpr std::int64_t kPause = 2'000'000;
 constexpr std::int64_t kRound = 100'000;
-constexpr std::int64_t kPatience = 500'000'000;
+constexpr std::int64_t kPatience = 1'000'000'000;
 
 constinit char token = 0;  // its address marks the signal as ours
 
@@ -79,7 +79,7 @@ bool list_others(Others& others) {
   return base::for_each_number("/proc/self/task", add, &others);
 }
 
-enum class Kind { libc, kernel, program, gone };
+enum class Kind { libc, kernel, begins, program, gone };
 
 // By its blocked signals.
 Kind kind_of(int id) {
@@ -91,13 +91,16 @@ Kind kind_of(int id) {
   if (!base::find_signals(status, "SigBlk:\t", blocked)) {
     return Kind::gone;
   }
-  // Threads of the kernel's own, which serve rings, block what can't be blocked otherwise.
-  if ((blocked & core::signal_bit(kSignal)) != 0) {
-    return base::begins_with(status, "Name:\tiou-") ? Kind::kernel : Kind::program;
-  }
   // glibc's helpers: all but those that glibc needs itself.
   std::uint64_t let_in = ~blocked & ~(core::signal_bit(SIGKILL) | core::signal_bit(SIGSTOP) |
                                       core::signal_bit(kSignal) | core::signal_bit(kSignal - 1));
+  // Threads of the kernel's own, which serve rings, block what glibc lets nobody block, and so does
+  // pthread_create() until the new thread runs.
+  if ((blocked & core::signal_bit(kSignal)) != 0) {
+    return base::begins_with(status, "Name:\tiou-") ? Kind::kernel
+           : let_in == 0                            ? Kind::begins
+                                                    : Kind::program;
+  }
   return let_in == 0 ? Kind::libc : Kind::program;
 }
 
@@ -141,6 +144,8 @@ void restore_action() {
 
 enum class Result { stopped, program_runs, failed };
 
+constexpr const char* kUnseen = "the program has threads already, made where Ramie doesn't see it";
+
 // One that waits makes no further threads, so the list is complete once it holds none that runs.
 Result stop_all(base::Line<160>& reason) {
   int asked[kMostThreads];
@@ -155,6 +160,7 @@ Result stop_all(base::Line<160>& reason) {
       return Result::failed;
     }
     bool is_complete = true;
+    bool begins = false;
     int alive = 0;
     for (int i = 0; i < others.count; ++i) {
       int id = others.ids[i];
@@ -164,9 +170,10 @@ Result stop_all(base::Line<160>& reason) {
       }
       Kind kind = kind_of(id);
       if (kind == Kind::program) {
-        reason << "the program has threads already, made where Ramie doesn't see it";
+        reason << kUnseen;
         return Result::program_runs;
       }
+      begins |= kind == Kind::begins;
       if (kind == Kind::libc) {
         is_complete = false;
         if (count == static_cast<int>(kMostThreads)) {
@@ -177,11 +184,11 @@ Result stop_all(base::Line<160>& reason) {
         send_stop(id);
       }
     }
-    if (is_complete && stopped == alive) {
+    if (is_complete && !begins && stopped == alive) {
       return Result::stopped;
     }
     if (end.passed(base::now())) {
-      reason << "a thread of libc's doesn't stop";
+      reason << (begins ? kUnseen : "a thread of libc's doesn't stop");
       return Result::failed;
     }
     pause(kRound);
