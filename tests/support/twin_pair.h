@@ -40,7 +40,8 @@ struct HostedRun {
 // Runs it so, and collects its figures.
 [[nodiscard]] HostedRun run_hosted(const Program& program);
 
-// Runs it both ways. Empty when all is well, else the reason why not, in a few lines.
+// Runs it both ways, again where the native run does not say the same twice. Empty when all is
+// well, else the reason why not, in a few lines.
 [[nodiscard]] std::string difference(const Twin& twin);
 
 // Makes a GoogleTest of it, named `suite.test`. A twin that tests/known_failures.txt lists must
