@@ -14,7 +14,7 @@ struct Program {
   std::vector<std::string> arguments;    // The first is looked up in PATH.
   std::vector<std::string> environment;  // NAME=value, beside what this process has.
   std::string directory;                 // Where it runs; empty: here.
-  std::chrono::milliseconds limit{30'000};
+  std::chrono::milliseconds limit{90'000};
 };
 
 // The most that was seen of a process. Sampled, so a short peak may be missed.

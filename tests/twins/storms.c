@@ -216,7 +216,7 @@ static void* spin_at_last(void* argument) {
 
 // All of them compute until the one that sleeps has had its turn.
 static void crowd_that_spins(void) {
-  enum { kCrowd = 600 };
+  enum { kCrowd = 300 };
   static pthread_t threads[kCrowd];
   for (int i = 0; i < kCrowd; ++i) threads[i] = start(spin_at_last, NULL);
   nap(20);

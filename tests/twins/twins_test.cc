@@ -202,7 +202,7 @@ void register_script(const std::string& script, const std::string& interpreter,
   Twin twin;
   twin.name = name + ".all";
   twin.program.arguments = {interpreter, setting("TWIN_SOURCE_DIR") + "/" + script + ".py"};
-  twin.program.limit = std::chrono::seconds(60);
+  twin.program.limit = std::chrono::seconds(180);
   register_twin(name, "all", twin);
 }
 
