@@ -150,7 +150,9 @@ void start_no_more_carriers() {
   no_start_before.store(std::numeric_limits<int64_t>::max(), std::memory_order_relaxed);
 }
 
-void call_help() {
+namespace {
+
+void call(bool is_for_offer) {
   const Fiber* fiber = current();
   const Carrier* self = fiber != nullptr ? fiber->carrier : nullptr;
   do {
@@ -159,6 +161,7 @@ void call_help() {
         !crew.searching.compare_exchange_strong(nobody, 1, std::memory_order_seq_cst)) {
       return;  // who searches looks once more after it has given up
     }
+    crew.is_search_for_offer.store(is_for_offer, std::memory_order_relaxed);
     if (crew.idle.load(std::memory_order_seq_cst) > 0 &&
         (summon(kInFutex, self) || summon(kInPoller, self))) {
       return;
@@ -171,6 +174,12 @@ void call_help() {
   } while (crew.idle.load(std::memory_order_seq_cst) > 0 && is_work_somewhere() &&
            is_another_asleep(self));
 }
+
+}  // namespace
+
+void call_help() { call(true); }
+
+void call_help_on_suspicion() { call(false); }
 
 void enqueue(Carrier& carrier, Fiber& fiber) {
   if (!carrier.ready.push(&fiber)) [[unlikely]] {
@@ -220,7 +229,9 @@ void end_search(Carrier& carrier, bool success) {
     return;
   }
   carrier.searching = false;
-  change_eagerness(success ? 1 : -2);
+  if (crew.is_search_for_offer.load(std::memory_order_relaxed)) {
+    change_eagerness(success ? 1 : -2);
+  }
   crew.searching.fetch_sub(1, std::memory_order_seq_cst);
   if (success && !(carrier.ready.empty() && crew.shared.empty())) {
     call_help();

@@ -21,7 +21,8 @@
 // Somebody who was called searches; meanwhile nobody else is called, and when the searcher has
 // found something it calls the next if there is more.  A single fiber that was made ready is mostly
 // run by the very carrier that did it, a moment later, and waking another would be in vain: so that
-// is done only while it pays (`eagerness`).
+// is done only while it pays (`eagerness`).  Where a loop made it ready, it is always so.  Somebody
+// whom the watchdog called on suspicion may find nothing: no offer was in vain then.
 #pragma once
 
 #include <atomic>
@@ -38,6 +39,7 @@ struct Crew {
   std::atomic<uint32_t> active = 0;  // take part
   std::atomic<uint32_t> idle = 0;    // of these, sleep
   std::atomic<uint32_t> searching = 0;
+  std::atomic<bool> is_search_for_offer = false;  // who made `searching` 1 writes it
   std::atomic<uint32_t> eagerness = kEagerAtFirst;
   SharedQueue shared;
 
@@ -54,6 +56,9 @@ void start_crew(unsigned carriers);
 // Somebody who sleeps or stands by comes and looks at all queues, unless somebody searches already
 // or nobody may.  Any thread.
 void call_help();
+
+// As call_help(), on suspicion: whether anything is found says nothing about offers.
+void call_help_on_suspicion();
 
 // One more may take part, for a carrier that is stuck; false if too many are.  Later,
 // lower_limit().

@@ -55,6 +55,9 @@ void hand_over_polling(const Carrier& self);
 // Whether some carrier is in the poller, or there is none yet.
 [[nodiscard]] bool is_event_watched();
 
+// Nobody is in the poller, and fibers wait for what it may report.
+[[nodiscard]] bool are_events_missed();
+
 // A fork's child has this carrier alone, or none.
 void reset_carriers_after_fork(Carrier* only);
 void reset_crew_after_fork();

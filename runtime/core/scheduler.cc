@@ -212,8 +212,12 @@ void make_ready_elsewhere(Fiber& fiber) {
     home->inbox.push(&fiber);
     wake(*home);
   } else if (self != nullptr) {
-    enqueue(*self->carrier, fiber);
-    offer_work(*self->carrier);
+    Carrier& carrier = *self->carrier;
+    enqueue(carrier, fiber);
+    bool is_next = self->kind == FiberKind::loop && carrier.ready.size() < 2;
+    if (!is_next || !carrier.pinned.empty()) {
+      offer_work(carrier);
+    }
   } else {
     crew.shared.push(&fiber);
     call_help();
@@ -248,6 +252,10 @@ void wake_poller() { poller.load(std::memory_order_acquire)->wake(); }
 bool is_event_watched() {
   return poller.load(std::memory_order_acquire) == nullptr ||
          polling.load(std::memory_order_seq_cst);
+}
+
+bool are_events_missed() {
+  return !is_event_watched() && poller.load(std::memory_order_acquire)->has_waiters();
 }
 
 void hand_over_polling(const Carrier& self) {

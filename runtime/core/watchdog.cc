@@ -50,9 +50,10 @@ struct Findings {
   bool overdue = false;    // fibers wait behind one that has not switched since the last look
   bool unmoved = false;    // some carrier has not switched since the last look
   bool stuck = false;      // another carrier got stuck
-  bool unwatched = false;  // and nobody waits for events
+  bool unwatched = false;  // and nobody looks for the events that fibers wait for
 
-  [[nodiscard]] bool must_correct() const { return overdue || stuck || unwatched; }
+  [[nodiscard]] bool must_help() const { return overdue || unwatched; }
+  [[nodiscard]] bool must_correct() const { return must_help() || stuck; }
 };
 
 // Of a crowd of fibers that compute until another one has had its turn, each must get a place
@@ -195,9 +196,10 @@ Findings look() {
     uint32_t eager = crew.eagerness.load(std::memory_order_relaxed) + 4;
     crew.eagerness.store(std::min(eager, Crew::kMostEager), std::memory_order_relaxed);
   }
-  found.unwatched = found.unmoved && !is_event_watched();
-  if (found.must_correct()) {
-    call_help();
+  found.unwatched = found.unmoved && are_events_missed();
+  // One more that may take part is called when there is something for it.
+  if (found.must_help() || (found.stuck && is_work_somewhere())) {
+    call_help_on_suspicion();
   }
   return found;
 }
