@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "core/crew.h"
 #include "core/light_home.h"
+#include "core/spread.h"
 #include "core/watchdog.h"
 #include "interpose/host/attributes.h"
 #include "interpose/host/kick.h"
@@ -148,6 +149,7 @@ long change_first_itself(Thread& first, const Change& change) {
 long change_first(Thread& first, const Change& change) {
   Carrier& carrier = core::first_carrier();
   base::LockGuard guard(lock);
+  base::LockGuard until_it_leaves(core::moving);
   long result = make(change, carrier.kernel_tid);
   if (result != 0 || carrier.role.load(std::memory_order_relaxed) != Role::crew ||
       !needs_own(first, carrier.kernel_tid)) {

@@ -165,7 +165,8 @@ void run_loop(Fiber& loop) {
     carrier.inbox.drain_into(carrier.pinned);
     carrier.now = base::now();
     fire_timers(carrier.timers, carrier.now);
-    if (carrier.now >= carrier.spread.next_look && is_watchdog_there()) {
+    if (carrier.now >= carrier.spread.next_look && is_watchdog_there() &&
+        carrier.role.load(std::memory_order_relaxed) == Role::crew) {
       look_at_neighbours(carrier);
     }
     if (loop.signal_pending.exchange(false, std::memory_order_relaxed)) [[unlikely]] {
@@ -353,6 +354,7 @@ void reset_after_fork() {
   reset_bare_carriers_after_fork();
   reset_crew_after_fork();
   reset_apart_after_fork();
+  moving.reset();
   reset_watchdog_after_fork();
   reset_cpu_clocks_after_fork(carrier);
   reset_observer_after_fork();

@@ -54,9 +54,10 @@ void for_each_neighbour(const Carrier& self, Function function) {
 
 // To a processor on which no other carrier is; the mask is the same afterwards.  Only the carrier
 // itself asks the kernel for it (tid_in_crew()), so no thread of the program sees it change.
-void go_away(const Carrier& carrier, uint32_t processor) {
+void go_away(const Carrier& carrier, uint32_t processor) RAMIE_REQUIRES(moving) {
   Processors before;
-  if (is_filtered() || !before.get()) {
+  if (carrier.role.load(std::memory_order_relaxed) != Role::crew || is_filtered() ||
+      !before.get()) {
     return;
   }
   Processors free = before;
@@ -76,6 +77,8 @@ void go_away(const Carrier& carrier, uint32_t processor) {
 
 }  // namespace
 
+constinit base::Lock moving;
+
 void look_at_neighbours(Carrier& carrier) {
   Spread& notes = carrier.spread;
   notes.next_look = carrier.now + Spread::kInterval;
@@ -93,7 +96,10 @@ void look_at_neighbours(Carrier& carrier) {
   if (notes.judge(best)) {
     notes.met = 0;
     notes.next_look = carrier.now + Spread::kStay;
-    go_away(carrier, processor);
+    if (moving.try_lock()) {
+      go_away(carrier, processor);
+      moving.unlock();
+    }
   }
 }
 

@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "base/lock.h"
+
 namespace ramie::core {
 
 struct Carrier;
@@ -55,7 +57,12 @@ struct Spread {
   }
 };
 
-// The calling carrier's loop has its turn, with `now` as its clock.
+// Whoever changes the processors of a carrier holds it: one that goes away changes its own, and
+// puts back what it found.
+extern base::Lock moving;
+
+// The calling carrier's loop has its turn, with `now` as its clock.  It is of the crew: who stands
+// apart runs where the program says.
 void look_at_neighbours(Carrier& carrier);
 
 }  // namespace ramie::core

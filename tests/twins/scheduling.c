@@ -292,8 +292,34 @@ static void* same_again(void* argument) {
 
 static void what_is_so_already(void) { finish(start(same_again, NULL)); }
 
+// A thread that has a kernel thread of its own, beside one that looks: its processors are those
+// that it may use, whoever looks, and when.
+static _Atomic int may_end;
+
+static void* yield_until_end(void* argument) {
+  CHECK(setpriority(PRIO_PROCESS, 0, (int)nice_of(0) + 1) == 0);
+  while (!may_end) sched_yield();
+  return argument;
+}
+
+static void processors_stay(void) {
+  const int all = number_of_processors();
+  pthread_t thread = start(yield_until_end, NULL);
+  int others = 0;
+  for (long long end = now_ms() + 400; now_ms() < end;) {
+    cpu_set_t set;
+    MUST(pthread_getaffinity_np(thread, sizeof set, &set) == 0);
+    others += CPU_COUNT(&set) != all;
+    sched_yield();
+  }
+  may_end = 1;
+  finish(thread);
+  printf("seen with other processors: %d\n", others);
+}
+
 static const struct twin_case cases[] = {
     {"affinity_of_oneself", THREADS, affinity_of_oneself},
+    {"processors_stay", THREADS, processors_stay},
     {"affinity_of_another", THREADS, affinity_of_another},
     {"affinity_by_attribute", THREADS, affinity_by_attribute},
     {"nice_values", THREADS, nice_values},
