@@ -18,74 +18,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <iostream>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "base/sys.h"
-#include "interpose/host/other_threads.h"
-#include "interpose/patch/patch.h"
-
-namespace {
-
-using ramie::patch::NumberSet;
-
-struct Frame {
-  long rdi, rsi, rdx, r10, r8, r9;
-};
-
-std::atomic<long> counts[NumberSet::kLimit];
-// Called for each system call where it is set.
-void (*observer)(long number);
-
-}  // namespace
-
-// The end of every patched site.  clone3 is refused, so that libc takes clone, which is not turned.
-extern "C" [[gnu::visibility("hidden")]] long ramie_syscall(long number, Frame* frame) {
-  if (number >= 0 && number < NumberSet::kLimit) counts[number].fetch_add(1);
-  if (observer != nullptr) observer(number);
-  if (number == SYS_clone3) return -ENOSYS;
-  return ramie::sys::call(number, frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8,
-                          frame->r9);
-}
+#include "patched_libc.h"
 
 namespace ramie::patch {
 namespace {
-
-constexpr const char* kObjects[] = {"libc.so.6", "libgomp.so.1"};
-
-Options everything() {
-  Options options;
-  options.wanted = NumberSet::all();
-  options.required = required_for_hosting();
-  options.objects = kObjects;
-  return options;
-}
-
-// In a child, a failed expectation is a line and a bad exit.
-void expect(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "child: not true: %s (errno %d)\n", what, errno);
-  std::_Exit(1);
-}
-#define CHILD_EXPECT(condition) expect((condition), #condition)
-
-template <class Body>
-void run_in_child(Body body) {
-  const pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    body();
-    std::_Exit(0);
-  }
-  int status = -1;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
-  EXPECT_EQ(WEXITSTATUS(status), 0);
-}
 
 // Runs `body` in a child that has patched itself.
 void run_patched(bool active, void (*body)()) {
@@ -307,99 +249,6 @@ TEST(PatchedLibc, AnExceptionPassesThroughACall) {
     }
     CHILD_EXPECT(caught);
   });
-}
-
-// As libc starts threads for itself: glibc lets nobody block the two signals that it needs.
-template <class Body>
-std::thread start_as_libc_does(Body body) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread(body);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
-}
-
-void nap() { usleep(50'000); }
-
-void patch_beside_threads_of_libc() {
-  int ends[2], own[2];
-  CHILD_EXPECT(pipe(ends) == 0 && pipe(own) == 0);
-  std::atomic<bool> is_over = false;
-  char byte = 0;
-  ssize_t taken = 0;
-  std::thread reader = start_as_libc_does([&] { taken = read(ends[0], &byte, 1); });
-  std::thread poller = start_as_libc_does([&] {
-    pollfd wish{ends[0], POLLIN, 0};
-    while (!is_over) (void)!poll(&wish, 1, 10'000);
-  });
-  std::thread busy = start_as_libc_does([&] {
-    char c = 'c';
-    while (!is_over) CHILD_EXPECT(write(own[1], &c, 1) == 1 && read(own[0], &c, 1) == 1);
-  });
-  nap();
-  Options options = everything();
-  options.standstill = &host::kThreadsOfLibc;
-  const Report report = apply(options);
-  if (!report.ok) std::cerr << "child: " << report.reason.view() << '\n';
-  CHILD_EXPECT(report.ok);
-  ramie_patch_active = 1;
-  while (counts[SYS_read] == 0) nap();
-  is_over = true;
-  CHILD_EXPECT(write(ends[1], "xy", 2) == 2);
-  busy.join();
-  reader.join();
-  poller.join();
-  CHILD_EXPECT(taken == 1 && byte == 'x');
-}
-
-void refuse_beside_a_thread_of_the_program() {
-  int ends[2];
-  CHILD_EXPECT(pipe(ends) == 0);
-  std::thread reader([&] {
-    char byte;
-    CHILD_EXPECT(read(ends[0], &byte, 1) == 1);
-  });
-  nap();
-  Options options = everything();
-  options.standstill = &host::kThreadsOfLibc;
-  const Report report = apply(options);
-  CHILD_EXPECT(!report.ok && report.reason.view().find("threads already") != std::string::npos);
-  ramie_patch_active = 1;
-  CHILD_EXPECT(write(ends[1], "x", 1) == 1);
-  reader.join();
-  CHILD_EXPECT(counts[SYS_read] == 0);
-}
-
-TEST(PatchedLibc, ThreadsOfLibcGoOnInsideOfTheirCalls) {
-  run_in_child(patch_beside_threads_of_libc);
-}
-
-// As pthread_create() begins one: with all signals blocked, for as long as it gets no processor.
-void patch_beside_a_thread_that_begins() {
-  std::atomic<bool> is_over = false;
-  std::thread thread = start_as_libc_does([&] {
-    constexpr std::uint64_t kAll = ~std::uint64_t{0};
-    std::uint64_t before = 0;
-    sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&kAll), sys::arg(&before), sizeof before);
-    for (int i = 0; i < 6; ++i) nap();
-    sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&before), 0, sizeof before);
-    while (!is_over) nap();
-  });
-  nap();
-  Options options = everything();
-  options.standstill = &host::kThreadsOfLibc;
-  CHILD_EXPECT(apply(options).ok);
-  is_over = true;
-  thread.join();
-}
-
-TEST(PatchedLibc, AThreadOfLibcThatBeginsIsWaitedFor) {
-  run_in_child(patch_beside_a_thread_that_begins);
-}
-
-TEST(PatchedLibc, IsRefusedBesideAThreadOfTheProgram) {
-  run_in_child(refuse_beside_a_thread_of_the_program);
 }
 
 }  // namespace
