@@ -101,6 +101,10 @@ class Catalog:
         yield from self.threads(same, "switch", "handover", 1, slow)
         for kind, rounds in (("go", swift), ("gevent", slow), ("st", swift), ("pth", slow // 5)):
             yield self.peer(kind, same, "handover", 1, rounds)
+        crowd, beside = {"crowd": "wake/crowd"}, ("crowd", *self.count((1000, 500), (20, 20)))
+        yield self.fibers("light", crowd, "wake", *beside)
+        yield from self.threads(crowd, "switch", *beside)
+        yield self.peer("go", crowd, *beside)
         # On two CPUs.
         more = {"one_cpu": False}
         yield self.fibers("light", {"wake": "wake/across"}, "wake", "across", slow, **more)

@@ -34,6 +34,13 @@ static inline void tell(const char* name, Moment begin, long operations) {
          (end.cpu - begin.cpu) / (double)operations);
 }
 
+// For a pair that hands over beside a crowd that is always ready, since `begin`: ns of CPU
+// time that go by for each hand-over, and for each turn of one of the crowd.
+static inline void tell_crowd(Moment begin, long handovers, long turns) {
+  const double cpu = now().cpu - begin.cpu;
+  printf("crowd %.1f %.1f\n", cpu / (double)handovers, cpu / (double)turns);
+}
+
 // Seconds, seconds of CPU time, and the most memory that the process has had, in MB.
 static inline void tell_whole(const char* name, Moment begin) {
   const Moment end = now();

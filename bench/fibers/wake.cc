@@ -3,7 +3,10 @@
 //   wake light ROUNDS | wake boost ROUNDS   two fibers of one kernel thread
 //   wake across ROUNDS                      two light fibers, each on a kernel thread of its own
 //   wake thread ROUNDS                      a light fiber and a kernel thread that has no fibers
+//   wake crowd CROWD MS                     two light fibers, beside so many that always yield
+#include <chrono>
 #include <thread>
+#include <vector>
 
 #include "fiber_kinds.h"
 #include "figures.h"
@@ -60,6 +63,49 @@ void measure_threads(char** arguments) {
   other.join();
 }
 
+void measure_beside_crowd(char** arguments) {
+  const long others = count_of(arguments[0]);
+  const auto time = std::chrono::milliseconds(count_of(arguments[1]));
+  bool stop = false;
+  long turns = 0;
+  std::vector<Light::Fiber> crowd;
+  for (long i = 0; i < others; ++i) {
+    crowd.push_back(Light::spawn([&] {
+      while (!stop) {
+        ++turns;
+        Light::yield();
+      }
+    }));
+  }
+  Light::yield();  // by now each has started
+  Light::Baton ping;
+  Light::Baton pong;
+  bool ended = false;
+  Light::Fiber second = Light::spawn([&] {
+    for (ping.take(); !ended; ping.take()) {
+      pong.pass();
+    }
+  });
+  turns = 0;
+  const Moment begin = now();
+  Light::Fiber first = Light::spawn([&] {
+    long rounds = 0;
+    for (; !stop; ++rounds) {
+      ask(ping, pong, 1);
+    }
+    tell_crowd(begin, 2 * rounds, turns);
+    ended = true;
+    ping.pass();
+  });
+  Light::sleep_for(time);
+  stop = true;
+  first.join();
+  second.join();
+  for (Light::Fiber& one : crowd) {
+    one.join();
+  }
+}
+
 }  // namespace
 }  // namespace ramie::bench
 
@@ -68,6 +114,7 @@ int main(int argc, char** argv) {
   static const Measurement kKnown[] = {{"light", 1, measure_same<Light>},
                                        {"boost", 1, measure_same<BoostFiber>},
                                        {"across", 1, measure_threads<true>},
-                                       {"thread", 1, measure_threads<false>}};
-  return run_measurement(argc, argv, kKnown, 4);
+                                       {"thread", 1, measure_threads<false>},
+                                       {"crowd", 2, measure_beside_crowd}};
+  return run_measurement(argc, argv, kKnown, 5);
 }

@@ -1,7 +1,7 @@
 // Go, as the others are measured; a file for each kind of measurement. Sizes are numbers.
 //
 //	bench_go yield N TURNS | one_by_one N | burst N | handover PAIRS ROUNDS | memory N |
-//	         sleeps N MOST_US | skynet LEAVES | tasks N ITERATIONS | primitives N | echo
+//	         sleeps N MOST_US | skynet LEAVES | tasks N ITERATIONS | primitives N | crowd N MS | echo
 package main
 
 import (
@@ -57,7 +57,7 @@ func main() {
 		"yield": measureYield, "one_by_one": measureOneByOne, "burst": measureBurst,
 		"handover": measureHandover, "memory": measureMemory, "sleeps": measureSleeps,
 		"skynet": measureSkynet, "tasks": measureTasks, "primitives": measurePrimitives,
-		"echo": serveEcho,
+		"echo": serveEcho, "crowd": measureBesideCrowd,
 	}
 	if len(os.Args) < 2 || known[os.Args[1]] == nil {
 		fail("knows no such measurement")

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // N goroutines take turns by Gosched, the main one among them. On one CPU, so no atomics.
@@ -63,4 +65,47 @@ func measureHandover(n []int) {
 	}
 	all.Wait()
 	tell("handover", begin, 2*rounds*pairs)
+}
+
+// One such pair, beside so many goroutines that always call Gosched. On one CPU, so no atomics.
+func measureBesideCrowd(n []int) {
+	runtime.GOMAXPROCS(1)
+	stop, turns, rounds, started := false, 0, 0, 0
+	var all sync.WaitGroup
+	all.Add(n[0] + 2)
+	for i := 0; i < n[0]; i++ {
+		go func() {
+			started++
+			for !stop {
+				turns++
+				runtime.Gosched()
+			}
+			all.Done()
+		}()
+	}
+	for started < n[0] {
+		runtime.Gosched()
+	}
+	ping, pong := make(chan bool), make(chan struct{})
+	turns = 0
+	begin := now()
+	go func() {
+		for <-ping {
+			pong <- struct{}{}
+		}
+		all.Done()
+	}()
+	go func() {
+		for ; !stop; rounds++ {
+			ping <- true
+			<-pong
+		}
+		ping <- false
+		all.Done()
+	}()
+	time.Sleep(time.Duration(n[1]) * time.Millisecond)
+	stop = true
+	all.Wait()
+	cpu := float64(now().cpu - begin.cpu)
+	fmt.Printf("crowd %.1f %.1f\n", cpu/float64(2*rounds), cpu/float64(turns))
 }

@@ -3,10 +3,12 @@
 //
 //   switch yield THREADS SWITCHES   take turns by sched_yield; for one CPU
 //   switch handover PAIRS ROUNDS    two threads of each pair wake each other by semaphores, in turn
+//   switch crowd CROWD MS           one such pair beside so many that always yield; for one CPU
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "figures.h"
 
@@ -99,8 +101,65 @@ static void measure_handover(char** arguments) {
   free(pairs);
 }
 
+static atomic_bool stop, ended;
+static atomic_long turns;  // of those of the crowd that have ended
+
+static void* crowd_body(void* argument) {
+  (void)argument;
+  long mine = 0;
+  atomic_fetch_add(&arrived, 1);
+  for (; !atomic_load_explicit(&stop, memory_order_relaxed); ++mine) sched_yield();
+  atomic_fetch_add(&turns, mine);
+  return NULL;
+}
+
+static void* ping_until_stop(void* argument) {
+  Pair* const pair = argument;
+  for (; !atomic_load_explicit(&stop, memory_order_relaxed); ++pair->rounds) {
+    sem_post(&pair->ping);
+    while (sem_wait(&pair->pong) != 0) continue;
+  }
+  atomic_store(&ended, true);
+  sem_post(&pair->ping);
+  return NULL;
+}
+
+static void* pong_until_end(void* argument) {
+  Pair* const pair = argument;
+  for (;;) {
+    while (sem_wait(&pair->ping) != 0) continue;
+    if (atomic_load(&ended)) return NULL;
+    sem_post(&pair->pong);
+  }
+}
+
+static void measure_beside_crowd(char** arguments) {
+  const long count = count_of(arguments[0]), ms = count_of(arguments[1]);
+  pthread_t* const crowd = calloc((size_t)count, sizeof *crowd);
+  Pair pair = {.rounds = 0};
+  if (crowd == NULL) fail("threads", "no memory");
+  sem_init(&pair.ping, 0, 0);
+  sem_init(&pair.pong, 0, 0);
+  for (long i = 0; i < count; ++i) {
+    must(pthread_create(&crowd[i], NULL, crowd_body, NULL), "pthread_create");
+  }
+  while (atomic_load(&arrived) < count) sched_yield();
+  must(pthread_create(&pair.second, NULL, pong_until_end, &pair), "pthread_create");
+  const Moment begin = now();
+  must(pthread_create(&pair.first, NULL, ping_until_stop, &pair), "pthread_create");
+  const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+  nanosleep(&time, NULL);
+  atomic_store(&stop, true);
+  for (long i = 0; i < count; ++i) must(pthread_join(crowd[i], NULL), "pthread_join");
+  must(pthread_join(pair.first, NULL), "pthread_join");
+  must(pthread_join(pair.second, NULL), "pthread_join");
+  tell_crowd(begin, 2 * pair.rounds, atomic_load(&turns));
+  free(crowd);
+}
+
 int main(int argc, char** argv) {
   static const Measurement kKnown[] = {{"yield", 2, measure_yield},
-                                       {"handover", 2, measure_handover}};
-  return run_measurement(argc, argv, kKnown, 2);
+                                       {"handover", 2, measure_handover},
+                                       {"crowd", 2, measure_beside_crowd}};
+  return run_measurement(argc, argv, kKnown, 3);
 }
