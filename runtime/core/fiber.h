@@ -121,17 +121,16 @@ struct alignas(64) Fiber {
   std::atomic<Carrier*> home = nullptr;  // the only carrier that may run it; null: any
   Fiber* queue_next = nullptr;           // owned by the queue that the fiber is on
   uintptr_t fs_base = 0;
-  const SharedTcb* shared = nullptr;  // null: the TCB is its own, or it uses nothing of it
-  uint64_t signal_mask = 0;           // what the kernel must block while this fiber runs
-  // More than zero while the fiber is inside the runtime: a signal handler of the program must not
-  // run then (it might call back into a lock that its own stack holds).  Written by the fiber
-  // alone, read by the signal handler on the same kernel thread.  A new fiber starts in the
-  // runtime.
-  std::atomic<uint32_t> runtime_depth = 1;
-  std::atomic<bool> signal_pending = false;       // a signal was put off because of that
+  const SharedTcb* shared = nullptr;         // null: the TCB is its own, or it uses nothing of it
+  uint64_t signal_mask = 0;                  // what the kernel must block while this fiber runs
+  std::atomic<bool> signal_pending = false;  // a signal was put off, see runtime_depth
   std::atomic<bool> interrupt_requested = false;  // interrupt() found it in no park
   std::atomic<bool> cancel_requested = false;     // of a light fiber; see cancel() in park.cc
   FiberKind kind = FiberKind::light;
+  bool interruptible = false;   // the parks that come may end by an interruption (interruptible.h)
+  bool has_had_scopes = false;  // `scopes` below may not be empty
+  uint8_t stack_order = 0;      // of a light fiber: which slab its stack goes back to
+  bool of_workers = false;      // a light one that counts as the workers' (workers.h)
 
   // What a fiber that never waits needs besides, from its start to the end of its handle, fills the
   // second one.
@@ -142,12 +141,13 @@ struct alignas(64) Fiber {
   std::atomic<uint32_t> done = 0;        // of a light fiber: see api/fiber.cc
   Ticket joiner;                         // likewise
   uint64_t id = 0;
-  // Interruptions, see interruptible.h: the fiber's own.
-  uint32_t interruptions_off = 0;  // how many scopes forbid them
-  bool interruptible = false;      // the parks that come may end by an interruption
-  bool has_had_scopes = false;     // `scopes` below may not be empty
-  uint8_t stack_order = 0;         // of a light fiber: which slab its stack goes back to
-  bool of_workers = false;         // a light one that counts as the workers' (workers.h)
+  uint32_t interruptions_off = 0;  // how many scopes forbid them, see interruptible.h
+  // More than zero while the fiber is inside the runtime: a signal handler of the program must not
+  // run then (it might call back into a lock that its own stack holds).  Written by the fiber
+  // alone, read by the signal handler on the same kernel thread.  A new fiber starts in the
+  // runtime.  In a word with nothing that a switch reads: a processor may stumble over that so soon
+  // after the write (a yield is slower by a quarter on an AMD EPYC 9005).
+  std::atomic<uint32_t> runtime_depth = 1;
 
   // What is written when it is made, and then left alone.
   alignas(64) uint64_t parent = 0;  // of a light fiber: the id of its spawner

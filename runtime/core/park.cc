@@ -83,7 +83,7 @@ bool yield() {
   Carrier& carrier = *self.carrier;
   Fiber& next = next_to_run(carrier);
   Carrier::After after = put_back;
-  if (self.home.load(std::memory_order_relaxed) == &carrier) {
+  if (self.home.load(std::memory_order_relaxed) == &carrier) [[likely]] {
     // Nobody else takes from this queue, so the fiber may be there before its stack is left.
     carrier.pinned.push(&self);
     after = nullptr;

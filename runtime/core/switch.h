@@ -83,7 +83,7 @@ namespace ramie::core {
   if constexpr (kIsSanitized) {
     after_switch(current()->sanitizer, left.sanitizer);
   }
-  if (carrier.after != nullptr) {
+  if (carrier.after != nullptr) [[unlikely]] {
     carrier.after(carrier, left);
   }
   Fiber& now = *current();

@@ -139,7 +139,7 @@ inline uintptr_t self() {
 // The switch itself.  current_fs comes first: a trap between the two writes the same value, and so
 // does the change to prctl mode that it may bring.
 inline void set(Cpu& cpu, uintptr_t fs) {
-  if (cpu.current_fs == fs) {
+  if (cpu.current_fs == fs) [[likely]] {
     return;
   }
   cpu.livelock.switched();
