@@ -10,6 +10,7 @@
 #include "core/cpu_clock.h"
 #include "core/fault.h"
 #include "core/fiber.h"
+#include "core/hand_over.h"
 #include "core/hold.h"
 #include "core/idle.h"
 #include "core/park.h"
@@ -60,10 +61,11 @@ struct Carrier {
   fault::Thread fault;
   Fiber* previous = nullptr;  // whose stack was left by the switch under way
   After after = nullptr;
-  Commit commit;      // for `after`; see park()
-  StackCache stacks;  // for light fibers
-  FiberIds ids;       // likewise
-  RunQueue pinned;    // ready fibers whose home this is
+  Commit commit;       // for `after`; see park()
+  StackCache stacks;   // for light fibers
+  FiberIds ids;        // likewise
+  RunQueue pinned;     // ready fibers whose home this is
+  HandOver hand_over;  // of these
   base::IntrusiveList<Idler> idlers;
   bool is_bare = false;    // its kernel thread is Ramie's own: no fiber's home, but for make_home()
   bool searching = false;  // was woken to look for work, and has found none yet
@@ -236,6 +238,17 @@ class RuntimeSection {
     return carrier.loop;
   }
   return *next;
+}
+
+// The same when the running fiber parks.
+[[nodiscard, gnu::always_inline]] inline Fiber& next_after_park(Carrier& carrier) {
+  uint64_t turn = carrier.switches.load(std::memory_order_relaxed);
+  if (turn < carrier.turn_ends.load(std::memory_order_relaxed)) [[likely]] {
+    if (Fiber* handed = carrier.hand_over.take(carrier.pinned, turn)) {
+      return *handed;
+    }
+  }
+  return next_to_run(carrier);
 }
 
 // Makes current() answer `fiber`, or null, on the calling kernel thread.

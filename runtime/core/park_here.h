@@ -89,7 +89,7 @@ void finish_park(Carrier& carrier, Fiber& left);
     if (timed) {
       carrier.timers.set(self.timer, {&self, Fiber::epoch_of(state)}, deadline);
     }
-    Fiber& next = next_to_run(carrier);
+    Fiber& next = next_after_park(carrier);
     Carrier::After after = nullptr;
     if (commit.function == nullptr && may_publish_first(self, state)) {
       self.state.store(Fiber::pack(Fiber::epoch_of(state), Fiber::wake_of(state), Phase::parked),

@@ -43,6 +43,20 @@ class RunQueue {
     return fiber;
   }
 
+  // Who is last, null if nobody.
+  [[nodiscard]] Fiber* back() const { return head_ == nullptr ? nullptr : tail_; }
+
+  // Takes out the last one if it stands right behind `before`, which is in the queue.
+  Fiber* take_back(Fiber* before) {
+    Fiber* last = tail_;
+    if (before->queue_next != last) {
+      return nullptr;
+    }
+    before->queue_next = nullptr;
+    tail_ = before;
+    return last;
+  }
+
   // Who is next, null if nobody.
   [[nodiscard]] Fiber* front() const { return head_; }
 

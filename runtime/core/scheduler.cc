@@ -332,6 +332,7 @@ void reset_after_fork() {
   self.signal_pending.store(false, std::memory_order_relaxed);
   self.interrupt_requested.store(false, std::memory_order_relaxed);
   carrier.pinned.clear();
+  carrier.hand_over = {};
   carrier.ready.clear();
   carrier.inbox.clear();
   while (carrier.idlers.pop_front() != nullptr) {

@@ -73,7 +73,7 @@ void make_ready(Fiber& fiber) {
                     self->runtime_depth.load(std::memory_order_relaxed) > 0);
   Carrier* home = fiber.home.load(std::memory_order_relaxed);
   if (home != nullptr && self != nullptr && self->carrier == home) [[likely]] {
-    home->pinned.push(&fiber);
+    home->hand_over.push(home->pinned, &fiber, home->switches.load(std::memory_order_relaxed));
   } else {
     make_ready_elsewhere(fiber);
   }

@@ -1,0 +1,124 @@
+// Who runs next when one fiber wakes another and waits.
+#include <gtest/gtest.h>
+#include <ramie/fiber.h>
+#include <ramie/sync.h>
+
+#include <string>
+#include <vector>
+
+namespace ramie::test {
+namespace {
+
+// Two fibers that wake each other in turn, as often as `count`, beside `others` that always yield.
+// How often each of those had its turn meanwhile, on average.
+double turns_of_others(int count, int others) {
+  counting_semaphore<> ping{0};
+  counting_semaphore<> pong{0};
+  bool stop = false;
+  long turns = 0;
+  std::vector<fiber<void>> crowd;
+  for (int i = 0; i < others; ++i) {
+    crowd.push_back(spawn([&] {
+      while (!stop) {
+        ++turns;
+        yield();
+      }
+    }));
+  }
+  yield();
+  fiber<void> second = spawn([&] {
+    for (int i = 0; i < count / 2; ++i) {
+      ping.acquire();
+      pong.release();
+    }
+  });
+  turns = 0;
+  for (int i = 0; i < count / 2; ++i) {
+    ping.release();
+    pong.acquire();
+  }
+  double result = static_cast<double>(turns) / others;
+  stop = true;
+  second.join();
+  for (fiber<void>& one : crowd) {
+    one.join();
+  }
+  return result;
+}
+
+TEST(HandOver, GoesAheadOfThoseThatAreReady) {
+  constexpr int kCount = 10'000;
+  EXPECT_LT(turns_of_others(kCount, 100), kCount / 4);  // in line, they had one each time
+}
+
+TEST(HandOver, KeepsNobodyFromHisTurn) {
+  constexpr int kCount = 10'000;
+  EXPECT_GT(turns_of_others(kCount, 1), kCount / 50);
+  EXPECT_GT(turns_of_others(kCount, 100), kCount / 50);
+}
+
+// `first` runs when a, b and c wait for one unit each, and d is ready.
+template <class F>
+std::string order_after(F first) {
+  std::string trace;
+  counting_semaphore<> units[3] = {counting_semaphore<>{0}, counting_semaphore<>{0},
+                                   counting_semaphore<>{0}};
+  std::vector<fiber<void>> fibers;
+  for (int i = 0; i < 3; ++i) {
+    fibers.push_back(spawn([&, i] {
+      units[i].acquire();
+      trace += static_cast<char>('a' + i);
+    }));
+  }
+  yield();  // by now all wait
+  event end;
+  fibers.push_back(spawn([&] { first(units, end); }));
+  fibers.push_back(spawn([&] { trace += 'd'; }));
+  yield();
+  end.set();
+  for (auto& unit : units) {
+    unit.release();
+  }
+  for (fiber<void>& one : fibers) {
+    one.join();
+  }
+  return trace;
+}
+
+TEST(HandOver, WakesOneAndWaits) {
+  EXPECT_EQ(order_after([](auto& units, event& end) {
+              units[0].release();
+              end.wait();
+            }).substr(0, 2),
+            "ad");
+}
+
+TEST(HandOver, SeveralThatWereWokenKeepTheirPlaces) {
+  EXPECT_EQ(order_after([](auto& units, event& end) {
+              for (auto& unit : units) {
+                unit.release();
+              }
+              end.wait();
+            }).substr(0, 4),
+            "dabc");
+}
+
+TEST(HandOver, WhoYieldsHandsNothingOver) {
+  EXPECT_EQ(order_after([](auto& units, event&) {
+              units[0].release();
+              yield();
+            }).substr(0, 2),
+            "da");
+}
+
+TEST(HandOver, WhoWasSpawnedMeanwhileComesInItsTurn) {
+  EXPECT_EQ(order_after([](auto& units, event& end) {
+              units[0].release();
+              spawn([] {}).detach();
+              end.wait();
+            }).substr(0, 2),
+            "da");
+}
+
+}  // namespace
+}  // namespace ramie::test
