@@ -34,10 +34,10 @@ static inline void tell(const char* name, Moment begin, long operations) {
          (end.cpu - begin.cpu) / (double)operations);
 }
 
-// For a pair that hands over beside a crowd that is always ready, since `begin`: ns of CPU
-// time that go by for each hand-over, and for each turn of one of the crowd.
-static inline void tell_crowd(Moment begin, long handovers, long turns) {
-  const double cpu = now().cpu - begin.cpu;
+// For a pair that hands over beside a crowd that is always ready, until `end`: ns of CPU time that
+// go by for each hand-over, and for each turn of one of the crowd.
+static inline void tell_crowd(Moment begin, Moment end, long handovers, long turns) {
+  const double cpu = end.cpu - begin.cpu;
   printf("crowd %.1f %.1f\n", cpu / (double)handovers, cpu / (double)turns);
 }
 

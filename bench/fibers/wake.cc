@@ -93,7 +93,7 @@ void measure_beside_crowd(char** arguments) {
     for (; !stop; ++rounds) {
       ask(ping, pong, 1);
     }
-    tell_crowd(begin, 2 * rounds, turns);
+    tell_crowd(begin, now(), 2 * rounds, turns);
     ended = true;
     ping.pass();
   });

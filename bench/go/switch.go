@@ -105,7 +105,7 @@ func measureBesideCrowd(n []int) {
 	}()
 	time.Sleep(time.Duration(n[1]) * time.Millisecond)
 	stop = true
-	all.Wait()
 	cpu := float64(now().cpu - begin.cpu)
+	all.Wait()
 	fmt.Printf("crowd %.1f %.1f\n", cpu/float64(2*rounds), cpu/float64(turns))
 }

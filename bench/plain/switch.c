@@ -150,10 +150,11 @@ static void measure_beside_crowd(char** arguments) {
   const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
   nanosleep(&time, NULL);
   atomic_store(&stop, true);
+  const Moment end = now();
   for (long i = 0; i < count; ++i) must(pthread_join(crowd[i], NULL), "pthread_join");
   must(pthread_join(pair.first, NULL), "pthread_join");
   must(pthread_join(pair.second, NULL), "pthread_join");
-  tell_crowd(begin, 2 * pair.rounds, atomic_load(&turns));
+  tell_crowd(begin, end, 2 * pair.rounds, atomic_load(&turns));
   free(crowd);
 }
 
