@@ -38,11 +38,7 @@ void run(KernelThread& thread) {
   end_bare_carrier(carrier);
   number.fetch_sub(1, std::memory_order_relaxed);
   carrier_fell_asleep(Part::apart);
-  bool leaves_timers = !carrier.timers.next().is_never();
   free_bare_carrier(carrier);
-  if (leaves_timers) {
-    leave_timers_to_watchdog();
-  }
 }
 
 // Until there may be something to run, in the order of crew.h: says that it sleeps, then looks.

@@ -14,6 +14,7 @@
 #include "core/crew.h"
 #include "core/loop.h"
 #include "core/scheduler.h"
+#include "core/watchdog.h"
 
 namespace ramie::core {
 namespace {
@@ -180,11 +181,18 @@ void end_bare_carrier(Carrier& carrier) {
 }
 
 void free_bare_carrier(Carrier& carrier) {
+  // Of fibers that have slept here, and then moved.
+  bool leaves_timers = !carrier.timers.next().is_never();
   carrier.role.store(Role::ended, std::memory_order_release);
-  BareCarrier& bare = bare_carrier_with(carrier);
-  base::LockGuard guard(choosing);
-  bare.next_free = free_ones;
-  free_ones = &bare;
+  {
+    BareCarrier& bare = bare_carrier_with(carrier);
+    base::LockGuard guard(choosing);
+    bare.next_free = free_ones;
+    free_ones = &bare;
+  }
+  if (leaves_timers) {
+    leave_timers_to_watchdog();
+  }
 }
 
 bool start_carrier() {

@@ -100,10 +100,10 @@ bool has_children() {
 namespace {
 
 // Whether nothing ends with the kernel thread that somebody may need, and the watchdog has nothing
-// to take back.  (Of Ramie's own requests to a ring, one with a time-out has a timer here, and any
-// other is made again.)
+// to take back.  (Ramie's own requests to a ring are made again.  Timers that fibers have left here
+// are the watchdog's then.)
 bool is_dispensable(Carrier& carrier) {
-  return carrier.is_bare && carrier.timers.next().is_never() && carrier.ready.empty() &&
+  return carrier.is_bare && carrier.ready.empty() &&
          carrier.blocking.load(std::memory_order_relaxed) == 0 &&
          carrier.watched.places.load(std::memory_order_relaxed) == 0 && carrier.ring == nullptr &&
          !carrier.has_submitted && !is_filtered() && !has_children();

@@ -38,12 +38,14 @@ constinit DeadlockHook deadlock_hook = nullptr;
 
 // Sleepers in the background don't count.
 bool is_at_rest(Carrier& carrier) {
+  if (carrier.timers.size() > carrier.background_timers.load(std::memory_order_relaxed)) {
+    return false;
+  }
   if (carrier.gone.load(std::memory_order_relaxed)) {
     return true;
   }
   uint32_t how = carrier.sleeping.load(std::memory_order_seq_cst);
-  return how != kAwake && how != kSummoned && carrier.inbox.empty() && carrier.ready.empty() &&
-         carrier.timers.size() <= carrier.background_timers.load(std::memory_order_relaxed);
+  return how != kAwake && how != kSummoned && carrier.inbox.empty() && carrier.ready.empty();
 }
 
 // Each carrier looks after it has said that it sleeps, so the last one to say so sees all at rest.
@@ -255,8 +257,10 @@ bool is_event_watched() {
          polling.load(std::memory_order_seq_cst);
 }
 
+// The end of a helper's call is an event, too.
 bool are_events_missed() {
-  return !is_event_watched() && poller.load(std::memory_order_acquire)->has_waiters();
+  return !is_event_watched() && (outside_work.load(std::memory_order_relaxed) != 0 ||
+                                 poller.load(std::memory_order_acquire)->has_waiters());
 }
 
 void hand_over_polling(const Carrier& self) {

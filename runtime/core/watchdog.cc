@@ -162,7 +162,7 @@ void look_at_alarms(int64_t now, Findings& found) {
   }
 }
 
-// Those of carriers that were apart, and ended while a fiber that was no longer bound there slept.
+// Those of carriers that have ended while a fiber slept that had gone to sleep there.
 void fire_timers_that_are_left(int64_t now, Findings& found) {
   if (!timers_are_left.exchange(false, std::memory_order_acquire)) {
     return;

@@ -29,8 +29,7 @@ bool start_watchdog();
 // Looks now: there is a timer that nobody else will fire.  Any thread; one system call.
 void look_now();
 
-// A carrier of which only its own fiber was looked after has ended, and leaves timers of another
-// one. Any thread; as look_now().
+// A carrier has ended, and leaves timers. Any thread; as look_now().
 void leave_timers_to_watchdog();
 
 // A carrier has woken up.  Any thread; a system call only if the watchdog sleeps.

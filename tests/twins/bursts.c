@@ -3,6 +3,7 @@
 // the kernel ends with them: children that wish to die with their parent, and requests to a ring.
 #include <liburing.h>
 #include <linux/aio_abi.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -71,6 +72,42 @@ static void kernel_threads_end(void) {
   }
 }
 
+static int gate[2];
+static _Atomic pid_t somebody;
+
+// Natively they all have one.
+static int has_kernel_thread(pid_t tid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/task/%d", (int)tid);
+  return access(path, F_OK) == 0;
+}
+
+// Most wait for long, some until they have waited for a while.
+static void* block_and_wait(void* argument) {
+  block();
+  somebody = gettid();
+  const int is_short = as_number(argument) % 4 == 0;
+  struct pollfd wish = {gate[0], POLLIN, 0};
+  CHECK(poll(&wish, 1, is_short ? kGone : 100000) == !is_short);
+  return argument;
+}
+
+static void kernel_threads_end_beside_timers(void) {
+  MUST(pipe(gate) == 0);
+  start_threads(block_and_wait);
+  const int few = (int)sysconf(_SC_NPROCESSORS_ONLN) + 10;
+  const long long end = now_ms() + 60000;
+  nap(1000);
+  while (kernel_threads() > few && !has_kernel_thread(somebody) && now_ms() < end) nap(100);
+  CHECK(kernel_threads() <= few || has_kernel_thread(somebody));
+  for (int i = 0; i < number_of_threads(); i += 4) finish(threads[i]);
+  CHECK(write(gate[1], "x", 1) == 1);
+  for (int i = 0; i < number_of_threads(); ++i) {
+    if (i % 4 != 0) finish(threads[i]);
+  }
+  MUST(syscall(SYS_io_destroy, context) == 0);
+}
+
 static pthread_barrier_t over;
 static pid_t children[kMost];
 
@@ -130,6 +167,7 @@ static void requests_go_on(void) {
 
 static const struct twin_case cases[] = {
     {"kernel_threads_end", THREADS, kernel_threads_end},
+    {"kernel_threads_end_beside_timers", THREADS, kernel_threads_end_beside_timers},
     {"children_live", THREADS, children_live},
     {"requests_go_on", THREADS, requests_go_on},
 };
