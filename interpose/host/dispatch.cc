@@ -163,10 +163,10 @@ const Row& row_of(long number) {
   for (;;) {
     unsigned before = thread != nullptr ? thread->interruptions : 0;
     long result = run_once(handler, fiber, thread, arguments);
-    if (result != sys::kRestart) {
+    if (result != sys::kRestart && result != kRestartAlways) {
       return result;
     }
-    if (thread != nullptr && thread->interruptions != before) {
+    if (result == sys::kRestart && thread != nullptr && thread->interruptions != before) {
       return -EINTR;
     }
   }
@@ -179,6 +179,13 @@ void note_kernels_own(long number, const long* arguments) {
     ops::blocking_sockets::note_setting();
   } else if (number == SYS_sendmsg || number == SYS_sendmmsg) {
     ops::blocking_sockets::note_sharing();
+  }
+}
+
+// Before a call.
+void note_kernel_waiter(long number) {
+  if (number == SYS_futex_waitv) {
+    wake_in_kernel_too();
   }
 }
 
@@ -253,6 +260,7 @@ long from_other_thread(const Row& row, long number, const long* arguments) {
   if (number == SYS_clone3) {
     return -ENOSYS;
   }
+  note_kernel_waiter(number);
   bool shares = number == SYS_sendmsg || number == SYS_sendmmsg;
   if (shares) {
     ops::blocking_sockets::note_sharing();
@@ -300,6 +308,7 @@ long dispatch(long number, const long* arguments) {
       fiber->carrier->has_submitted = true;  // else the operation sees to that
     }
     if (result == sys::kPassOn) {
+      note_kernel_waiter(number);
       result = make_blocking_call(number, arguments);
       note_kernels_own(number, arguments);
     }

@@ -6,6 +6,10 @@
 
 namespace ramie::host {
 
+// What an interrupted operation answers that is restarted whatever SA_RESTART says (the kernel's
+// ERESTARTNOINTR).
+inline constexpr long kRestartAlways = -513;
+
 // An operation: gets the call's six arguments, answers as the kernel does (-errno), or
 // sys::kRestart when a signal interrupted it and the call may be restarted.  Runs on the calling
 // fiber, inside a RuntimeSection; never touches errno.

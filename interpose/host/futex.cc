@@ -22,14 +22,25 @@ namespace {
 
 using Call = FutexCall;
 
+// Who waits in the kernel writes it and then reads the word; who wakes has written the word before,
+// and reads this after the bucket's lock, which is a locked instruction wherever there is a second
+// kernel thread.
+constinit std::atomic<bool> private_waits_in_kernel = false;
+
 long to_kernel(const Call& call) {
   return sys::call(SYS_futex, call.raw[0], call.raw[1], call.raw[2], call.raw[3], call.raw[4],
                    call.raw[5]);
 }
 
-// Whether all who wait on the first word do so in the parking lot.
+// Whether whoever waits on the first word by futex(2) does so in the parking lot.
 bool in_lot(const Call& call) {
-  return call.is_private() || is_thread_memory(reinterpret_cast<uintptr_t>(call.word));
+  return call.is_private() || (is_thread_memory(reinterpret_cast<uintptr_t>(call.word)) &&
+                               !is_native_id(call.word));  // there the kernel wakes who joins
+}
+
+// And by any other call.
+bool are_all_in_lot(const Call& call) {
+  return in_lot(call) && !private_waits_in_kernel.load(std::memory_order_seq_cst);
 }
 
 // The kernel's waker wakes one before it counts.
@@ -49,8 +60,7 @@ long wait(const Call& call, uint32_t bits) {
     return error;
   }
   bool on_fiber = core::current() != nullptr;
-  // The kernel wakes who joins a native thread.
-  if (!in_lot(call) || (!call.is_private() && is_native_id(call.word))) {
+  if (!in_lot(call)) {
     if (!on_fiber) {
       return to_kernel(call);
     }
@@ -82,7 +92,7 @@ long wake(const Call& call, uint32_t bits) {
   }
   unsigned wanted = wake_count(call.value);
   unsigned woken = sync::unpark(call.word, wanted, bits);
-  if (woken >= wanted || in_lot(call)) {
+  if (woken >= wanted || are_all_in_lot(call)) {
     return static_cast<long>(woken);
   }
   long more = sys::call(SYS_futex, call.raw[0], call.raw[1], wanted - woken, 0, 0, call.raw[5]);
@@ -224,6 +234,8 @@ long wait_in_kernel(const FutexCall& call, uint32_t bits, base::Deadline deadlin
   }
   return result == -EINTR && call.timeout == nullptr ? sys::kRestart : result;
 }
+
+void wake_in_kernel_too() { private_waits_in_kernel.store(true, std::memory_order_seq_cst); }
 
 void wake_address(void* address, int count) {
   unsigned woken = sync::unpark(address, static_cast<unsigned>(count));

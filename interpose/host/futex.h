@@ -13,7 +13,8 @@
 //
 // "Thread memory" is where glibc keeps its thread control blocks: pthread_join waits there, with a
 // shared WAIT, for the thread id that the kernel would have cleared and that wake_address()
-// announces. FUTEX_WAIT_REQUEUE_PI blocks its carrier.
+// announces. FUTEX_WAIT_REQUEUE_PI blocks its carrier.  So does futex_waitv(2), which waits in the
+// kernel: once a process has called it, WAKE and WAKE_BITSET look there too.
 #pragma once
 
 namespace ramie::host {
@@ -22,6 +23,10 @@ namespace ramie::host {
 // thread.  A wait without a time-out that a signal interrupts is sys::kRestart; one with a time-out
 // is -EINTR even under SA_RESTART, as the kernel has it.  Any thread.
 [[nodiscard]] long futex(const long* a);
+
+// Somebody waits for private words in the kernel (futex_waitv): from now on wake-ups of private
+// words go there, too, if the parking lot has too few waiters.  Before the wait.  Any thread.
+void wake_in_kernel_too();
 
 // What the kernel does at a thread's end for its clear_child_tid address, after the word was
 // cleared. Any thread, and a carrier's loop.

@@ -20,6 +20,7 @@
 #include "base/sys.h"
 #include "core/carrier.h"
 #include "core/light_home.h"
+#include "interpose/host/entry.h"
 #include "interpose/host/futex_call.h"
 #include "interpose/host/thread.h"
 #include "sync/parking_lot.h"
@@ -134,7 +135,7 @@ long lock_pi(const FutexCall& call) {
       return -ETIMEDOUT;
     }
     if (how == sync::Outcome::interrupted && core::current() != nullptr) {
-      return sys::kRestart;
+      return kRestartAlways;  // pthread_mutex_lock knows no EINTR
     }
     if (!call.is_private()) {
       owner_word |= FUTEX_WAITERS;

@@ -85,22 +85,6 @@ std::atomic<const void*>* find_id(const void* word) {
   return nullptr;
 }
 
-bool note_id(const void* word) {
-  if (find_id(word) != nullptr) {
-    return true;
-  }
-  for (size_t i = 0; i < kMost; ++i) {
-    const void* free = nullptr;
-    if (ids[i].compare_exchange_strong(free, word, std::memory_order_seq_cst)) {
-      size_t end = used.load(std::memory_order_relaxed);
-      while (end < i + 1 && !used.compare_exchange_weak(end, i + 1, std::memory_order_seq_cst)) {
-      }
-      return true;
-    }
-  }
-  return false;
-}
-
 string_view file_of(const char* path) {
   string_view name(path);
   name.remove_prefix(name.rfind('/') + 1);
@@ -174,6 +158,22 @@ bool has_native_threads() { return used.load(std::memory_order_acquire) != 0; }
 
 bool is_native_id(const void* word) { return find_id(word) != nullptr; }
 
+bool note_native_id(const void* word) {
+  if (find_id(word) != nullptr) {
+    return true;
+  }
+  for (size_t i = 0; i < kMost; ++i) {
+    const void* free = nullptr;
+    if (ids[i].compare_exchange_strong(free, word, std::memory_order_seq_cst)) {
+      size_t end = used.load(std::memory_order_relaxed);
+      while (end < i + 1 && !used.compare_exchange_weak(end, i + 1, std::memory_order_seq_cst)) {
+      }
+      return true;
+    }
+  }
+  return false;
+}
+
 void forget_native_id(const void* word) {
   if (std::atomic<const void*>* place = find_id(word)) {
     place->store(nullptr, std::memory_order_seq_cst);
@@ -181,7 +181,7 @@ void forget_native_id(const void* word) {
 }
 
 long start_native_thread(const clone_args& args, void* (*start)(void*), void* argument) {
-  if (!note_id(reinterpret_cast<const void*>(args.child_tid))) {
+  if (!note_native_id(reinterpret_cast<const void*>(args.child_tid))) {
     return -EAGAIN;
   }
   auto in_tcb = [&args](const void* own) {

@@ -40,6 +40,9 @@ long end_native_thread(long status);
 // Whether this word is a native thread's id, which the kernel clears and wakes as the thread ends.
 [[nodiscard]] bool is_native_id(const void* word);
 
+// From here on it is, of a kernel thread that the program makes itself.  False if too many are.
+bool note_native_id(const void* word);
+
 // A hosted thread has its id there now.
 void forget_native_id(const void* word);
 

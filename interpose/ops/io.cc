@@ -32,6 +32,13 @@ size_t size_of(const Transfer& t) {
   return size;
 }
 
+// What would block, and of which poll tells an error and nothing else, tells nothing by poll: a
+// userfaultfd, as long as it isn't made non-blocking.
+bool is_silent(const Transfer& t) {
+  pollfd p = {t.fd, t.events(), 0};
+  return sys::call(SYS_poll, sys::arg(&p), 1, 0) == 1 && p.revents == POLLERR;
+}
+
 // A first result that isn't -EAGAIN, or the result of the call.
 long begin(FileInUse& file, Transfer& t, Way& way) {
   if (way == Way::socket && t.reads()) {
@@ -57,6 +64,9 @@ long begin(FileInUse& file, Transfer& t, Way& way) {
     }
     t.fd = file.fd();
     result = try_once(t, way);
+    if (result == -EAGAIN && is_silent(t)) {
+      return call_offloaded(t);
+    }
   } while (result == -EAGAIN);
   return result;
 }

@@ -49,6 +49,11 @@ long call_plainly(const Transfer& t) {
   return sys::call(c.number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+long call_offloaded(const Transfer& t) {
+  PlainCall c = plain_call(t);
+  return offload_and_restart(c.number, c.arguments);
+}
+
 namespace {
 
 // -EBADF: the hint was wrong.
@@ -149,8 +154,7 @@ long try_polled(const Transfer& t, Way way) {
     return call_plainly(part);
   }
   if (way != Way::polled || may_overflow_eventfd(t)) {
-    PlainCall whole = plain_call(t);
-    return offload_and_restart(whole.number, whole.arguments);
+    return call_offloaded(t);
   }
   return call_plainly(t);
 }

@@ -30,6 +30,9 @@ Way learn_way(int fd, Direction direction);
 // Makes the call as the program did; may block the kernel thread.
 long call_plainly(const Transfer& t);
 
+// The same, by a helper, while the fiber is parked.
+long call_offloaded(const Transfer& t);
+
 // Tries once, and learns `way` where it wasn't known or was wrong.  -EAGAIN: it would block.  Parks
 // only where it has to offload a write that may take less than poll promises.
 long try_once(const Transfer& t, Way& way);

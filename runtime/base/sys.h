@@ -15,6 +15,13 @@
 #error "Ramie supports x86-64 only; add base/sys_<cpu>.h for another CPU."
 #endif
 
+// Newer than the oldest header that we compile with.
+#ifndef SYS_futex_wake
+#define SYS_futex_wake 454
+#define SYS_futex_wait 455
+#define SYS_futex_requeue 456
+#endif
+
 namespace ramie::sys {
 
 // What an interrupted, restartable operation answers (the kernel's own ERESTARTSYS, which programs

@@ -11,9 +11,7 @@
 namespace ramie::core {
 namespace {
 
-// Static thread-locals lie below the FS base; no program has more, and what isn't touched costs
-// nothing.
-constexpr size_t kBelow = 1UL << 20;
+constexpr size_t kBelow = kMostStaticTls;
 constexpr size_t kAbove = 4096;
 // glibc's tcbhead_t up to and with its pointer guard (sysdeps/x86_64/nptl/tls.h).
 constexpr size_t kHeader = 56;

@@ -3,9 +3,14 @@
 // for code of the program.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace ramie::core {
+
+// Static thread-locals lie below the FS base; no program has more, and what isn't touched costs
+// nothing.
+inline constexpr size_t kMostStaticTls = 1UL << 20;
 
 // The FS base of a new one; 0 when memory is exhausted.  core::current() answers null
 // on it until become_current() is called there.

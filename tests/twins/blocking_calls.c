@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "twin.h"
 
@@ -120,6 +121,90 @@ static void list_of_futexes(void) {
   printf("woken\n");
 }
 
+static uint32_t private_word;
+
+// Of two words, as an emulator of another system's waits has it.
+static void* wait_for_either(void* argument) {
+  struct futex_waitv list[2] = {
+      {.val = 0, .uaddr = (uintptr_t)&private_word, .flags = FUTEX_32 | FUTEX_PRIVATE_FLAG},
+      {.val = 5, .uaddr = (uintptr_t)argument, .flags = FUTEX_32 | FUTEX_PRIVATE_FLAG}};
+  while (__atomic_load_n(&private_word, __ATOMIC_ACQUIRE) == 0) {
+    long result = syscall(SYS_futex_waitv, list, 2, 0, NULL, CLOCK_MONOTONIC);
+    CHECK(result == 0 || errno == EAGAIN);
+  }
+  return NULL;
+}
+
+static void list_of_private_futexes(void) {
+  uint32_t other = 5;
+  pthread_t waiters[2] = {start(wait_for_either, &other), start(wait_for_either, &other)};
+  nap(30);
+  __atomic_store_n(&private_word, 1, __ATOMIC_RELEASE);
+  CHECK(syscall(SYS_futex, &private_word, FUTEX_WAKE_PRIVATE, 9, NULL, NULL, 0) >= 0);
+  finish(waiters[0]);
+  finish(waiters[1]);
+  printf("woken\n");
+}
+
+#ifndef SYS_futex_wake
+#define SYS_futex_wake 454
+#define SYS_futex_wait 455
+#define SYS_futex_requeue 456
+#endif
+
+// The calls of Linux 6.7, where there are any, and the old one together.
+static long wait_newly(uint32_t* futex, uint32_t value) {
+  const long result = syscall(SYS_futex_wait, futex, (unsigned long)value, 0xffffffffUL,
+                              FUTEX_32 | FUTEX_PRIVATE_FLAG, NULL, 0);
+  return result == 0 || errno != ENOSYS
+             ? result
+             : syscall(SYS_futex, futex, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static long wake_newly(uint32_t* futex) {
+  const long woken = syscall(SYS_futex_wake, futex, 0xffffffffUL, 9, FUTEX_32 | FUTEX_PRIVATE_FLAG);
+  return woken >= 0 || errno != ENOSYS
+             ? woken
+             : syscall(SYS_futex, futex, FUTEX_WAKE_PRIVATE, 9, NULL, NULL, 0);
+}
+
+static void move_newly(uint32_t* from, uint32_t* to) {
+  const uint32_t kind = FUTEX_32 | FUTEX_PRIVATE_FLAG;
+  struct futex_waitv pair[2] = {{.val = *from, .uaddr = (uintptr_t)from, .flags = kind},
+                                {.val = 0, .uaddr = (uintptr_t)to, .flags = kind}};
+  if (syscall(SYS_futex_requeue, pair, 0, 0, 9) < 0 && errno == ENOSYS) {
+    syscall(SYS_futex, from, FUTEX_CMP_REQUEUE_PRIVATE, 0, 9L, to, *from);
+  }
+}
+
+static uint32_t new_word, old_word, third_word;
+
+static void* wait_for_new_word(void* argument) {
+  while (__atomic_load_n(&new_word, __ATOMIC_ACQUIRE) == 0) (void)wait_newly(&new_word, 0);
+  return argument;
+}
+
+static void* wait_for_old_word(void* argument) {
+  while (__atomic_load_n(&old_word, __ATOMIC_ACQUIRE) == 0) {
+    syscall(SYS_futex, &old_word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+  }
+  return argument;
+}
+
+static void newer_futex_calls(void) {
+  pthread_t newly = start(wait_for_new_word, NULL);
+  pthread_t of_old = start(wait_for_old_word, NULL);
+  nap(30);
+  __atomic_store_n(&new_word, 1, __ATOMIC_RELEASE);
+  CHECK(syscall(SYS_futex, &new_word, FUTEX_WAKE_PRIVATE, 9, NULL, NULL, 0) >= 0);
+  __atomic_store_n(&old_word, 1, __ATOMIC_RELEASE);
+  move_newly(&old_word, &third_word);
+  CHECK(wake_newly(&third_word) >= 0);
+  finish(newly);
+  finish(of_old);
+  printf("woken\n");
+}
+
 enum { kLockers = 12 };
 
 static void* lock_and_unlock(void* path) {
@@ -144,10 +229,48 @@ static void many_in_flock(void) {
   printf("all have had it\n");
 }
 
+static _Atomic int has_lock;
+
+static void* lock_once(void* path) {
+  const int fd = open(path, O_RDWR | O_CLOEXEC);
+  MUST(fd >= 0);
+  CHECK(flock(fd, LOCK_EX) == 0);
+  has_lock = 1;
+  close(fd);
+  return NULL;
+}
+
+// It is given free by somebody who says nothing to us.
+static void in_flock_beside_a_hog(void) {
+  char path[] = "/tmp/blocking_callsXXXXXX";
+  MUST(mkstemp(path) >= 0);
+  int ends[2];
+  MUST(pipe(ends) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    _exit(flock(fd, LOCK_EX) != 0 || write(ends[1], "x", 1) != 1 || usleep(200000) != 0);
+  }
+  char c;
+  MUST(read(ends[0], &c, 1) == 1);
+  pthread_t locker = start(lock_once, path);
+  nap(50);
+  const long long end = now_ms() + 20000;
+  while (!has_lock && now_ms() < end) continue;
+  CHECK(has_lock);
+  finish(locker);
+  CHECK(waitpid(child, NULL, 0) == child);
+  unlink(path);
+  printf("got it\n");
+}
+
 static const struct twin_case cases[] = {
     {"beside_a_sleeper", THREADS, beside_a_sleeper},
     {"beside_talkers", THREADS, beside_talkers},
     {"list_of_futexes", THREADS, list_of_futexes},
+    {"list_of_private_futexes", THREADS, list_of_private_futexes},
+    {"newer_futex_calls", THREADS, newer_futex_calls},
+    {"in_flock_beside_a_hog", THREADS, in_flock_beside_a_hog},
     {"many_in_flock", THREADS, many_in_flock},
 };
 

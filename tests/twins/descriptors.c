@@ -1,12 +1,16 @@
 // Descriptors that are neither pipe nor socket, and the flags of all of them: no file description
 // becomes non-blocking unless the program says so, for other processes share it.
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pty.h>
 #include <sched.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -249,11 +253,66 @@ static void lowest_number_stays(void) {
   printf("others %d\n", others);
 }
 
+static void* nothing(void* argument) { return argument; }
+
+enum { kFaults = 3, kPageSize = 4096 };
+
+static char* missing;
+static int faults;
+
+static void* touch(void* argument) {
+  return as_pointer(((volatile char*)missing)[as_number(argument) * kPageSize]);
+}
+
+// Poll says of a userfaultfd that blocks that there is an error.
+static void* bring_page(void* argument) {
+  static char page[kPageSize] __attribute__((aligned(kPageSize)));
+  struct uffd_msg message;
+  MUST(read(faults, &message, sizeof message) == sizeof message);
+  struct uffdio_copy copy = {
+      .dst = message.arg.pagefault.address & ~(kPageSize - 1ULL),
+      .src = (uintptr_t)page,
+      .len = kPageSize,
+  };
+  CHECK(ioctl(faults, UFFDIO_COPY, &copy) == 0);
+  return argument;
+}
+
+static void page_faults(void) {
+  struct uffdio_api api = {.api = UFFD_API};
+  faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+  if (faults < 0 || ioctl(faults, UFFDIO_API, &api) != 0) {
+    finish(start(nothing, NULL));
+    printf("not allowed\n");
+    return;
+  }
+  missing =
+      mmap(NULL, kFaults * kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  MUST(missing != MAP_FAILED);
+  struct uffdio_register area = {.range = {(uintptr_t)missing, kFaults * kPageSize},
+                                 .mode = UFFDIO_REGISTER_MODE_MISSING};
+  MUST(ioctl(faults, UFFDIO_REGISTER, &area) == 0);
+  pthread_t readers[kFaults], touchers[kFaults];
+  for (int i = 0; i < kFaults; ++i) readers[i] = start(bring_page, NULL);
+  for (int i = 0; i < kFaults; ++i) {
+    nap(20);
+    const long long before = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
+    nap(200);
+    CHECK(clock_ms(CLOCK_PROCESS_CPUTIME_ID) - before < 100);  // nobody spins
+    touchers[i] = start(touch, as_pointer(i));
+  }
+  for (int i = 0; i < kFaults; ++i) finish(touchers[i]);
+  for (int i = 0; i < kFaults; ++i) finish(readers[i]);
+  close(faults);
+  printf("all there\n");
+}
+
 static const struct twin_case cases[] = {
     {"eventfds", THREADS, eventfds},
     {"timerfds", THREADS, timerfds},
     {"regular_files", THREADS, regular_files},
     {"terminals", THREADS, terminals},
+    {"page_faults", THREADS, page_faults},
     {"flags_are_left_alone", THREADS, flags_are_left_alone},
     {"numbers_come_back", THREADS, numbers_come_back},
     {"lowest_number_stays", THREADS, lowest_number_stays},

@@ -1,5 +1,6 @@
 // Signals of synchronous kinds (SIGSEGV, SIGSYS, SIGBUS) that somebody sends, at any moment; and
-// masks that a handler leaves behind.
+// masks that a handler leaves behind; and handlers in the middle of a lock that inherits
+// priorities.
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -207,6 +208,45 @@ static void fault_twice(void) {
 // The kernel kills for a fault that the thread blocks.
 static void blocked_fault_kills(void) { in_child(fault_twice); }
 
+static pthread_mutex_t inheriting;
+static _Atomic int is_held, has_broken_in;
+
+static void* lock_inheriting(void* argument) {
+  CHECK(pthread_mutex_lock(&inheriting) == 0);
+  if (is_held) has_broken_in = 1;
+  CHECK(pthread_mutex_unlock(&inheriting) == 0);
+  return argument;
+}
+
+// Those that inherit priorities are waited for by a call of their own, which no handler ends.
+static void handlers_let_nobody_in(int is_shared) {
+  pthread_mutexattr_t attributes;
+  MUST(pthread_mutexattr_init(&attributes) == 0);
+  MUST(pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT) == 0);
+  MUST(pthread_mutexattr_setpshared(&attributes, is_shared) == 0);
+  MUST(pthread_mutex_init(&inheriting, &attributes) == 0);
+  install(SIGUSR1, note_hit, 0);
+  MUST(pthread_mutex_lock(&inheriting) == 0);
+  is_held = 1;
+  pthread_t waiter = start(lock_inheriting, NULL);
+  nap(20);
+  for (int i = 0; i < 3; ++i) {
+    const int before = hits;
+    CHECK(pthread_kill(waiter, SIGUSR1) == 0);
+    while (hits == before) nap(1);
+    nap(2);
+  }
+  is_held = 0;
+  MUST(pthread_mutex_unlock(&inheriting) == 0);
+  finish(waiter);
+  printf("handled %d, broken in %d\n", hits, has_broken_in);
+}
+
+static void locking_outlives_handlers(void) { handlers_let_nobody_in(PTHREAD_PROCESS_PRIVATE); }
+static void shared_locking_outlives_handlers(void) {
+  handlers_let_nobody_in(PTHREAD_PROCESS_SHARED);
+}
+
 static const struct twin_case cases[] = {
     {"blocked_are_kept", THREADS, blocked_are_kept},
     {"awaited_is_told", THREADS, awaited_is_told},
@@ -214,6 +254,8 @@ static const struct twin_case cases[] = {
     {"storm_of_faults", THREADS, storm_of_faults},
     {"mask_of_all_stays", THREADS, mask_of_all_stays},
     {"blocked_fault_kills", THREADS, blocked_fault_kills},
+    {"locking_outlives_handlers", THREADS, locking_outlives_handlers},
+    {"shared_locking_outlives_handlers", THREADS, shared_locking_outlives_handlers},
 };
 
 TWIN_MAIN(cases)
