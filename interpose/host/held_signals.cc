@@ -77,8 +77,10 @@ bool put_off_sent(int signal, const siginfo_t& info, const ucontext_t& context) 
   }
   const auto* thread = static_cast<const Thread*>(fiber->host);
   bool blocked = thread != nullptr && (thread->blocked.load() & core::signal_bit(signal)) != 0;
-  if (!blocked && !program_action(signal).has_handler()) {
-    return false;  // nothing of the program will run
+  // Where a thread runs that lets it in, nothing of the program will run any more.  In the loop
+  // nobody knows yet whether there is one.
+  if (fiber->kind != core::FiberKind::loop && !blocked && !program_action(signal).has_handler()) {
+    return false;
   }
   // Where the kick is blocked, all signals are: on our stack, or in the middle of a hand-over.
   core::AlternateStack ours{reinterpret_cast<uintptr_t>(context.uc_stack.ss_sp),

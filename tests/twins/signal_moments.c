@@ -78,6 +78,32 @@ static void awaited_is_told(void) {
   unblock(SIGSYS);
 }
 
+// Nobody lets them in, so they wait, wherever the kernel finds room for them, though nobody handles
+// them either.
+static void* send_and_take(void* number) {
+  const int signal = (int)as_number(number);
+  const struct timespec long_enough = {60, 0};
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  for (int i = 0; i < 100; ++i) {
+    CHECK(kill(getpid(), signal) == 0);
+    nap(i % 2);
+    CHECK(sigtimedwait(&set, NULL, &long_enough) == signal);
+  }
+  return number;
+}
+
+static void blocked_by_all_wait(void) {
+  block(SIGSYS);
+  block(SIGSEGV);
+  pthread_t one = start(send_and_take, as_pointer(SIGSYS));
+  pthread_t other = start(send_and_take, as_pointer(SIGSEGV));
+  finish(one);
+  finish(other);
+  printf("taken\n");
+}
+
 static void* unblock_here(void* number) {
   unblock((int)as_number(number));
   return NULL;
@@ -250,6 +276,7 @@ static void shared_locking_outlives_handlers(void) {
 static const struct twin_case cases[] = {
     {"blocked_are_kept", THREADS, blocked_are_kept},
     {"awaited_is_told", THREADS, awaited_is_told},
+    {"blocked_by_all_wait", THREADS, blocked_by_all_wait},
     {"defaults_kill", THREADS, defaults_kill},
     {"storm_of_faults", THREADS, storm_of_faults},
     {"mask_of_all_stays", THREADS, mask_of_all_stays},
