@@ -20,6 +20,7 @@ void bind(Function*& pointer, const char* name) {
 #include "interpose/real.gen.h"
 #undef REAL
   bind(real.find_object, "_dl_find_object");
+  bind(real.thread_size, "_thread_db_sizeof_pthread");
 }
 
 }  // namespace ramie::interpose

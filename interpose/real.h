@@ -17,6 +17,9 @@ struct Real {
 #include "interpose/real.gen.h"
 #undef REAL
 
+  // What libc keeps of a thread, above its FS base, as told to debuggers; see nptl_db(3).
+  const unsigned* thread_size = nullptr;
+
   // Which object has that address in it; since glibc 2.35.  It takes no lock.
   int (*find_object)(void* address, dl_find_object* result) = nullptr;
 };

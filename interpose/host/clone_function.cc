@@ -1,18 +1,17 @@
 // A child is a kernel thread or a process of its own, which Ramie doesn't host.  But without
 // CLONE_SETTLS it begins on the caller's TCB, by which it would be taken for the caller's fiber:
 //
-// | the child                          | what is done |
-// |------------------------------------|------------------------------------------------------------|
-// | has a copy of the memory           | it is made as fork makes one, and becomes inert | | has
-// the memory while the caller    | the caller lends it, as in vfork                           | |
-// waits (CLONE_VM and CLONE_VFORK)   |                                                            |
-// | shares the memory (CLONE_VM)       | gets a TCB with a copy of the caller's static | | |
-// thread-locals, on which no fiber runs                      |
+// - One with a copy of the memory is made as fork makes one, and becomes inert.
+// - One that has the memory while the caller waits (CLONE_VM and CLONE_VFORK): the caller lends it,
+//   as in vfork.
+// - One that shares the memory (CLONE_VM) gets a TCB with a copy of the caller's static
+//   thread-locals, on which no fiber runs.
 #include "interpose/host/clone_function.h"
 
 #include <link.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 
@@ -26,6 +25,7 @@
 #include "interpose/host/signal_state.h"
 #include "interpose/host/stack_map.h"
 #include "interpose/host/thread.h"
+#include "interpose/real.h"
 
 namespace ramie::host {
 namespace {
@@ -82,7 +82,18 @@ int copy_static_block(dl_phdr_info* object, size_t, void* argument) {
   return 0;
 }
 
+// All of it, as natively the child begins with: libc finds there the thread's id, its locks and its
+// table of thread-locals.  But for the two words that say where it is.
 void copy_thread_locals(uintptr_t fs_base) {
+  constexpr size_t kWord = sizeof(uintptr_t);
+  constexpr size_t kSelf = 2 * kWord;
+  constexpr size_t kHeader = 7 * kWord;  // where libc says nothing of its size
+  const unsigned* told = interpose::real.thread_size;
+  size_t size = told != nullptr ? std::min<size_t>(*told, kGuestAt) : kHeader;
+  const auto* from = reinterpret_cast<const char*>(core::tls::self());
+  auto* to = reinterpret_cast<char*>(fs_base);
+  __builtin_memcpy(to + kWord, from + kWord, kWord);
+  __builtin_memcpy(to + kSelf + kWord, from + kSelf + kWord, size - kSelf - kWord);
   (void)dl_iterate_phdr(copy_static_block, &fs_base);
   *reinterpret_cast<core::Fiber**>(fs_base + static_cast<uintptr_t>(core::current_offset())) =
       nullptr;
@@ -111,7 +122,11 @@ int start_guest(CloneFunction libc, const CloneCall& call) {
   copy_thread_locals(guest->fs_base);
   if ((call.flags & CLONE_CHILD_CLEARTID) != 0 &&
       is_stack_memory(reinterpret_cast<uintptr_t>(call.child_tid))) {
-    (void)note_native_id(call.child_tid);
+    if (!note_native_id(call.child_tid)) {
+      guest->used.store(false, std::memory_order_release);
+      errno = EAGAIN;
+      return -1;
+    }
   }
   int result;
   {
@@ -164,7 +179,8 @@ int clone_function(CloneFunction libc, const CloneCall& call) {
   if (is_on_callers_tcb) {
     // The child of vfork may do so, too: it is the kernel's.
     bool is_lent = current_thread()->lends_memory && is_borrower();
-    if ((call.flags & CLONE_VM) == 0 && !is_lent) {
+    // One that waits for the child as long as fork's locks are held would hold up all others.
+    if ((call.flags & (CLONE_VM | CLONE_VFORK)) == 0 && !is_lent) {
       return start_process(call);
     }
     if ((call.flags & (CLONE_VFORK | CLONE_THREAD)) == CLONE_VFORK) {

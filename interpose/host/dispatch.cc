@@ -88,8 +88,12 @@ bool must_make_itself(const Thread* thread, long number, const long* arguments) 
       !is_on_own_kernel_thread(*thread)) {
     return false;
   }
-  return number == SYS_semop || number == SYS_semtimedop || number == SYS_msgsnd ||
-         number == SYS_msgrcv || ops::waits_to_open(number, arguments);
+  if (number == SYS_semop || number == SYS_semtimedop || number == SYS_msgsnd ||
+      number == SYS_msgrcv) {
+    return true;
+  }
+  core::RuntimeSection section(*thread->fiber);
+  return ops::waits_to_open(number, arguments);
 }
 
 // What of a family is Ramie's all the same: calls that don't wait, and those that may set a signal
@@ -332,6 +336,7 @@ long call_inside_libc(long number, const long* arguments) {
   if (!on_light_fiber() || may_park_inside_libc(number)) {
     return dispatch(number, arguments);
   }
+  note_kernel_waiter(number);
   long result = kernel(number, arguments);
   note_kernels_own(number, arguments);
   return result;

@@ -28,7 +28,7 @@ constexpr std::size_t kMostThreads = 64;
 constexpr int kTries = 20;
 constexpr std::int64_t kPause = 2'000'000;
 constexpr std::int64_t kRound = 100'000;
-constexpr std::int64_t kPatience = 1'000'000'000;
+constexpr std::int64_t kPatience = 500'000'000;
 
 constinit char token = 0;  // its address marks the signal as ours
 

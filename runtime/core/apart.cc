@@ -50,8 +50,8 @@ void sleep(Carrier& carrier) {
   if (carrier.inbox.empty() && carrier.pinned.empty() &&
       carrier.role.load(std::memory_order_seq_cst) == Role::apart &&
       !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {
-    if (!is_event_watched()) {
-      call_help();
+    if (are_events_missed()) {
+      call_help_on_suspicion();
     }
     base::Deadline until = carrier.timers.next();
     report_standstill();

@@ -1,6 +1,6 @@
 // A thread control block for Ramie's own kernel threads and loops: just enough for core::current()
-// and for the stack protector.  Nothing of libc that uses a thread-local may be called on it.  Not
-// for code of the program.
+// and for the stack protector.  Nothing of libc that uses a thread-local may be called on it: code
+// of the program needs a copy of what libc keeps there besides.
 #pragma once
 
 #include <cstddef>

@@ -244,7 +244,7 @@ class RuntimeSection {
 [[nodiscard, gnu::always_inline]] inline Fiber& next_after_park(Carrier& carrier) {
   uint64_t turn = carrier.switches.load(std::memory_order_relaxed);
   if (turn < carrier.turn_ends.load(std::memory_order_relaxed)) [[likely]] {
-    if (Fiber* handed = carrier.hand_over.take(carrier.pinned, turn)) {
+    if (Fiber* handed = carrier.hand_over.take(carrier.pinned, carrier.ready, turn)) {
       return *handed;
     }
   }

@@ -104,6 +104,7 @@ namespace {
 // are the watchdog's then.)
 bool is_dispensable(Carrier& carrier) {
   return carrier.is_bare && carrier.ready.empty() &&
+         (carrier.timers.next().is_never() || is_watchdog_there()) &&
          carrier.blocking.load(std::memory_order_relaxed) == 0 &&
          carrier.watched.places.load(std::memory_order_relaxed) == 0 && carrier.ring == nullptr &&
          !carrier.has_submitted && !is_filtered() && !has_children();
@@ -281,8 +282,10 @@ bool stand_by(Carrier& carrier) {
   for (;;) {
     // What others may have to run, they are told of.
     crew.shared.push_all(carrier.ready);
-    if (!crew.shared.empty() || !is_event_watched()) {
+    if (!crew.shared.empty()) {
       call_help();
+    } else if (are_events_missed()) {
+      call_help_on_suspicion();
     }
     report_standstill();
     base::futex_wait(carrier.sleeping, kStandingBy, std::min(carrier.timers.next(), end));

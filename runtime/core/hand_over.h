@@ -4,12 +4,14 @@
 //
 // Everything else stays first in, first out: nothing is handed over by who wakes several, or spawns
 // as well, or only yields.  And nobody is starved, for after so many in a row the next one waits in
-// line.
+// line, and while there are others, which any carrier may run, the carrier takes turns between
+// both.
 #pragma once
 
 #include <cstdint>
 
 #include "core/run_queue.h"
+#include "core/steal_queue.h"
 
 namespace ramie::core {
 
@@ -25,10 +27,23 @@ class HandOver {
     queue.push(woken);
   }
 
+  // Nothing is handed over in that turn: somebody is to be next already.
+  void forbid(uint64_t turn) {
+    before_ = nullptr;
+    turn_ = turn;
+  }
+
+  // Who was made ready in that turn so far was so by the fiber before.
+  void begin(uint64_t turn) {
+    if (turn == turn_) {
+      before_ = nullptr;
+    }
+  }
+
   // It waits now.  The one that it woke, if that is to run next; null otherwise.
-  [[nodiscard]] Fiber* take(RunQueue& queue, uint64_t turn) {
+  [[nodiscard]] Fiber* take(RunQueue& queue, const StealQueue& others, uint64_t turn) {
     // Nothing was taken out of the queue since, so what was its end then is still there.
-    if (before_ != nullptr && turn == turn_ && in_a_row_ < kMostInARow) {
+    if (before_ != nullptr && turn == turn_ && in_a_row_ < kMostInARow && others.empty()) {
       ++in_a_row_;
       return queue.take_back(before_);
     }

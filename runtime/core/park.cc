@@ -13,6 +13,7 @@ namespace ramie::core {
 void finish_park(Carrier& carrier, Fiber& left) {
   if (carrier.commit.function != nullptr) {
     carrier.commit.function(carrier.commit.argument);
+    carrier.hand_over.begin(carrier.switches.load(std::memory_order_relaxed));
   }
   // Acquire: what a waker wrote before it found the fiber prepared; pairs with wake_from().
   uint64_t state = left.state.load(std::memory_order_acquire);
@@ -103,6 +104,7 @@ bool run_in_place(Fiber& next) {
   }
   // As in yield().  The loop's turn comes at the next switch.
   carrier.pinned.push_front(&self);
+  carrier.hand_over.forbid(carrier.switches.load(std::memory_order_relaxed) + 1);
   RuntimeSection::end(switch_to(carrier, self, next, nullptr));
   return return_by_jump(true);
 }

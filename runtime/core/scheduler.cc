@@ -200,6 +200,10 @@ void run_loop(Fiber& loop) {
       if (has_found && have_workers()) [[unlikely]] {
         offer_rest();
       }
+      // For that one alone nobody was called: it was to be the next one.
+      if (!carrier.ready.empty() && next->home.load(std::memory_order_relaxed) != nullptr) {
+        offer_work(carrier);
+      }
       if (may_be_called_to_poll) {
         may_be_called_to_poll = false;
         pass_on_polling(carrier);
@@ -312,6 +316,7 @@ void exit_current(Commit last) {
   auto run_last = [](Carrier& left_by, Fiber&) {
     if (left_by.commit.function != nullptr) {
       left_by.commit.function(left_by.commit.argument);
+      left_by.hand_over.begin(left_by.switches.load(std::memory_order_relaxed));
     }
   };
   switch_to_for_ever(carrier, self, next_to_run(carrier), run_last);

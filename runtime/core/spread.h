@@ -57,8 +57,8 @@ struct Spread {
   }
 };
 
-// Whoever changes the processors of a carrier holds it: one that goes away changes its own, and
-// puts back what it found.
+// Whoever changes the processors of another carrier of the crew holds it: one that goes away
+// changes its own, and puts back what it found.
 extern base::Lock moving;
 
 // The calling carrier's loop has its turn, with `now` as its clock.  It is of the crew: who stands

@@ -1,8 +1,9 @@
 // Timers of a carrier: when a parked fiber's deadline passes, its ticket is unparked with
 // Wake::timed_out.  Set and cancel cost O(log n) in a 4-ary heap of (time, timer) pairs.
 //
-// Only the owning carrier fires timers.  Any carrier may cancel one, because a fiber that was woken
-// early may resume elsewhere; so the heap has a lock.
+// The owning carrier fires timers, and the watchdog does for one that is stuck or has ended.  Any
+// carrier may cancel one, because a fiber that was woken early may resume elsewhere; so the heap
+// has a lock.
 #pragma once
 
 #include <cstddef>

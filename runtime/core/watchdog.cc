@@ -21,6 +21,7 @@ namespace ramie::core {
 namespace {
 
 constexpr int64_t kShortTick = 1'000'000;
+constexpr int64_t kLongTick = 500'000'000;
 constexpr int64_t kAlarmTick = 4'000'000;  // at most, while there are alarms of CPU clocks
 constexpr int kQuietTicks = 10;  // with all carriers asleep, until the watchdog sleeps as well
 constexpr int kTicksOfSurplus = 64;
@@ -49,10 +50,16 @@ struct Findings {
   base::Deadline next;     // the first timer of those that can't fire their own
   bool overdue = false;    // fibers wait behind one that has not switched since the last look
   bool unmoved = false;    // some carrier has not switched since the last look
+  bool blocks = false;     // and its kernel thread blocks signals
   bool stuck = false;      // another carrier got stuck
-  bool unwatched = false;  // and nobody looks for the events that fibers wait for
+  bool unwatched = false;  // nobody looks for the events that fibers wait for
+  bool deaf = false;       // nobody may be there who takes a signal of the process
 
-  [[nodiscard]] bool must_help() const { return overdue || unwatched; }
+  void note_unmoved(const Carrier& carrier) {
+    unmoved = true;
+    blocks = blocks || carrier.kernel_mask.load(std::memory_order_relaxed) != 0;
+  }
+  [[nodiscard]] bool must_help() const { return overdue || unwatched || deaf; }
   [[nodiscard]] bool must_correct() const { return must_help() || stuck; }
 };
 
@@ -118,7 +125,7 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     if (is_gone) {
       fire_timers_of(carrier, now, found);
     } else if (blocks) {
-      found.unmoved = true;
+      found.note_unmoved(carrier);
       found.overdue = found.overdue || !carrier.ready.empty();
       fire_timers_of(carrier, now, found);
     } else if (runs) {
@@ -126,7 +133,7 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     }
     return;
   }
-  found.unmoved = true;
+  found.note_unmoved(carrier);
   if (carrier.role.load(std::memory_order_relaxed) == Role::apart) {
     fire_timers_of(carrier, now, found);  // nobody else waits for it
     return;
@@ -197,6 +204,8 @@ Findings look() {
     crew.eagerness.store(std::min(eager, Crew::kMostEager), std::memory_order_relaxed);
   }
   found.unwatched = found.unmoved && are_events_missed();
+  // Who sleeps lets in what some thread lets in; see open_to_signals().
+  found.deaf = found.blocks && crew.idle.load(std::memory_order_relaxed) == 0;
   // One more that may take part is called when there is something for it.
   if (found.must_help() || (found.stuck && is_work_somewhere())) {
     call_help_on_suspicion();
@@ -227,7 +236,7 @@ void run(KernelThread&) {
     state.store(kTicks, std::memory_order_seq_cst);  // before it looks: it may be called again
     run_errand();
     // One that gets stuck is seen by a first look, and found stuck by one that is a slice later.
-    int64_t longest = std::max(base::config().slice / 2, kShortTick);
+    int64_t longest = std::clamp(base::config().slice / 2, kShortTick, kLongTick);
     Findings found = look();
     if (is_cpu_alarm_set()) {
       longest = std::min(longest, kAlarmTick);
@@ -280,10 +289,12 @@ void leave_timers_to_watchdog() {
 }
 
 void look_now() {
-  notice_work();
-  uint32_t ticks = kTicks;
-  if (state.compare_exchange_strong(ticks, kLooks, std::memory_order_seq_cst)) {
-    base::futex_wake(state, 1);
+  uint32_t seen = state.load(std::memory_order_seq_cst);
+  while (seen == kTicks || seen == kSleeps) {
+    if (state.compare_exchange_weak(seen, kLooks, std::memory_order_seq_cst)) {
+      base::futex_wake(state, 1);
+      return;
+    }
   }
 }
 

@@ -208,11 +208,69 @@ static void bad_arguments(void) {
   printf("%s\n", said(clone(change_and_end, stack, CLONE_SIGHAND | SIGCHLD, NULL)));
 }
 
+// A lock that knows its owner, by what libc keeps of a thread.
+static pthread_mutex_t checked;
+
+static int lock_and_unlock(void* argument) {
+  int* const results = argument;
+  results[0] = pthread_mutex_lock(&checked);
+  results[1] = pthread_mutex_lock(&checked);
+  results[2] = pthread_mutex_unlock(&checked);
+  return 0;
+}
+
+static void* let_one_lock(void* argument) {
+  int results[3] = {-1, -1, -1}, tid = 1;
+  CHECK(clone(lock_and_unlock, new_stack(), kAsThread | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+              results, &tid, NULL, &tid) > 0);
+  wait_for_end(&tid);
+  for (int i = 0; i < 3; ++i) printf("%s\n", error_name(results[i]));
+  return argument;
+}
+
+static void locks_with_owners(void) {
+  pthread_mutexattr_t attributes;
+  MUST(pthread_mutexattr_init(&attributes) == 0);
+  MUST(pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK) == 0);
+  MUST(pthread_mutex_init(&checked, &attributes) == 0);
+  finish(start(let_one_lock, NULL));
+}
+
+// Its maker waits for it, and it for a thread that is yet to be made.
+static int ends_of_pipe[2];
+
+static int read_byte(void* argument) {
+  char byte;
+  _exit(read(ends_of_pipe[0], &byte, 1) == 1 ? 7 : 8);
+  (void)argument;
+}
+
+static void* make_one_that_reads(void* argument) {
+  const pid_t child = clone(read_byte, new_stack(), CLONE_VFORK | SIGCHLD, NULL);
+  printf("exit code %d\n", exit_code_of(child));
+  return argument;
+}
+
+static void* write_byte(void* argument) {
+  CHECK(write(ends_of_pipe[1], "x", 1) == 1);
+  return argument;
+}
+
+static void waiting_for_a_copy(void) {
+  MUST(pipe(ends_of_pipe) == 0);
+  pthread_t maker = start(make_one_that_reads, NULL);
+  nap(50);
+  finish(start(write_byte, NULL));
+  finish(maker);
+}
+
 static const struct twin_case cases[] = {
     {"kernel_threads", THREADS, kernel_threads},
     {"processes_with_copies", THREADS, processes_with_copies},
     {"processes_while_waiting", THREADS, processes_while_waiting},
     {"processes_beside", THREADS, processes_beside},
+    {"locks_with_owners", THREADS, locks_with_owners},
+    {"waiting_for_a_copy", THREADS, waiting_for_a_copy},
     {"bad_arguments", THREADS, bad_arguments},
 };
 

@@ -104,6 +104,41 @@ static void blocked_by_all_wait(void) {
   printf("taken\n");
 }
 
+// Those who compute let no signal in, and the one who does waits for them.
+static _Atomic int in_time;
+
+static void* compute_until_handled(void* argument) {
+  sigset_t all;
+  sigfillset(&all);
+  MUST(pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);
+  for (const long long end = now_ms() + 20000; !hits && now_ms() < end;) {
+  }
+  if (hits) ++in_time;
+  return argument;
+}
+
+static void be_handled_beside(int computing) {
+  install(SIGUSR1, note_hit, SA_RESTART);
+  hits = in_time = 0;
+  const pid_t parent = getpid();
+  pthread_t busy[2];
+  for (int i = 0; i < computing; ++i) busy[i] = start(compute_until_handled, NULL);
+  const pid_t sender = fork();
+  MUST(sender >= 0);
+  if (sender == 0) {
+    usleep(100000);
+    kill(parent, SIGUSR1);
+    _exit(0);
+  }
+  for (int i = 0; i < computing; ++i) finish(busy[i]);
+  printf("handled %d, here %d, in time for %d\n", hits, hit_here(), in_time);
+  MUST(waitpid(sender, NULL, 0) == sender);
+}
+
+static void handled_beside_computing(void) {
+  for (int i = 1; i <= 2; ++i) be_handled_beside(i);
+}
+
 static void* unblock_here(void* number) {
   unblock((int)as_number(number));
   return NULL;
@@ -277,6 +312,7 @@ static const struct twin_case cases[] = {
     {"blocked_are_kept", THREADS, blocked_are_kept},
     {"awaited_is_told", THREADS, awaited_is_told},
     {"blocked_by_all_wait", THREADS, blocked_by_all_wait},
+    {"handled_beside_computing", THREADS, handled_beside_computing},
     {"defaults_kill", THREADS, defaults_kill},
     {"storm_of_faults", THREADS, storm_of_faults},
     {"mask_of_all_stays", THREADS, mask_of_all_stays},

@@ -111,6 +111,28 @@ TEST(HandOver, WhoYieldsHandsNothingOver) {
             "da");
 }
 
+// Whoever has called spawn_now() goes on when the new fiber waits.
+TEST(HandOver, GoesToNobodyFromWithinSpawnNow) {
+  std::string trace;
+  counting_semaphore<> woken{0};
+  counting_semaphore<> waits{0};
+  fiber<void> other = spawn([&] {
+    woken.acquire();
+    trace += 'o';
+  });
+  yield();
+  fiber<void> child = spawn_now([&] {
+    woken.release();
+    waits.acquire();
+    trace += 'c';
+  });
+  trace += 's';
+  waits.release();
+  child.join();
+  other.join();
+  EXPECT_EQ(trace.substr(0, 1), "s");
+}
+
 TEST(HandOver, WhoWasSpawnedMeanwhileComesInItsTurn) {
   EXPECT_EQ(order_after([](auto& units, event& end) {
               units[0].release();

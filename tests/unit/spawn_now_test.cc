@@ -39,9 +39,9 @@ TEST(SpawnNow, SpawnerGoesOnWhenTheFiberWaits) {
   EXPECT_FALSE(child.ready());
   trace += "spawner ";  // before the other, which was ready first
   go.set();
-  child.join();
+  child.join();  // woken by who waits now: its turn is the next one
   other.join();
-  EXPECT_EQ(trace, "child spawner other again ");
+  EXPECT_EQ(trace, "child spawner again other ");
 }
 
 TEST(SpawnNow, SpawnerIsAheadOfOthersWhenTheFiberYields) {
