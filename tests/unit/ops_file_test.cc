@@ -62,8 +62,26 @@ class OpsFile : public OpsTest {
     return content.substr(static_cast<size_t>(offset), static_cast<size_t>(size));
   }
 
-  // What `read` got, which is to park, on a fiber.  A disk may be so fast that the data is there
-  // before the fiber parks; but not each time.
+  // Whether the disk takes so long that somebody can wait for it: most pages aren't there some time
+  // after they were asked for.  A virtual machine's may answer before the machine goes on.
+  [[nodiscard]] bool is_worth_waiting_for() const {
+    constexpr int kTries = 50;
+    constexpr int64_t kPause = 50'000;  // ns: more than from the question to the park
+    int away = 0;
+    for (int tries = 0; tries < kTries; ++tries) {
+      (void)forget();
+      char byte;
+      iovec one = {&byte, 1};
+      (void)preadv2(fd, &one, 1, 8 * kPage, RWF_NOWAIT);
+      for (int64_t end = base::now() + kPause; base::now() < end;) {
+      }
+      away += preadv2(fd, &one, 1, 8 * kPage, RWF_NOWAIT) < 0 ? 1 : 0;
+    }
+    return away > kTries / 2;
+  }
+
+  // What `read` got, which is to park, on a fiber.  The data may be there before it parks; but not
+  // each time.
   template <class Read>
   std::string parking(Read read) {
     constexpr int kMostTries = 50;
@@ -84,7 +102,7 @@ class OpsFile : public OpsTest {
       });
       fibers.join();
     }
-    EXPECT_TRUE(has_parked);
+    EXPECT_TRUE(has_parked || !is_worth_waiting_for());
     return got;
   }
 
@@ -218,7 +236,7 @@ TEST_F(OpsFile, ManyReadAtATime) {
     });
   }
   fibers.join();
-  EXPECT_GT(most, 1);
+  EXPECT_TRUE(most > 1 || !is_worth_waiting_for());
 }
 
 // What has no disk behind it is not asked for twice.
