@@ -4,6 +4,7 @@
 //   wake across ROUNDS                      two light fibers, each on a kernel thread of its own
 //   wake thread ROUNDS                      a light fiber and a kernel thread that has no fibers
 //   wake crowd CROWD MS                     two light fibers, beside so many that always yield
+#include <atomic>
 #include <chrono>
 #include <thread>
 #include <vector>
@@ -66,7 +67,7 @@ void measure_threads(char** arguments) {
 void measure_beside_crowd(char** arguments) {
   const long others = count_of(arguments[0]);
   const auto time = std::chrono::milliseconds(count_of(arguments[1]));
-  bool stop = false;
+  std::atomic<bool> stop = false;
   long turns = 0;
   std::vector<Light::Fiber> crowd;
   for (long i = 0; i < others; ++i) {
@@ -80,7 +81,7 @@ void measure_beside_crowd(char** arguments) {
   Light::yield();  // by now each has started
   Light::Baton ping;
   Light::Baton pong;
-  bool ended = false;
+  std::atomic<bool> ended = false;
   Light::Fiber second = Light::spawn([&] {
     for (ping.take(); !ended; ping.take()) {
       pong.pass();

@@ -17,9 +17,11 @@
 
 // Newer than the oldest header that we compile with.
 #ifndef SYS_futex_wake
+// NOLINTBEGIN(readability-identifier-naming): the kernel's names
 #define SYS_futex_wake 454
 #define SYS_futex_wait 455
 #define SYS_futex_requeue 456
+// NOLINTEND(readability-identifier-naming)
 #endif
 
 namespace ramie::sys {
