@@ -120,13 +120,12 @@ int start_guest(CloneFunction libc, const CloneCall& call) {
   guest->function = call.function;
   guest->argument = call.argument;
   copy_thread_locals(guest->fs_base);
-  if ((call.flags & CLONE_CHILD_CLEARTID) != 0 &&
-      is_stack_memory(reinterpret_cast<uintptr_t>(call.child_tid))) {
-    if (!note_native_id(call.child_tid)) {
-      guest->used.store(false, std::memory_order_release);
-      errno = EAGAIN;
-      return -1;
-    }
+  bool clears_in_stack = (call.flags & CLONE_CHILD_CLEARTID) != 0 &&
+                         is_stack_memory(reinterpret_cast<uintptr_t>(call.child_tid));
+  if (clears_in_stack && !note_native_id(call.child_tid)) {
+    guest->used.store(false, std::memory_order_release);
+    errno = EAGAIN;
+    return -1;
   }
   int result;
   {
