@@ -7,37 +7,19 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "interpose/patch/elf_object.h"
 #include "interpose/patch/patch.h"
+#include "patch_child.h"
 
 // No site is active here, so none of them gets this far.
 extern "C" [[gnu::visibility("hidden")]] long ramie_syscall(long, void*) { return -ENOSYS; }
 
 namespace ramie::patch {
 namespace {
-
-constexpr const char* kObjects[] = {"libc.so.6", "libgomp.so.1"};
-
-Options everything() {
-  Options options;
-  options.wanted = NumberSet::all();
-  options.required = required_for_hosting();
-  options.objects = kObjects;
-  return options;
-}
-
-// In a child, a failed expectation is a line and a bad exit.
-void expect(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "child: not true: %s (errno %d)\n", what, errno);
-  std::_Exit(1);
-}
-#define CHILD_EXPECT(condition) expect((condition), #condition)
 
 constexpr int kSkip = 77;
 

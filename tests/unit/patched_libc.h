@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdio>
 #include <cstdlib>
 
 #include "base/sys.h"
 #include "interpose/patch/patch.h"
+#include "patch_child.h"
 
 namespace {
 
@@ -40,24 +40,6 @@ extern "C" [[gnu::visibility("hidden")]] long ramie_syscall(long number, Frame* 
 
 namespace ramie::patch {
 namespace {
-
-constexpr const char* kObjects[] = {"libc.so.6", "libgomp.so.1"};
-
-Options everything() {
-  Options options;
-  options.wanted = NumberSet::all();
-  options.required = required_for_hosting();
-  options.objects = kObjects;
-  return options;
-}
-
-// In a child, a failed expectation is a line and a bad exit.
-void expect(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "child: not true: %s (errno %d)\n", what, errno);
-  std::_Exit(1);
-}
-#define CHILD_EXPECT(condition) expect((condition), #condition)
 
 template <class Body>
 void run_in_child(Body body) {
