@@ -21,6 +21,7 @@
 #include "event/reactor.h"
 #include "support/child_output.h"
 #include "support/fiber_group.h"
+#include "support/kernel_thread_state.h"
 
 using ramie::test::ChildOutput;
 using ramie::test::FiberGroup;
@@ -63,6 +64,9 @@ TEST(Deadlock, AStandstillIsReportedOnce) {
     signal(SIGALRM, [](int) { _exit(3); });
     // Signals that wake the carrier and no fiber don't make it another standstill.
     std::thread([main = getpid()] {
+      while (!ramie::test::is_asleep(main)) {
+        usleep(1'000);
+      }
       for (int i = 0; i < 5; ++i) {
         usleep(2'000);
         kill(main, SIGCHLD);

@@ -5,15 +5,14 @@
 
 #include <atomic>
 #include <chrono>
-#include <fstream>
 #include <semaphore>
-#include <string>
 #include <thread>
 
 #include "core/crew.h"
 #include "core/park.h"
 #include "core/poller.h"
 #include "core/scheduler.h"
+#include "support/kernel_thread_state.h"
 
 namespace ramie::core {
 namespace {
@@ -37,15 +36,6 @@ bool comes_true(Condition condition) {
   return true;
 }
 
-// Whether the kernel has put the thread to sleep.
-bool sleeps(int tid) {
-  std::ifstream file("/proc/self/task/" + std::to_string(tid) + "/stat");
-  std::string stat;
-  std::getline(file, stat);
-  size_t name_end = stat.rfind(')');
-  return name_end != std::string::npos && stat.compare(name_end + 2, 1, "S") == 0;
-}
-
 void wait_in_poller(base::Deadline deadline, tls::Cpu&) {
   if (gettid() == other_tid) {
     other_is_in_poller = true;
@@ -56,7 +46,7 @@ void wait_in_poller(base::Deadline deadline, tls::Cpu&) {
     first_is_in_poller = true;
     EXPECT_TRUE(comes_true([] {
       Carrier* carrier = other;
-      return carrier != nullptr && carrier->sleeping == kInFutex && sleeps(other_tid);
+      return carrier != nullptr && carrier->sleeping == kInFutex && test::is_asleep(other_tid);
     }));
   }
 }
