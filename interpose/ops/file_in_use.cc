@@ -10,12 +10,14 @@
 namespace ramie::ops {
 
 long FileInUse::wait(short events, base::Deadline deadline) {
-  if (fd_ != opened_ || host::current_thread() == nullptr) {
-    return event::wait_fd(fd_, events, deadline);
-  }
+  use_.keeps = fd_ == opened_ && host::current_thread() != nullptr;
   long result = event::wait_fd(fd_, events, deadline, &use_);
+  if (!use_.keeps) {
+    return result;
+  }
   if (result != 0 && use_.begun) {
     if (int kept = event::kept_number(fd_, use_); kept >= 0) {
+      use_.has_seen_error = false;
       fd_ = kept;  // also for the last look of a call whose time is over
       return result == -EBADF ? 0 : result;
     }

@@ -33,10 +33,10 @@ size_t size_of(const Transfer& t) {
 }
 
 // What would block, and of which poll tells an error and nothing else, tells nothing by poll: a
-// userfaultfd, as long as it isn't made non-blocking.
-bool is_silent(const Transfer& t) {
+// userfaultfd, as long as it isn't made non-blocking.  A socket has an error queue.
+bool is_silent(const Transfer& t, Way way) {
   pollfd p = {t.fd, t.events(), 0};
-  return sys::call(SYS_poll, sys::arg(&p), 1, 0) == 1 && p.revents == POLLERR;
+  return way != Way::socket && sys::call(SYS_poll, sys::arg(&p), 1, 0) == 1 && p.revents == POLLERR;
 }
 
 // A first result that isn't -EAGAIN, or the result of the call.
@@ -64,7 +64,7 @@ long begin(FileInUse& file, Transfer& t, Way& way) {
     }
     t.fd = file.fd();
     result = try_once(t, way);
-    if (result == -EAGAIN && is_silent(t)) {
+    if (result == -EAGAIN && is_silent(t, way)) {
       return call_offloaded(t);
     }
   } while (result == -EAGAIN);

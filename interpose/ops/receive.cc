@@ -24,7 +24,7 @@ long peek_all(FileInUse& file, long size, Try try_now) {
   for (;;) {
     long result = try_now();
     if (result != -EAGAIN && (result <= 0 || result >= size || !can_wait_for_all(file.fd()) ||
-                              is_ready(file.fd(), POLLRDHUP))) {
+                              has_ended(file.fd(), POLLRDHUP))) {
       return result;
     }
     if (long end = wait.again(); end != 0) {

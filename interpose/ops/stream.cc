@@ -24,7 +24,7 @@ long finish_send(FileInUse& file, IovCursor& list, long sent, int flags) {
   flags = (flags & ~MSG_FASTOPEN) | MSG_DONTWAIT | MSG_NOSIGNAL;
   while (!list.done()) {
     // A broken connection's error (SO_ERROR) is left for the program's next call to report.
-    if (wait.again() != 0 || is_ready(file.fd(), 0)) {
+    if (wait.again() != 0 || has_ended(file.fd(), 0)) {
       return sent;
     }
     msghdr message = message_of(list);
@@ -56,7 +56,7 @@ long finish_receive(FileInUse& file, IovCursor& list, long received, int flags) 
     msghdr message = message_of(list);
     long result = sys::call(SYS_recvmsg, file.fd(), sys::arg(&message), flags | MSG_DONTWAIT);
     if (result == -EAGAIN) {
-      if (wait.again() != 0) {
+      if (wait.again() != 0 || has_ended_empty(file.fd())) {
         return received;
       }
       continue;

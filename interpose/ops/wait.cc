@@ -1,7 +1,9 @@
 #include "interpose/ops/wait.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -37,6 +39,40 @@ bool reads_without_end(int fd) { return blocking_sockets::Question(fd).is_answer
 bool is_ready(int fd, short events) {
   pollfd p = {fd, events, 0};
   return sys::call(SYS_poll, sys::arg(&p), 1, 0) > 0;
+}
+
+namespace {
+
+int option_of(int fd, int level, int option) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  (void)sys::call(SYS_getsockopt, fd, level, option, sys::arg(&value), sys::arg(&size));
+  return value;
+}
+
+bool is_tcp(int fd) { return option_of(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP; }
+
+// TCP has an error without a hang-up only where the program has asked for each that a router tells
+// of (man 7 ip, IP_RECVERR).
+bool is_message_at_most(int fd) {
+  return is_tcp(fd) && option_of(fd, IPPROTO_IP, IP_RECVERR) == 0 &&
+         option_of(fd, IPPROTO_IPV6, IPV6_RECVERR) <= 0;
+}
+
+}  // namespace
+
+bool has_ended(int fd, short events) {
+  pollfd p = {fd, events, 0};
+  if (sys::call(SYS_poll, sys::arg(&p), 1, 0) <= 0) {
+    return false;
+  }
+  return p.revents != POLLERR || !is_message_at_most(fd);
+}
+
+bool has_ended_empty(int fd) {
+  int left = 0;
+  return has_ended(fd, 0) && is_tcp(fd) &&
+         sys::call(SYS_ioctl, fd, FIONREAD, sys::arg(&left)) == 0 && left == 0;
 }
 
 // Asks the kernel for what decides how the call waits.
@@ -88,7 +124,9 @@ long Wait::again() {
 // memory.  No event ever ends that, so such a wait is a short sleep.  For a connected UNIX datagram
 // socket poll has a second use: only poll asks the receiver to report when it has room.
 long Wait::wait_to_send() {
-  if (!is_ready(file_.fd(), events_)) {
+  pollfd p = {file_.fd(), events_, 0};
+  // An error that the try has not taken waits in the error queue, and says nothing.
+  if (sys::call(SYS_poll, sys::arg(&p), 1, 0) <= 0 || p.revents == POLLERR) {
     refused_while_ready_ = false;
     return file_.wait(events_, deadline_);
   }

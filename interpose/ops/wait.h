@@ -31,6 +31,16 @@ enum class Limit { none, receive, send };
 // Whether poll(2) reports one of the events, an error or a hang-up right now.  Never blocks.
 [[nodiscard]] bool is_ready(int fd, short events);
 
+// Of a stream socket: whether poll(2) reports one of the events or a hang-up right now, or an error
+// that is the next call's to report.  What merely waits in the error queue (the completions of
+// MSG_ZEROCOPY, time stamps) is POLLERR as well, and no such error.
+[[nodiscard]] bool has_ended(int fd, short events);
+
+// Whether it is over, and nothing is left to be read; its error is left to the next call.  Only
+// TCP's would be lost otherwise: of a UNIX socket natively, too, a call that has got something
+// takes it.
+[[nodiscard]] bool has_ended_empty(int fd);
+
 // Of the calling fiber, for the length of one call.
 class Wait {
  public:

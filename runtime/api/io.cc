@@ -43,11 +43,11 @@ long poll_until(pollfd& one, base::Deadline deadline) {
 }
 
 // Until another attempt is worth while (0), or -errno.
-long await(int fd, short events, bool on_fiber) {
+long await(int fd, short events, bool on_fiber, event::FileUse* use = nullptr) {
   long result = 0;
   if (on_fiber) {
     Interruptible section;
-    result = event::wait_fd(fd, events, base::Deadline::never());
+    result = event::wait_fd(fd, events, base::Deadline::never(), use);
   } else {
     pollfd one{fd, events, 0};
     result = std::min<long>(poll_until(one, base::Deadline::never()), 0);
@@ -66,12 +66,13 @@ long await(int fd, short events, bool on_fiber) {
 template <class Try>
 std::ptrdiff_t try_and_wait(int fd, short events, Try attempt) {
   bool on_fiber = core::current() != nullptr;
+  event::FileUse use{.keeps = false};
   for (;;) {
     std::ptrdiff_t done = attempt(on_fiber);
     if (done != -EAGAIN && done != -EINTR) {
       return done;
     }
-    if (long result = await(fd, events, on_fiber); result != 0) {
+    if (long result = await(fd, events, on_fiber, &use); result != 0) {
       return result;
     }
   }

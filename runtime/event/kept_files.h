@@ -18,8 +18,12 @@ namespace ramie::event {
 
 // Of one call.
 struct FileUse {
+  bool keeps = true;  // the file, if it is closed; else the wait ends
   bool begun = false;
   uint32_t closings = 0;  // of the descriptor, before it
+  // A wait has ended since poll(2) says that there is an error, after that many events.
+  bool has_seen_error = false;
+  uint32_t seen_after = 0;
 };
 
 // One that has begun.  False: the descriptor was closed since, see drop_kept().

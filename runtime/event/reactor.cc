@@ -85,9 +85,23 @@ class WaiterArray {
 
 // For a descriptor of which an event may have been somebody else's: the state of things, now that
 // the waiter would hear of each change.
-bool is_ready_now(int fd, short events) {
+short state_now(int fd, short events) {
   pollfd wanted{fd, events, 0};
-  return sys::call(SYS_poll, sys::arg(&wanted), 1, 0) > 0;
+  return sys::call(SYS_poll, sys::arg(&wanted), 1, 0) > 0 ? wanted.revents : short{0};
+}
+
+// An error by itself may be one that no try takes: a message in a socket's error queue.  So it is
+// worth one try, and another one after each event that tells of one.
+bool is_worth_a_try(const Descriptor& descriptor, int fd, short events, FileUse* use) {
+  short now = state_now(fd, events);
+  if (now != POLLERR || use == nullptr) {
+    return now != 0;
+  }
+  uint32_t count = descriptor.input.load(std::memory_order_relaxed) & ~kInputMask;
+  bool is_new = !use->has_seen_error || use->seen_after != count;
+  use->has_seen_error = true;
+  use->seen_after = count;
+  return is_new;
 }
 
 // Puts `waiter` on the descriptor's list.  False: it counts as ready, there is nothing to wait for.
@@ -102,7 +116,7 @@ bool join(DescriptorWaiter& waiter, const pollfd& wanted) {
   }
   descriptor->waiters.push_back(&waiter);
   // Where it is ready already, the caller takes the waiter off again.
-  return !note_user(*descriptor, waiter) || !is_ready_now(wanted.fd, wanted.events);
+  return !note_user(*descriptor, waiter) || state_now(wanted.fd, wanted.events) == 0;
 }
 
 // Begins the use, if it hasn't begun.  False: the descriptor was closed since.
@@ -133,8 +147,8 @@ long wait_fd(int fd, short events, base::Deadline deadline,
   DescriptorWaiter waiter;
   waiter.interest = interest_of(events);
   descriptor->lock.lock();
-  long result = use == nullptr || goes_on(*descriptor, *use) ? ensure_registered(*descriptor, fd)
-                                                             : -long{EBADF};
+  bool may_wait = use == nullptr || !use->keeps || goes_on(*descriptor, *use);
+  long result = may_wait ? ensure_registered(*descriptor, fd) : -long{EBADF};
   if (result < 0 || take_ready(*descriptor, waiter.interest)) {
     descriptor->lock.unlock();
     return result;
@@ -142,7 +156,7 @@ long wait_fd(int fd, short events, base::Deadline deadline,
   waiter.ticket = core::prepare_park();
   descriptor->waiters.push_back(&waiter);
   uint32_t closings = closings_of(descriptor->uses.load(std::memory_order_relaxed));
-  if (note_user(*descriptor, waiter) && is_ready_now(fd, events)) {
+  if (note_user(*descriptor, waiter) && is_worth_a_try(*descriptor, fd, events, use)) {
     descriptor->waiters.remove(&waiter);
     descriptor->lock.unlock();
     core::abandon_park();

@@ -36,8 +36,9 @@ namespace ramie::event {
 //   -EBADF      not open, or closed meanwhile
 //   -EPERM      can't be waited for (a regular file, a directory), like any other -errno
 //
-// With a `use`, for the calling one of several waits of one call, see kept_files.h; if the
-// descriptor was closed since the first one, -EBADF.
+// With a `use`, for the calling one of several waits of one call, see kept_files.h: if the
+// descriptor was closed since the first one, -EBADF where it keeps the file; and an error that
+// stays in spite of the tries (a message in a socket's error queue) ends no wait any more.
 [[nodiscard]] long wait_fd(int fd, short events, base::Deadline deadline, FileUse* use = nullptr);
 
 // The same for any of `n` descriptors, as poll(2) takes them: negative ones are skipped, revents is

@@ -51,6 +51,7 @@ constexpr const char* kPrograms[] = {
     "descriptors",
     "entries",
     "epolling",
+    "error_queues",
     "fifos",
     "files",
     "inert",

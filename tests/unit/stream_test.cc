@@ -1,8 +1,10 @@
 // What streams promise of their calls, by whichever way these are made (RAMIE_POLLER): when others
 // close, cancel, fork and end beside them.
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <ramie/fiber.h>
 #include <ramie/socket.h>
+#include <ramie/testing.h>
 #include <ramie/timeout.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -218,6 +220,44 @@ TEST(Streams, AWriteWaitsForRoom) {
   }
   writer.join();
   EXPECT_EQ(seen, much.size());
+}
+
+// What stays in an error queue is an error for poll as long as nobody takes it.
+TEST(Streams, ReadersDoNotSpinBesideAMessageInTheErrorQueue) {
+  const int on = 1;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto bound = [&](sockaddr_in& name) {
+    const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    name = address;
+    EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&name), size), 0);
+    EXPECT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size), 0);
+    return fd;
+  };
+  sockaddr_in own, nobody;
+  ramie::stream reader(bound(own));
+  ::close(bound(nobody));
+  const int fd = reader.fd();
+  ASSERT_EQ(setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on), 0);
+  ASSERT_EQ(::sendto(fd, "x", 1, 0, reinterpret_cast<sockaddr*>(&nobody), size), 1);
+  char byte;
+  ASSERT_EQ(::recv(fd, &byte, 1, 0), -1);  // told once, but for the message
+  std::vector<ramie::fiber<void>> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.push_back(ramie::spawn([&] { EXPECT_EQ(read_from(reader), "x"); }));
+  }
+  ramie::sleep_for(2ms);
+  const ramie::switch_count before;
+  ramie::sleep_for(20ms);
+  EXPECT_LT(before.since(), 100U);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(::sendto(fd, "x", 1, 0, reinterpret_cast<sockaddr*>(&own), size), 1);
+  }
+  for (auto& one : readers) {
+    one.join();
+  }
 }
 
 // Two carriers, each of which waits for calls of its own and for the other.
