@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <cstring>
 
 #include "api/join.h"
 #include "base/check.h"

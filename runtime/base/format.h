@@ -2,9 +2,9 @@
 // of libc may be used.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 #include <type_traits>
 
@@ -22,7 +22,7 @@ class Line {
  public:
   Line& operator<<(std::string_view text) {
     size_t n = text.size() < kCapacity - 1 - size_ ? text.size() : kCapacity - 1 - size_;
-    memcpy(text_ + size_, text.data(), n);
+    std::copy_n(text.data(), n, text_ + size_);  // an empty view may have no address
     size_ += n;
     return *this;
   }
