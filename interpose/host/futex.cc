@@ -32,6 +32,16 @@ long to_kernel(const Call& call) {
                    call.raw[5]);
 }
 
+// What the kernel has waiters for beside the parking lot, which had too few: how many it found.
+long also_in_kernel(const Call& call, long operation, long value, long value2 = 0) {
+  if ((value <= 0 && value2 <= 0) || !private_waits_in_kernel.load(std::memory_order_seq_cst)) {
+    return 0;
+  }
+  long found = sys::call(SYS_futex, call.raw[0], operation | FUTEX_PRIVATE_FLAG, value, value2,
+                         call.raw[4], call.raw[5]);
+  return std::max(found, 0L);
+}
+
 // Whether whoever waits on the first word by futex(2) does so in the parking lot.
 bool in_lot(const Call& call) {
   return call.is_private() || (is_thread_memory(reinterpret_cast<uintptr_t>(call.word)) &&
@@ -112,7 +122,13 @@ long requeue(const Call& call) {
   sync::RequeueResult result =
       sync::requeue(call.word, call.word2, static_cast<unsigned>(wake), static_cast<unsigned>(move),
                     [&] { return !compares || load(call.word) == call.value3; });
-  return result.valid ? static_cast<long>(result.woken + result.requeued) : -EAGAIN;
+  if (!result.valid) {
+    return -EAGAIN;
+  }
+  // Compares once more, so that nobody is moved who has begun to wait for another value.
+  long more = also_in_kernel(call, call.command(), wake - static_cast<long>(result.woken),
+                             move - static_cast<long>(result.requeued));
+  return static_cast<long>(result.woken + result.requeued) + more;
 }
 
 // The part of WAKE_OP that changes the second word.  Its encoding: man 2 futex, FUTEX_OP.
@@ -179,9 +195,20 @@ long wake_op(const Call& call) {
   if (long error = std::min(check(call.word), check(call.word2)); error != 0) {
     return error;
   }
-  return static_cast<long>(sync::unpark_two(
-      call.word, wake_count(call.value), call.word2, wake_count(static_cast<uint32_t>(call.value2)),
-      [&] { return operation.holds(operation.apply(std::atomic_ref<uint32_t>(*call.word2))); }));
+  long first = wake_count(call.value);
+  long second = wake_count(static_cast<uint32_t>(call.value2));
+  bool holds = false;
+  sync::PairResult woken = sync::unpark_two(
+      call.word, static_cast<unsigned>(first), call.word2, static_cast<unsigned>(second), [&] {
+        holds = operation.holds(operation.apply(std::atomic_ref<uint32_t>(*call.word2)));
+        return holds;
+      });
+  const long of_second[6] = {call.raw[4]};
+  long more = also_in_kernel(call, FUTEX_WAKE, first - static_cast<long>(woken.first));
+  if (holds) {
+    more += also_in_kernel(Call{of_second}, FUTEX_WAKE, second - static_cast<long>(woken.second));
+  }
+  return static_cast<long>(woken.first + woken.second) + more;
 }
 
 void warn_once(int command) {

@@ -14,7 +14,8 @@
 // "Thread memory" is where glibc keeps its thread control blocks: pthread_join waits there, with a
 // shared WAIT, for the thread id that the kernel would have cleared and that wake_address()
 // announces. FUTEX_WAIT_REQUEUE_PI blocks its carrier.  So does futex_waitv(2), which waits in the
-// kernel: once a process has called it, WAKE and WAKE_BITSET look there too.
+// kernel: once a process has called it, all that wakes or moves waiters of private words looks
+// there too.
 #pragma once
 
 namespace ramie::host {

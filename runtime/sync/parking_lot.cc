@@ -220,14 +220,16 @@ RequeueResult requeue(const void* from, const void* to, unsigned wake, unsigned 
   return result;
 }
 
-unsigned unpark_two(const void* first, unsigned first_count, const void* second,
-                    unsigned second_count, FunctionRef<bool()> operation) {
+PairResult unpark_two(const void* first, unsigned first_count, const void* second,
+                      unsigned second_count, FunctionRef<bool()> operation) {
   event::Section section;
   WakeList woken;
   PairGuard guard(first, second);
   bool wake_second = operation();
-  unsigned count = take(first, first_count, kAllBits, woken);
-  return wake_second ? count + take(second, second_count, kAllBits, woken) : count;
+  PairResult result;
+  result.first = take(first, first_count, kAllBits, woken);
+  result.second = wake_second ? take(second, second_count, kAllBits, woken) : 0;
+  return result;
 }
 
 void reset_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {

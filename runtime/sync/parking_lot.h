@@ -104,11 +104,16 @@ struct RequeueResult {
 RequeueResult requeue(const void* from, const void* to, unsigned wake, unsigned requeue,
                       FunctionRef<bool()> validate);
 
+struct PairResult {
+  unsigned first = 0;
+  unsigned second = 0;
+};
+
 // With both buckets locked, runs `operation`; then wakes up to `first_count` waiters of `first`,
-// and, if the operation returned true, up to `second_count` of `second`.  Returns how many woke in
-// all.
-unsigned unpark_two(const void* first, unsigned first_count, const void* second,
-                    unsigned second_count, FunctionRef<bool()> operation);
+// and, if the operation returned true, up to `second_count` of `second`.  Returns how many woke of
+// each.
+PairResult unpark_two(const void* first, unsigned first_count, const void* second,
+                      unsigned second_count, FunctionRef<bool()> operation);
 
 // Waiting for several addresses at once.  A watch is a waiter of one address which wakes no fiber,
 // but puts itself on the list of its set; whoever owns the set waits for that list.  Meant for

@@ -218,7 +218,9 @@ TEST_F(Stress, EachWakeOfTheLotIsSomebodysAwakening) {
         wakes += sync::requeue(one, other, random() % 2, random() % 4, [] { return true; }).woken;
         break;
       default:
-        wakes += sync::unpark_two(one, random() % 2, other, 1, [&] { return random() % 2 == 0; });
+        sync::PairResult woken =
+            sync::unpark_two(one, random() % 2, other, 1, [&] { return random() % 2 == 0; });
+        wakes += woken.first + woken.second;
         break;
     }
   };

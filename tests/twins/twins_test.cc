@@ -54,6 +54,7 @@ constexpr const char* kPrograms[] = {
     "error_queues",
     "fifos",
     "files",
+    "futexes",
     "inert",
     "ipc",
     "kernel_state",

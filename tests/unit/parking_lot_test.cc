@@ -213,10 +213,12 @@ TYPED_TEST(ParkingLot, UnparkOneTellsWhoIsThereAndPassesAToken) {
 TYPED_TEST(ParkingLot, UnparkTwoWakesTheSecondOnlyIfTheOperationSaysSo) {
   this->start_parked(&this->word);
   this->start_parked(&this->other);
-  EXPECT_EQ(sync::unpark_two(&this->word, 1, &this->other, 1, [] { return false; }), 1U);
+  EXPECT_EQ(sync::unpark_two(&this->word, 1, &this->other, 1, [] { return false; }).first, 1U);
   ASSERT_TRUE(this->eventually_returned(1));
   EXPECT_EQ(parked_on(&this->other), 1U);
-  EXPECT_EQ(sync::unpark_two(&this->word, 1, &this->other, 1, kAlways), 1U);
+  sync::PairResult woken = sync::unpark_two(&this->word, 1, &this->other, 1, kAlways);
+  EXPECT_EQ(woken.first, 0U);
+  EXPECT_EQ(woken.second, 1U);
   ASSERT_TRUE(this->eventually_returned(2));
 }
 
