@@ -14,7 +14,7 @@ import dataclasses
 import re
 import sys
 
-CLASSES = ("park", "offload", "emulate", "forward", "block", "refuse")
+CLASSES = ("park", "offload", "emulate", "forward", "block")
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 QUALIFIED_NAME = rf"{NAME}(::{NAME})*"
 # What a wrapper may return: the result of a system call fits a word.

@@ -28,7 +28,7 @@ namespace {
 
 constexpr long kTableSize = 512;
 
-enum class Class : uint8_t { forward, block, park, offload, emulate, refuse };
+enum class Class : uint8_t { forward, block, park, offload, emulate };
 
 struct Row {
   Handler handler = nullptr;
@@ -49,8 +49,7 @@ constexpr Table make_table() {
 #undef ROW
   for (Row& row : table.rows) {
     // Not those that a thread may have to make itself, see must_make_itself().
-    row.is_ours = row.handler != nullptr && row.kind != Class::block && row.kind != Class::refuse &&
-                  row.kind != Class::offload;
+    row.is_ours = row.handler != nullptr && row.kind != Class::block && row.kind != Class::offload;
   }
   return table;
 }
@@ -211,7 +210,7 @@ bool changes_descriptor(long number, const long* arguments) {
 // Futexes on which fibers wait, descriptors that change their meaning under them, settings that
 // decide how they wait; stacks of theirs, of which glibc gives the oldest back.
 bool is_for_every_thread(long number, const long* arguments) {
-  return number == SYS_futex || number == SYS_setsockopt || number == SYS_munmap ||
+  return is_futex(number) || number == SYS_setsockopt || number == SYS_munmap ||
          number == SYS_mprotect || changes_descriptor(number, arguments);
 }
 
@@ -287,9 +286,6 @@ bool is_borrowers_own(long number, const long* arguments) {
 
 long dispatch(long number, const long* arguments) {
   const Row& row = row_of(number);
-  if (row.kind == Class::refuse) {
-    return -ENOSYS;
-  }
   core::Fiber* fiber = core::current();
   if ((fiber == nullptr || fiber->host == nullptr) && is_borrowers_own(number, arguments)) {
     return kernel(number, arguments);
@@ -328,7 +324,7 @@ long dispatch(long number, const long* arguments) {
 // Inside libc a light fiber may hold a lock that libc knows by its owner, and that owner is the TCB
 // which all light fibers of the carrier share; so there it blocks, unless blocking could not end.
 bool may_park_inside_libc(long number) {
-  return number == SYS_futex || number == SYS_clone3 || number == SYS_clone ||
+  return is_futex(number) || number == SYS_clone3 || number == SYS_clone ||
          row_of(number).kind == Class::emulate;
 }
 

@@ -25,6 +25,12 @@ namespace ramie::host {
 // is -EINTR even under SA_RESTART, as the kernel has it.  Any thread.
 [[nodiscard]] long futex(const long* a);
 
+// The system calls of Linux 6.7, on kernels before that as well.  The same rules; but a wait with a
+// time-out, too, that a signal interrupts is sys::kRestart on a fiber.
+[[nodiscard]] long futex_wait(const long* a);
+[[nodiscard]] long futex_wake(const long* a);
+[[nodiscard]] long futex_requeue(const long* a);
+
 // Somebody waits for private words in the kernel (futex_waitv): from now on wake-ups of private
 // words go there, too, if the parking lot has too few waiters.  Before the wait.  Any thread.
 void wake_in_kernel_too();

@@ -2,10 +2,18 @@
 // the calls of Linux 6.7 that take each operation apart.
 #include <limits.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "twin.h"
+
+#ifndef SYS_futex_wake
+#define SYS_futex_wake 454
+#define SYS_futex_wait 455
+#define SYS_futex_requeue 456
+#endif
 
 enum { kPrivate = FUTEX_32 | FUTEX_PRIVATE_FLAG };
 
@@ -68,9 +76,130 @@ static void lists_are_woken_by_an_operation(void) {
   for (int i = 0; i < 4; ++i) finish(threads[i]);
 }
 
+static long new_wait(void* on, unsigned long value, unsigned long mask, unsigned flags,
+                     const struct timespec* until, clockid_t clock) {
+  return syscall(SYS_futex_wait, on, value, mask, flags, until, clock);
+}
+
+static long new_wake(void* on, unsigned long mask, int count, unsigned flags) {
+  return syscall(SYS_futex_wake, on, mask, count, flags);
+}
+
+static long new_move(uint32_t* from, uint32_t value, uint32_t* to, int wakes, int moves,
+                     unsigned flags) {
+  struct futex_waitv pair[2] = {{.val = value, .uaddr = (uintptr_t)from, .flags = flags},
+                                {.uaddr = (uintptr_t)to, .flags = flags}};
+  return syscall(SYS_futex_requeue, pair, 0, wakes, moves);
+}
+
+static void* ask(void* argument) {
+  const unsigned long all = 0xffffffffUL;
+  const struct timespec past = {1, 0}, bad = {1, -1};
+  uint32_t words[2] = {3, 3};
+  struct futex_waitv pair[2] = {{.val = 3, .uaddr = (uintptr_t)words, .flags = kPrivate},
+                                {.uaddr = (uintptr_t)(words + 1), .flags = kPrivate}};
+  printf("wake: %ld %ld\n", new_wake(words, all, 9, kPrivate), new_wake(words, all, 0, kPrivate));
+  printf("size: %s\n", said(new_wake(words, all, 1, FUTEX_PRIVATE_FLAG)));
+  printf("flag: %s\n", said(new_wake(words, all, 1, kPrivate | 0x40)));
+  printf("no mask: %s\n", said(new_wake(words, 0, 1, kPrivate)));
+  printf("wide mask: %s\n", said(new_wake(words, 1UL << 32, 1, kPrivate)));
+  printf("between: %s\n", said(new_wake((char*)words + 2, all, 1, kPrivate)));
+  printf("value: %s\n", said(new_wait(words, 4, all, kPrivate, NULL, 0)));
+  printf("wide value: %s\n", said(new_wait(words, 1UL << 32 | 3, all, kPrivate, NULL, 0)));
+  printf("wait for none: %s\n", said(new_wait(words, 3, 0, kPrivate, NULL, 0)));
+  printf("past: %s\n", said(new_wait(words, 3, all, kPrivate, &past, CLOCK_MONOTONIC)));
+  printf("long past: %s\n", said(new_wait(words, 3, all, kPrivate, &past, CLOCK_REALTIME)));
+  printf("bad time: %s\n", said(new_wait(words, 3, all, kPrivate, &bad, CLOCK_MONOTONIC)));
+  printf("bad clock: %s\n", said(new_wait(words, 3, all, kPrivate, &past, CLOCK_BOOTTIME)));
+  printf("shared: %s\n", said(new_wait(words, 3, all, FUTEX_32, &past, CLOCK_MONOTONIC)));
+  printf("move: %s\n", said(new_move(words, 4, words + 1, 1, 1, kPrivate)));
+  printf("less than none: %s\n", said(new_move(words, 3, words + 1, -1, 1, kPrivate)));
+  printf("flags: %s\n", said(syscall(SYS_futex_requeue, pair, 1, 1, 1)));
+  printf("no pair: %s\n", said(syscall(SYS_futex_requeue, NULL, 0, 1, 1)));
+  pair[1].__reserved = 1;
+  printf("reserved: %s\n", said(syscall(SYS_futex_requeue, pair, 0, 1, 1)));
+  return argument;
+}
+
+static void newer_answers(void) { finish(start(ask, NULL)); }
+
+static void newer_answers_alone(void) { ask(NULL); }
+
+static void* wait_newly(void* mask) {
+  CHECK(new_wait(&word, 0, (unsigned long)as_number(mask), kPrivate, NULL, 0) == 0);
+  return NULL;
+}
+
+static void newer_calls_beside_older(void) {
+  pthread_t threads[] = {start(wait_newly, as_pointer(1)), start(wait_newly, as_pointer(2)),
+                         start(wait_for_one, &word), start(wait_for_list, &word)};
+  until_waiting(&word, 4);
+  printf("of a mask %ld\n", new_wake(&word, 4, 1, kPrivate));
+  printf("moved %ld\n", new_move(&word, 0, &other, 1, 1, kPrivate));
+  printf("left %ld\n", waiting(&word));
+  printf("woken %ld\n", new_wake(&word, 0xffffffffUL, 9, kPrivate));
+  printf("moved ones %ld\n", new_wake(&other, 0xffffffffUL, 9, kPrivate));
+  for (int i = 0; i < 4; ++i) finish(threads[i]);
+}
+
+static uint32_t* shared;
+
+static void* wait_shared(void* argument) {
+  CHECK(new_wait(shared, 0, 0xffffffffUL, FUTEX_32, NULL, 0) == 0);
+  return argument;
+}
+
+static void newer_calls_of_processes(void) {
+  shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  MUST(shared != MAP_FAILED);
+  pthread_t threads[] = {start(wait_shared, NULL), start(wait_shared, NULL)};
+  for (long moved = 0; moved < 2; nap(1)) moved += new_move(shared, 0, shared + 1, 0, 9, FUTEX_32);
+  for (int i = 0; i < 2; ++i) printf("woken %ld\n", new_wake(shared + 1, 1, 1, FUTEX_32));
+  for (int i = 0; i < 2; ++i) finish(threads[i]);
+  munmap(shared, 4096);
+}
+
+static _Atomic int handled;
+
+static void handle(int number) {
+  (void)number;
+  ++handled;
+}
+
+static void* wait_in_spite_of_signals(void* argument) {
+  const struct timespec until = after_ms(CLOCK_REALTIME, 20000);
+  const long result = as_number(argument) == 0
+                          ? new_wait(&word, 0, 1, kPrivate, NULL, 0)
+                          : new_wait(&word, 0, 1, kPrivate, &until, CLOCK_REALTIME);
+  printf("%s\n", said(result));
+  return NULL;
+}
+
+static void newer_waits_and_signals(void) {
+  for (int i = 0; i < 4; ++i) {
+    struct sigaction action = {.sa_handler = handle, .sa_flags = i < 2 ? SA_RESTART : 0};
+    MUST(sigaction(SIGUSR1, &action, NULL) == 0);
+    handled = 0;
+    pthread_t thread = start(wait_in_spite_of_signals, as_pointer(i % 2));
+    until_waiting(&word, 1);
+    MUST(pthread_kill(thread, SIGUSR1) == 0);
+    while (handled == 0) nap(1);
+    if (i < 2) {
+      until_waiting(&word, 1);
+      CHECK(new_wake(&word, 1, 1, kPrivate) == 1);
+    }
+    finish(thread);
+  }
+}
+
 static const struct twin_case cases[] = {
     {"lists_are_moved", THREADS, lists_are_moved},
     {"lists_are_woken_by_an_operation", THREADS, lists_are_woken_by_an_operation},
+    {"newer_answers", THREADS, newer_answers},
+    {"newer_answers_alone", ALONE, newer_answers_alone},
+    {"newer_calls_beside_older", THREADS, newer_calls_beside_older},
+    {"newer_calls_of_processes", THREADS, newer_calls_of_processes},
+    {"newer_waits_and_signals", THREADS, newer_waits_and_signals},
 };
 
 TWIN_MAIN(cases)

@@ -121,8 +121,10 @@ bool has_ring_waits() {
   return is_told && probe->last_op >= kFutexWait;
 }
 
+// The system calls that take futex(2) apart came with them.
 bool needs_ring_waits(const std::string& twin) {
-  return twin == "ipc.many_wait" || twin == "child_waits.many_groups";
+  return twin.starts_with("futexes.newer_") || twin == "ipc.many_wait" ||
+         twin == "child_waits.many_groups";
 }
 
 // A test that says why there is none.
