@@ -2,8 +2,10 @@
 //
 // The programs in C, C++ and Rust list their own cases; each case becomes a test of its own. Set by
 // meson.build: TWIN_BIN_DIR, TWIN_SOURCE_DIR, RAMIE_PRELOAD, KNOWN_FAILURES, TWIN_PYTHON.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/io_uring.h>
+#include <linux/userfaultfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -121,10 +123,31 @@ bool has_ring_waits() {
   return is_told && probe->last_op >= kFutexWait;
 }
 
+// Many sandboxes refuse it.
+bool has_user_faults() {
+  const auto faults = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY));
+  if (faults >= 0) close(faults);
+  return faults >= 0;
+}
+
 // The system calls that take futex(2) apart came with them.
 bool needs_ring_waits(const std::string& twin) {
   return twin.starts_with("futexes.newer_") || twin == "ipc.many_wait" ||
          twin == "child_waits.many_groups";
+}
+
+// Why a twin can't be run on this system; nothing if it can.
+std::string what_lacks(const std::string& twin) {
+  if (needs_ring_waits(twin) && !has_ring_waits()) {
+    return "this kernel has no rings that wait for futexes";
+  }
+  if (twin == "clones.kernel_threads" && is_asked_for_user_dispatch()) {
+    return "kernel threads bypass Ramie under Syscall User Dispatch";
+  }
+  if (twin == "descriptors.page_faults" && !has_user_faults()) {
+    return "this system lets nobody handle page faults (userfaultfd, Linux 5.11)";
+  }
+  return "";
 }
 
 // A test that says why there is none.
@@ -157,12 +180,8 @@ void register_program(const std::string& name) {
     Twin twin;
     twin.name = name + "." + test;
     twin.program.arguments = {path, test};
-    if (needs_ring_waits(twin.name) && !has_ring_waits()) {
-      register_absent(name, "this kernel has no rings that wait for futexes", test);
-      continue;
-    }
-    if (twin.name == "clones.kernel_threads" && is_asked_for_user_dispatch()) {
-      register_absent(name, "kernel threads bypass Ramie under Syscall User Dispatch", test);
+    if (const std::string reason = what_lacks(twin.name); !reason.empty()) {
+      register_absent(name, reason, test);
       continue;
     }
     if (name == "blocking_calls" || name == "rings")
