@@ -3,8 +3,12 @@
 #include <ramie/fiber.h>
 #include <ramie/sync.h>
 
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "core/park.h"
+#include "core/scheduler.h"
 
 namespace ramie::test {
 namespace {
@@ -55,6 +59,76 @@ TEST(HandOver, KeepsNobodyFromHisTurn) {
   constexpr int kCount = 10'000;
   EXPECT_GT(turns_of_others(kCount, 1), kCount / 50);
   EXPECT_GT(turns_of_others(kCount, 100), kCount / 50);
+}
+
+// A fiber that any carrier may run, and that always yields.
+class Homeless {
+ public:
+  Homeless(core::Carrier& carrier, const bool& stop, long& turns) : stop_(stop), turns_(turns) {
+    fiber_.kind = core::FiberKind::hosted;
+    fiber_.stack = {stack_.get(), kStackSize};
+    fiber_.entry = [](core::Fiber& self) { static_cast<Homeless*>(self.argument)->run(); };
+    fiber_.argument = this;
+    fiber_.fs_base = carrier.loop.fs_base;
+    fiber_.context = core::make_context(fiber_.stack.top(), fiber_.stack.size, core::fiber_main);
+    fiber_.sanitizer.create(fiber_.stack.base, fiber_.stack.size);
+    core::make_ready(fiber_);
+  }
+  [[nodiscard]] bool has_ended() const { return has_ended_; }
+
+ private:
+  static constexpr size_t kStackSize = 256UL * 1024;
+
+  void run() {
+    while (!stop_) {
+      ++turns_;
+      (void)core::yield();
+    }
+    core::exit_current({[](void* flag) { *static_cast<bool*>(flag) = true; }, &has_ended_});
+  }
+
+  const bool& stop_;
+  long& turns_;
+  std::unique_ptr<char[]> stack_{new char[kStackSize]};
+  core::Fiber fiber_;
+  bool has_ended_ = false;
+};
+
+// The carrier takes turns between those and its own.
+TEST(HandOver, LeavesEveryOtherTurnToThoseThatAnyCarrierMayRun) {
+  constexpr int kCount = 10'000;
+  counting_semaphore<> ping{0};
+  counting_semaphore<> pong{0};
+  fiber<void> second = spawn([&] {
+    for (int i = 0; i < kCount / 2; ++i) {
+      ping.acquire();
+      pong.release();
+    }
+  });
+  bool stop = false;
+  long own_turns = 0;
+  fiber<void> own = spawn([&] {  // without whom nothing would be handed over
+    while (!stop) {
+      ++own_turns;
+      yield();
+    }
+  });
+  yield();
+  long turns = 0;
+  Homeless others[] = {{core::attach(), stop, turns}, {core::attach(), stop, turns}};
+  own_turns = 0;
+  for (int i = 0; i < kCount / 2; ++i) {
+    ping.release();
+    pong.acquire();
+  }
+  EXPECT_GT(turns, kCount / 2);
+  EXPECT_GT(own_turns, kCount / 4) << "nothing is handed over beside them";
+  stop = true;
+  second.join();
+  own.join();
+  while (!others[0].has_ended() || !others[1].has_ended()) {
+    yield();
+  }
 }
 
 // `first` runs when a, b and c wait for one unit each, and d is ready.
