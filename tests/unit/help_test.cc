@@ -82,18 +82,78 @@ TEST(Help, SomebodyIsCalledToWatchForEvents) {
   });
 }
 
+std::atomic<Carrier*> another = nullptr;
+
+// A second carrier, which sleeps until it is called.
+void begin_beside_a_sleeper() {
+  std::thread([] {
+    another = &attach();
+    (void)prepare_park();
+    (void)park({WaitKind::none, 0});
+  }).detach();
+  EXPECT_TRUE(
+      comes_true([] { return another != nullptr && another.load()->sleeping == kInFutex; }));
+  attach();
+}
+
+bool is_search_over() { return crew.searching == 0U && another.load()->sleeping == kInFutex; }
+
+TEST(Help, AnOfferInVainSpeaksAgainstFurtherOnes) {
+  expect_in_a_process([] {
+    begin_beside_a_sleeper();
+    call_help();
+    EXPECT_TRUE(comes_true(is_search_over));
+    EXPECT_EQ(crew.eagerness, Crew::kEagerAtFirst - 2);
+  });
+}
+
+TEST(Help, ACallOnSuspicionInVainSpeaksAgainstNothing) {
+  expect_in_a_process([] {
+    begin_beside_a_sleeper();
+    call_help_on_suspicion();
+    EXPECT_TRUE(comes_true(is_search_over));
+    EXPECT_EQ(crew.eagerness, Crew::kEagerAtFirst);
+    // Nor does it take the next offer's place.
+    call_help();
+    EXPECT_TRUE(comes_true(is_search_over));
+    EXPECT_EQ(crew.eagerness, Crew::kEagerAtFirst - 2);
+    call_help_on_suspicion();
+    EXPECT_TRUE(comes_true(is_search_over));
+    EXPECT_EQ(crew.eagerness, Crew::kEagerAtFirst - 2);
+  });
+}
+
+TEST(Help, AnOfferThatIsTakenSpeaksForFurtherOnes) {
+  expect_in_a_process([] {
+    begin_beside_a_sleeper();
+    static std::atomic<Carrier*> ran_on = nullptr;
+    static char stack[256UL * 1024];
+    static Fiber fiber;
+    fiber.kind = FiberKind::hosted;
+    fiber.stack = {stack, sizeof stack};
+    fiber.entry = [](Fiber& self) {
+      ran_on = self.carrier;
+      exit_current({});
+    };
+    fiber.fs_base = another.load()->loop.fs_base;
+    fiber.context = make_context(fiber.stack.top(), fiber.stack.size, fiber_main);
+    fiber.sanitizer.create(fiber.stack.base, fiber.stack.size);
+    {
+      RuntimeSection section(*current());
+      enqueue(*current()->carrier, fiber);
+    }
+    call_help();
+    EXPECT_TRUE(comes_true(is_search_over));
+    EXPECT_EQ(ran_on, another);
+    EXPECT_EQ(crew.eagerness, Crew::kEagerAtFirst + 1);
+  });
+}
+
 Ticket in_poller;
 
 TEST(Help, NobodyIsCalledForAFiberThatTheLoopRunsNext) {
   expect_in_a_process([] {
-    static std::atomic<Carrier*> other = nullptr;
-    std::thread([] {
-      other = &attach();
-      (void)prepare_park();
-      (void)park({WaitKind::none, 0});
-    }).detach();
-    EXPECT_TRUE(comes_true([] { return other != nullptr && other.load()->sleeping == kInFutex; }));
-    attach();
+    begin_beside_a_sleeper();
     static constexpr Poller kOneEvent{[](base::Deadline, tls::Cpu&) { (void)unpark(in_poller); },
                                       [] {}, [] { return true; }};
     set_poller(&kOneEvent);
