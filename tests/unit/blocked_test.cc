@@ -1,7 +1,10 @@
 // RAMIE_BLOCKED: what is said of a fiber that does not let the others of its thread run.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <ramie/fiber.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -9,6 +12,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -78,6 +82,79 @@ TEST(Blocked, AFiberThatComputesIsReportedAndItsEndToo) {
   EXPECT_TRUE(says(text, "(culprit) has let no other run for ")) << text;
   EXPECT_TRUE(says(text, " ms, computing; behind it: 1 fiber\n")) << text;
   EXPECT_TRUE(says(text, " has let others run again after ")) << text;
+}
+
+// `work` while a kernel thread waits before it does what ends it.
+void until_ended(const std::function<void()>& work, const std::function<void()>& end) {
+  std::thread ender([&] {
+    nanosleep(&kLong, nullptr);
+    end();
+  });
+  work();
+  ender.join();
+}
+
+void read_by_number() {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  char byte;
+  until_ended([&] { EXPECT_EQ(syscall(SYS_read, ends[0], &byte, 1), 1); },
+              [&] { EXPECT_EQ(write(ends[1], "x", 1), 1); });
+}
+
+void lock_file() {
+  char path[] = "/tmp/blockedXXXXXX";
+  const int first = mkstemp(path);
+  const int second = open(path, O_RDWR | O_CLOEXEC);
+  unlink(path);
+  ASSERT_EQ(flock(first, LOCK_EX), 0);
+  until_ended([&] { EXPECT_EQ(flock(second, LOCK_EX), 0); },
+              [&] { EXPECT_EQ(flock(first, LOCK_UN), 0); });
+}
+
+void wait_for_child() {
+  const pid_t child = fork();
+  if (child == 0) {
+    nanosleep(&kLong, nullptr);
+    _exit(0);
+  }
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
+}
+
+// Of libc, which another kernel thread holds.
+void lock_mutex() {
+  std::mutex held;
+  std::atomic<bool> is_held = false;
+  std::thread holder([&] {
+    std::lock_guard guard(held);
+    is_held = true;
+    is_held.notify_one();
+    nanosleep(&kLong, nullptr);
+  });
+  is_held.wait(false);
+  std::lock_guard guard(held);
+  holder.join();
+}
+
+TEST(Blocked, WhatAFiberWaitsForIsNamed) {
+  struct {
+    void (*work)();
+    const char* said;
+  } const kBlockers[] = {
+      {read_by_number, "in read; behind it: 1 fiber\n"},
+      {lock_file, "in flock; behind it: 1 fiber\n"},
+      {wait_for_child, "in wait4; behind it: 1 fiber\n"},
+      {lock_mutex, "in futex; behind it: 1 fiber\n"},
+  };
+  for (const auto& blocker : kBlockers) {
+    std::string text = run("report", [&] {
+      setenv("RAMIE_SLICE", "200", 1);  // what comes before may take its time on a busy machine
+      run_beside_another(blocker.work);
+    });
+    EXPECT_TRUE(says(text, "(culprit) has let no other run for ")) << text;
+    EXPECT_TRUE(says(text, blocker.said)) << text;
+    EXPECT_TRUE(says(text, "ramie:   from blocked_test+0x")) << text;
+  }
 }
 
 TEST(Blocked, NothingIsSaidWithoutOtherFibersOrWithoutTheVariable) {
