@@ -10,6 +10,7 @@
 #include "core/crew.h"
 #include "core/park.h"
 #include "core/scheduler.h"
+#include "event/poller.h"
 #include "interpose/host/binding.h"
 #include "interpose/host/cpu_timers.h"
 #include "interpose/host/held_signals.h"
@@ -185,27 +186,39 @@ void hand_out_held() {
   }
 }
 
-void idle(core::Carrier& carrier, bool signal_put_off) {
-  if (signal_put_off) {
-    set_kernel_mask(carrier, blockable(kAllSignals));
-    uint64_t pending = 0;
-    sys::call(SYS_rt_sigpending, sys::arg(&pending), sizeof pending);
-    hand_out(pending & kStandard);
-    hand_out_held();
-    deliver_timer_signals();
-    // Real-time signals queue up: the kernel keeps them until their taker lets them in.
-    pending &= ~kStandard;
-    LiveThreads threads;
-    Thread* taker = find_taker(pending);
-    kept_back = taker != nullptr ? pending : 0;
-    if (taker != nullptr) {
-      (void)core::interrupt(*taker->fiber);
-    }
-    return;
+void hand_out_all(core::Carrier& carrier) {
+  set_kernel_mask(carrier, blockable(kAllSignals));
+  uint64_t pending = 0;
+  sys::call(SYS_rt_sigpending, sys::arg(&pending), sizeof pending);
+  hand_out(pending & kStandard);
+  hand_out_held();
+  deliver_timer_signals();
+  // Real-time signals queue up: the kernel keeps them until their taker lets them in.
+  pending &= ~kStandard;
+  LiveThreads threads;
+  Thread* taker = find_taker(pending);
+  kept_back = taker != nullptr ? pending : 0;
+  if (taker != nullptr) {
+    (void)core::interrupt(*taker->fiber);
   }
+}
+
+// A futex can't be waited for with another mask: whoever sleeps often had better do it in the
+// poller.
+void want_poller() {
+  constexpr uint32_t kOften = 16;
+  static constinit std::atomic<uint32_t> sleeps = 0;
+  if (sleeps.load(std::memory_order_relaxed) < kOften) {
+    if (sleeps.fetch_add(1, std::memory_order_relaxed) + 1 == kOften) {
+      (void)event::start_poller();
+    }
+  }
+}
+
+void open(core::Carrier& carrier, core::SleepMask* noted) {
   // The fiber that ran last may block what another thread would take.  Once more if a mask has
   // changed meanwhile: who changes it makes sleepers follow that have let it in before.
-  uint64_t before = carrier.kernel_mask;
+  const uint64_t before = carrier.kernel_mask;
   for (;;) {
     Thread* first = first_thread();
     uint64_t wanted = blockable(first != nullptr ? first->blocked.load() : 0);
@@ -218,9 +231,18 @@ void idle(core::Carrier& carrier, bool signal_put_off) {
     if (wanted == carrier.kernel_mask || carrier.loop.signal_pending.load()) {
       return;
     }
-    set_kernel_mask(carrier, wanted);
-    if (carrier.kernel_mask != wanted) {
-      return;  // a signal came in and was put off: that goes first, and is blocked until then
+    if (noted != nullptr) {
+      uint64_t last = noted->is_noted ? noted->during : before;
+      if (!carrier.kernel_mask.compare_exchange_strong(last, wanted)) {
+        return;  // a signal came in and was put off: that goes first, and is blocked until then
+      }
+      *noted = {before, wanted, true};
+    } else {
+      set_kernel_mask(carrier, wanted);
+      if (carrier.kernel_mask != wanted) {
+        return;  // likewise
+      }
+      want_poller();
     }
   }
 }
@@ -239,7 +261,8 @@ bool begin(core::Carrier& carrier) {
 }
 
 constinit const core::SignalHooks kHooks{
-    block_more, leave_runtime, idle, begin, is_dispatch_chosen, take_on_credentials, on_cpu_alarm};
+    block_more, leave_runtime,      hand_out_all,        open,
+    begin,      is_dispatch_chosen, take_on_credentials, on_cpu_alarm};
 
 // Whether the carrier lets in what nobody wants that runs there: it sleeps or is about to, or its
 // thread ends.

@@ -46,7 +46,7 @@ void sleep(Carrier& carrier) {
   Part part = carrier.is_bare ? Part::apart : Part::of_crew;
   carrier.sleeping.store(kApart, std::memory_order_seq_cst);
   carrier_fell_asleep(part);
-  open_to_signals(carrier);
+  OpenToSignals open(carrier, false);
   if (carrier.inbox.empty() && carrier.pinned.empty() &&
       carrier.role.load(std::memory_order_seq_cst) == Role::apart &&
       !carrier.loop.signal_pending.load(std::memory_order_relaxed)) {

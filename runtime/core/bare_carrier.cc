@@ -170,7 +170,7 @@ void stop_taking_signals(Carrier& carrier) {
   carrier.kernel_mask = mask;
   (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
   if (carrier.loop.signal_pending.exchange(false, std::memory_order_relaxed)) {
-    signal_hooks().idle(carrier, true);
+    signal_hooks().hand_out(carrier);
   }
 }
 

@@ -75,6 +75,7 @@ struct Carrier {
   std::atomic<bool> is_home = false;  // bare, and see crew.h, make_home()
   int64_t now = 0;                    // the clock at the loop's last turn
   int64_t last_poll = 0;
+  uint32_t unlooked = 0;        // see loop.h, OpenToSignals
   SharedTcb shared;             // of its kernel thread: the thread's own and its light fibers
   void* no_exceptions[2] = {};  // for programs without C++
   CarrierRing* ring = nullptr;  // see poller.h; null until its fibers need one
@@ -254,6 +255,13 @@ class RuntimeSection {
 // Makes current() answer `fiber`, or null, on the calling kernel thread.
 void become_current(Fiber* fiber);
 
+// For a call that sets the mask for its own duration.
+struct SleepMask {
+  uint64_t before = 0;
+  uint64_t during = 0;
+  bool is_noted = false;  // in Carrier::kernel_mask, where a handler may have set another one since
+};
+
 // The shim's share in signals, and in what else the kernel keeps by thread; all null in programs
 // without it, where signals are left alone.
 struct SignalHooks {
@@ -262,8 +270,11 @@ struct SignalHooks {
   // A fiber leaves the runtime and goes back to the program: the kernel's mask is not the fiber's,
   // or Fiber::signal_pending is set.  Handlers of the program may run in here, and switch.
   void (*leave)(Fiber& fiber) = nullptr;
-  // The loop: before a carrier sleeps, and when a signal was put off (see put_off_signal()).
-  void (*idle)(Carrier& carrier, bool put_off) = nullptr;
+  // The loop, when a signal was put off (see put_off_signal()).
+  void (*hand_out)(Carrier& carrier) = nullptr;
+  // The loop, before a carrier sleeps: the kernel's mask becomes a sleeper's.  With `noted`, that
+  // is left to the call by which it sleeps; Carrier::kernel_mask says so already.
+  void (*open)(Carrier& carrier, SleepMask* noted) = nullptr;
   // A bare carrier begins, on its kernel thread, before it runs any fiber.  False: it must not.
   bool (*begin)(Carrier& carrier) = nullptr;
   // Whether that may be.

@@ -64,10 +64,42 @@ void reset_crew_after_fork();
 
 // On its way to sleep a carrier lets in what some thread of the program doesn't block.  May make
 // fibers ready.
-inline void open_to_signals(Carrier& carrier) {
-  if (carrier.kernel_mask != 0 && signal_hooks().idle != nullptr) {
-    signal_hooks().idle(carrier, false);
+//
+// Where the call by which it sleeps takes a mask, that one lets them in, and none is needed before
+// and after it: until end(), Carrier::kernel_mask is the mask of that call.  The kernel's own is
+// the one before, which blocks more, unless the handler of a signal has set both.
+class OpenToSignals {
+ public:
+  OpenToSignals(Carrier& carrier, bool by_call) : carrier_(carrier) {
+    if (carrier.kernel_mask != 0 && signal_hooks().open != nullptr) {
+      bool is_due = carrier.unlooked >= kMostUnlooked;
+      carrier.unlooked = is_due ? 0 : carrier.unlooked;
+      signal_hooks().open(carrier, by_call && !is_due ? &mask_ : nullptr);
+    }
   }
-}
+
+  // For the call; null: the kernel's is right as it is.
+  [[nodiscard]] const uint64_t* mask_of_call() const {
+    return mask_.is_noted ? &mask_.during : nullptr;
+  }
+
+  // A call that finds an event at once lets no signal in: so not too often in a row.
+  void note_call(bool has_found_event) {
+    carrier_.unlooked = mask_.is_noted && has_found_event ? carrier_.unlooked + 1 : 0;
+  }
+
+  void end() {
+    if (mask_.is_noted) {
+      uint64_t noted = mask_.during;
+      carrier_.kernel_mask.compare_exchange_strong(noted, mask_.before);
+    }
+  }
+
+ private:
+  static constexpr uint32_t kMostUnlooked = 16;
+
+  Carrier& carrier_;
+  SleepMask mask_;
+};
 
 }  // namespace ramie::core

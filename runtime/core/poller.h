@@ -4,6 +4,8 @@
 // sleep on a futex.  One carrier at a time waits in it: event/poller_epoll.
 #pragma once
 
+#include <cstdint>
+
 #include "base/deadline.h"
 #include "core/tls.h"
 
@@ -15,8 +17,9 @@ struct Poller {
   // Waits for events until `deadline` (a past one: looks, and doesn't wait), until wake(), or until
   // a signal comes; unparks the fibers whose events happened.  Called on a carrier's loop only.
   // Once the kernel is left, and before anything else, tls::refresh(cpu) puts the thread-locals in
-  // place.
-  void (*wait)(base::Deadline deadline, tls::Cpu& cpu) = nullptr;
+  // place.  `mask`, unless it is null, is what the kernel blocks meanwhile instead of the thread's
+  // signals.  False if there was no event: then the kernel has also looked for signals.
+  bool (*wait)(base::Deadline deadline, tls::Cpu& cpu, const uint64_t* mask) = nullptr;
 
   // Ends the wait() that is under way, or else the next one.  Any thread; async-signal-safe.
   void (*wake)() = nullptr;

@@ -93,7 +93,7 @@ bool sleep(Carrier& carrier) {
   }
   carrier_fell_asleep(Part::of_crew);
   end_search(carrier, false);
-  open_to_signals(carrier);
+  OpenToSignals open(carrier, polls && carrier.ring == nullptr);
   base::Deadline until{};
   Guard guard(carrier, until);
   if (carrier.inbox.empty() && carrier.pinned.empty() && !(is_of_help && is_work_somewhere()) &&
@@ -107,12 +107,13 @@ bool sleep(Carrier& carrier) {
     if (carrier.ring != nullptr) {
       carrier.ring->wait(*carrier.ring, carrier, until, polls ? events : nullptr);
     } else if (polls) {
-      events->wait(until, carrier.cpu);
+      open.note_call(events->wait(until, carrier.cpu, open.mask_of_call()));
     } else {
       base::futex_wait(carrier.sleeping, kInFutex, until);
       tls::refresh(carrier.cpu);
     }
   }
+  open.end();
   carrier_woke_up(Part::of_crew);
   if (is_of_help) {
     crew.idle.fetch_sub(1, std::memory_order_seq_cst);
@@ -153,26 +154,31 @@ void look_for_events(Carrier& carrier) {
   const Poller* events = poller.load(std::memory_order_acquire);
   if (events != nullptr && !polling.exchange(true, std::memory_order_acquire)) {
     carrier.last_poll = carrier.now;
-    events->wait(base::Deadline::at(0), carrier.cpu);
+    (void)events->wait(base::Deadline::at(0), carrier.cpu, nullptr);
     end_polling(carrier);
   }
 }
 
 void run_loop(Fiber& loop) {
   bool may_be_called_to_poll = false;
+  bool has_just_polled = false;
   for (;;) {
     Carrier& carrier = *loop.carrier;
     bool has_found = false;
     carrier.begin_turn();
     carrier.inbox.drain_into(carrier.pinned);
     carrier.now = base::now();
+    if (has_just_polled) {
+      has_just_polled = false;
+      carrier.last_poll = carrier.now;
+    }
     fire_timers(carrier.timers, carrier.now);
     if (carrier.now >= carrier.spread.next_look && is_watchdog_there() &&
         carrier.role.load(std::memory_order_relaxed) == Role::crew) {
       look_at_neighbours(carrier);
     }
     if (loop.signal_pending.exchange(false, std::memory_order_relaxed)) [[unlikely]] {
-      signal_hooks().idle(carrier, true);
+      signal_hooks().hand_out(carrier);
     }
     if (carrier.role.load(std::memory_order_relaxed) != Role::crew) [[unlikely]] {
       if (!take_turn_apart(carrier)) {
@@ -192,9 +198,11 @@ void run_loop(Fiber& loop) {
       has_found = true;
       look_at_ring(carrier);
     } else if (!serve_idler(carrier)) {
-      may_be_called_to_poll = !sleep(carrier);
+      has_just_polled = sleep(carrier);
+      may_be_called_to_poll = !has_just_polled;
     }
     if (Fiber* next = carrier.take_ready()) {
+      has_just_polled = false;
       has_found |= carrier.searching;
       end_search(carrier, true);
       if (has_found && have_workers()) [[unlikely]] {

@@ -52,7 +52,7 @@ using DeadlockHook = void (*)();
 void set_deadlock_hook(DeadlockHook hook);
 
 // A signal handler found its carrier inside the runtime and put the signal off: the carrier's loop
-// will call SignalHooks::idle, which finds a fiber for it.  Async-signal-safe.
+// will call SignalHooks::hand_out, which finds a fiber for it.  Async-signal-safe.
 void put_off_signal(Carrier& carrier);
 
 // After fork, in the child, on the calling fiber: forgets all other fibers and carriers.  The

@@ -204,7 +204,7 @@ Findings look() {
     crew.eagerness.store(std::min(eager, Crew::kMostEager), std::memory_order_relaxed);
   }
   found.unwatched = found.unmoved && are_events_missed();
-  // Who sleeps lets in what some thread lets in; see open_to_signals().
+  // Who sleeps lets in what some thread lets in; see OpenToSignals.
   found.deaf = found.blocks && crew.idle.load(std::memory_order_relaxed) == 0;
   // One more that may take part is called when there is something for it.
   if (found.must_help() || (found.stuck && is_work_somewhere())) {

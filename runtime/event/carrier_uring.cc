@@ -201,7 +201,7 @@ void wait(core::CarrierRing& base, Carrier& carrier, Deadline deadline,
   // Where there were more entries than room, calls may be over already.
   enter(ring, carrier.cpu, carrier.has_ready() ? Deadline::at(0) : deadline);
   if (poller != nullptr && !ring.waits_for_poller) {
-    poller->wait(Deadline::at(0), carrier.cpu);
+    (void)poller->wait(Deadline::at(0), carrier.cpu, nullptr);
   }
 }
 

@@ -31,13 +31,13 @@ long control(int on, int operation, int fd, uint32_t events, uint64_t tag) {
   return sys::call(SYS_epoll_ctl, on, operation, fd, sys::arg(&event));
 }
 
-long wait_in_kernel(base::Deadline deadline) {
+long wait_in_kernel(base::Deadline deadline, const uint64_t* mask) {
   long fd = epoll_descriptor.load(std::memory_order_relaxed);
   int64_t nanos = deadline.is_never() ? 0 : base::nanos_left(deadline);
   if (has_pwait2.load(std::memory_order_relaxed)) {
     timespec left = base::to_timespec(nanos);
     long n = sys::call(SYS_epoll_pwait2, fd, sys::arg(batch), kBatch,
-                       deadline.is_never() ? 0 : sys::arg(&left), 0, 0);
+                       deadline.is_never() ? 0 : sys::arg(&left), sys::arg(mask), sizeof *mask);
     // Before Linux 5.11 the call is unknown; some sandboxes say EPERM to what they don't know.
     if (n != -ENOSYS && n != -EPERM) {
       return n;
@@ -49,13 +49,14 @@ long wait_in_kernel(base::Deadline deadline) {
   // Rounded up: a fiber must not be woken before its time.
   int64_t millis = nanos / kNanosPerMilli + (nanos % kNanosPerMilli != 0 ? 1 : 0);
   return sys::call(SYS_epoll_pwait, fd, sys::arg(batch), kBatch,
-                   deadline.is_never() ? -1 : std::min(millis, kLongest), 0, 0);
+                   deadline.is_never() ? -1 : std::min(millis, kLongest), sys::arg(mask),
+                   sizeof *mask);
 }
 
 }  // namespace
 
-void wait(base::Deadline deadline, core::tls::Cpu& cpu) {
-  long n = wait_in_kernel(deadline);
+bool wait(base::Deadline deadline, core::tls::Cpu& cpu, const uint64_t* mask) {
+  long n = wait_in_kernel(deadline, mask);
   core::tls::refresh(cpu);
   if (n == -EBADF || n == -EINVAL) {
     base::fail("the program closed a descriptor of Ramie's", __FILE__, __LINE__);
@@ -63,6 +64,7 @@ void wait(base::Deadline deadline, core::tls::Cpu& cpu) {
   for (long i = 0; i < n; ++i) {
     report_event(batch[i].data.u64, batch[i].events);
   }
+  return n > 0;
 }
 
 // The eventfd is edge-triggered and never read: each write is an event.

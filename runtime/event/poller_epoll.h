@@ -25,7 +25,7 @@ namespace epoll {
 int open();
 
 // As core::Poller has them; each event is passed to report_event().
-void wait(base::Deadline deadline, core::tls::Cpu& cpu);
+[[nodiscard]] bool wait(base::Deadline deadline, core::tls::Cpu& cpu, const uint64_t* mask);
 void wake();
 
 // Registers a descriptor, or registers it again, for these EPOLL* events with EPOLLET; `tag` comes

@@ -1,5 +1,6 @@
 // Signals that come at awkward moments: from other threads, again and again.
 #include <sched.h>
+#include <sys/socket.h>
 
 #include "handlers.h"
 
@@ -213,7 +214,51 @@ static void taken_by_those_who_pass(void) {
   printf("lost %d\n", lost);
 }
 
+static int ends[2];
+
+// Whoever waits for the other one's byte finds it at once.
+static void* pass_a_byte(void* end) {
+  block(SIGUSR1);
+  char byte = 'x';
+  while (!stopped && write(ends[as_number(end)], &byte, 1) == 1 &&
+         read(ends[as_number(end)], &byte, 1) == 1) {
+  }
+  stopped = 1;
+  (void)!write(ends[as_number(end)], &byte, 1);
+  return NULL;
+}
+
+// By one that sleeps again and again, and blocks the signal, as the others do.
+static void* send_between_naps(void* argument) {
+  block(SIGUSR1);
+  for (int i = 1; i <= 20; ++i) {
+    CHECK(kill(getpid(), SIGUSR1) == 0);
+    for (int k = 0; hits < i && k < 2000; ++k) nap(1);
+  }
+  return argument;
+}
+
+// A signal for the process is let in by the only thread that doesn't block it, which waits, while
+// those which block it go to sleep and come back.
+static void taken_beside_those_who_block(void) {
+  install(SIGUSR1, note_hit, SA_RESTART);
+  MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  stopped = 0;
+
+  finish(start(send_between_naps, NULL));
+  printf("beside naps: %d, here %d\n", hits, hit_here());
+  hits = 0;
+  pthread_t threads[3];
+  for (int i = 0; i < 2; ++i) threads[i] = start(pass_a_byte, as_pointer(i));
+  threads[2] = start(send_between_naps, NULL);
+  finish(threads[2]);
+  printf("beside bytes: %d, here %d\n", hits, hit_here());
+  stopped = 1;
+  for (int i = 0; i < 2; ++i) finish(threads[i]);
+}
+
 static const struct twin_case cases[] = {
+    {"taken_beside_those_who_block", THREADS, taken_beside_those_who_block},
     {"taken_by_those_who_pass", THREADS, taken_by_those_who_pass},
     {"actions_are_whole", THREADS, actions_are_whole},
     {"reset_after_one", THREADS, reset_after_one},

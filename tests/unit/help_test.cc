@@ -48,11 +48,12 @@ void expect_in_a_process(void (*body)()) {
 std::atomic<bool> has_waiters = false;
 std::atomic<bool> is_somebody_in_poller = false;
 
-constexpr Poller kNothingHappens{[](base::Deadline deadline, tls::Cpu&) {
+constexpr Poller kNothingHappens{[](base::Deadline deadline, tls::Cpu&, const uint64_t*) {
                                    is_somebody_in_poller = true;
                                    while (deadline.is_never()) {
                                      pause();
                                    }
+                                   return false;
                                  },
                                  [] {}, [] { return has_waiters.load(); }};
 
@@ -154,7 +155,10 @@ Ticket in_poller;
 TEST(Help, NobodyIsCalledForAFiberThatTheLoopRunsNext) {
   expect_in_a_process([] {
     begin_beside_a_sleeper();
-    static constexpr Poller kOneEvent{[](base::Deadline, tls::Cpu&) { (void)unpark(in_poller); },
+    static constexpr Poller kOneEvent{[](base::Deadline, tls::Cpu&, const uint64_t*) {
+                                        (void)unpark(in_poller);
+                                        return true;
+                                      },
                                       [] {}, [] { return true; }};
     set_poller(&kOneEvent);
     current()->home = nullptr;  // a fiber that any carrier might run

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -60,8 +61,10 @@ class Poller : public testing::Test {
     return epoll::watch(fd, kEverything, tag(fd, generation));
   }
   static void unwatch(int fd) { epoll::unwatch(fd); }
-  void wait(Deadline deadline) const { epoll::wait(deadline, ramie::core::attach().cpu); }
-  void look() const { wait(Deadline::at(0)); }
+  bool wait(Deadline deadline, const uint64_t* mask = nullptr) const {
+    return epoll::wait(deadline, ramie::core::attach().cpu, mask);
+  }
+  void look() const { (void)wait(Deadline::at(0)); }
 
   // Waits until the descriptor was reported for all of `events`; the limit keeps a broken test from
   // hanging.
@@ -78,7 +81,7 @@ class Poller : public testing::Test {
       if (limit.passed(now())) {
         return false;
       }
-      wait(limit);
+      (void)wait(limit);
     }
   }
 
@@ -93,6 +96,30 @@ TEST_F(Poller, WhatIsTrueAlreadyIsAnEvent) {
   ASSERT_EQ(write(ends_[1], "x", 1), 1);
   ASSERT_EQ(watch(ends_[0], 7), 0);
   EXPECT_TRUE(is_reported(ends_[0], 7, EPOLLIN | EPOLLOUT));
+  unwatch(ends_[0]);
+}
+
+std::atomic<int> handled = 0;
+
+TEST_F(Poller, AMaskLetsSignalsInForTheCallAloneAndUnlessThereIsAnEvent) {
+  ASSERT_NE(signal(SIGUSR1, [](int) { ++handled; }), SIG_ERR);
+  sigset_t one;
+  sigemptyset(&one);
+  sigaddset(&one, SIGUSR1);
+  ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &one, nullptr), 0);
+  ASSERT_EQ(raise(SIGUSR1), 0);
+  EXPECT_FALSE(wait(Deadline::after(now(), 1'000'000)));
+  EXPECT_EQ(handled, 0);
+  uint64_t nothing = 0;
+  ASSERT_EQ(watch(ends_[0], 1), 0);
+  EXPECT_TRUE(wait(Deadline::never(), &nothing));
+  EXPECT_EQ(handled, 0);
+  EXPECT_FALSE(wait(Deadline::never(), &nothing));
+  EXPECT_EQ(handled, 1);
+  ASSERT_EQ(raise(SIGUSR1), 0);
+  EXPECT_EQ(handled, 1);
+  ASSERT_EQ(pthread_sigmask(SIG_UNBLOCK, &one, nullptr), 0);
+  EXPECT_EQ(handled, 2);
   unwatch(ends_[0]);
 }
 

@@ -36,7 +36,7 @@ bool comes_true(Condition condition) {
   return true;
 }
 
-void wait_in_poller(base::Deadline deadline, tls::Cpu&) {
+bool wait_in_poller(base::Deadline deadline, tls::Cpu&, const uint64_t*) {
   if (gettid() == other_tid) {
     other_is_in_poller = true;
     if (deadline.is_never()) {
@@ -49,6 +49,7 @@ void wait_in_poller(base::Deadline deadline, tls::Cpu&) {
       return carrier != nullptr && carrier->sleeping == kInFutex && test::is_asleep(other_tid);
     }));
   }
+  return false;
 }
 
 constexpr Poller kPoller{wait_in_poller, [] { ended.release(); }, [] { return true; }};
@@ -78,9 +79,10 @@ TEST(Polling, ACarrierThatComesOutOfThePollerDoesNotCallItself) {
   std::thread([] {
     attach();
     crew.limit = 0;  // nobody else is called
-    static constexpr Poller kOneEvent{[](base::Deadline, tls::Cpu&) {
+    static constexpr Poller kOneEvent{[](base::Deadline, tls::Cpu&, const uint64_t*) {
                                         EXPECT_GT(crew.idle, 0U);
                                         (void)unpark(in_poller);
+                                        return true;
                                       },
                                       [] { ++wakes; }, [] { return true; }};
     set_poller(&kOneEvent);
