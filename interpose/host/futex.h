@@ -13,9 +13,9 @@
 //
 // "Thread memory" is where glibc keeps its thread control blocks: pthread_join waits there, with a
 // shared WAIT, for the thread id that the kernel would have cleared and that wake_address()
-// announces. FUTEX_WAIT_REQUEUE_PI blocks its carrier.  So does futex_waitv(2), which waits in the
-// kernel: once a process has called it, all that wakes or moves waiters of private words looks
-// there too.
+// announces. FUTEX_WAIT_REQUEUE_PI blocks its carrier.  So does futex_waitv(2) where not all words
+// are private, and where no hosted thread calls it, which waits in the kernel: once a process has
+// done so, all that wakes or moves waiters of private words looks there too.
 #pragma once
 
 namespace ramie::host {
@@ -30,6 +30,9 @@ namespace ramie::host {
 [[nodiscard]] long futex_wait(const long* a);
 [[nodiscard]] long futex_wake(const long* a);
 [[nodiscard]] long futex_requeue(const long* a);
+
+// Of Linux 5.16, on fibers alone: sys::kPassOn unless all words are private.
+[[nodiscard]] long futex_waitv(const long* a);
 
 // Somebody waits for private words in the kernel (futex_waitv): from now on wake-ups of private
 // words go there, too, if the parking lot has too few waiters.  Before the wait.  Any thread.

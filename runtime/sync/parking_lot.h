@@ -142,11 +142,14 @@ struct Watch {
 // wait for: then it is not queued.
 [[nodiscard]] bool watch(Watch& watch, WatchSet& set, const void* address,
                          FunctionRef<bool()> validate);
-// Takes it back.  Afterwards nobody touches it, and it fires no more.
-void unwatch(Watch& watch);
+// Takes it back.  Afterwards nobody touches it, and it fires no more.  Whether it has not fired.
+bool unwatch(Watch& watch);
 // Takes all watches of the set that have fired, the newest first; waits for one if there is none.
 // Null when the deadline passed, or by core::cancel().
 [[nodiscard]] Watch* wait_fired(WatchSet& set, base::Deadline deadline);
+// Only on a fiber: the same, but a signal that is to be handled ends the wait as well.  How it has
+// ended; `woken` if some have fired, whatever came besides.
+[[nodiscard]] Outcome wait_fired_once(WatchSet& set, base::Deadline deadline);
 
 // After fork, in the child: nobody waits any more.
 void reset_after_fork();

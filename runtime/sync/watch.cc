@@ -21,7 +21,25 @@ bool watch(Watch& watch, WatchSet& set, const void* address, FunctionRef<bool()>
   return enqueue(waiter, address, false, validate);
 }
 
-void unwatch(Watch& watch) { (void)withdraw(*reinterpret_cast<Waiter*>(&watch.place)); }
+bool unwatch(Watch& watch) { return withdraw(*reinterpret_cast<Waiter*>(&watch.place)); }
+
+Outcome wait_fired_once(WatchSet& set, base::Deadline deadline) {
+  core::RuntimeSection whole(*core::current());  // as in park()
+  {
+    event::Section section;
+    base::LockGuard guard(set.lock);
+    if (set.fired != nullptr) {
+      return Outcome::woken;
+    }
+    set.ticket = core::prepare_park();
+  }
+  core::Wake wake =
+      core::park({core::WaitKind::address, reinterpret_cast<uintptr_t>(&set)}, deadline);
+  event::Section section;
+  base::LockGuard guard(set.lock);
+  set.ticket = {};
+  return set.fired != nullptr ? Outcome::woken : outcome_of(wake);
+}
 
 Watch* wait_fired(WatchSet& set, base::Deadline deadline) {
   core::Fiber* self = core::current();

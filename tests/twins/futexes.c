@@ -76,6 +76,95 @@ static void lists_are_woken_by_an_operation(void) {
   for (int i = 0; i < 4; ++i) finish(threads[i]);
 }
 
+enum { kMany = 40, kWords = 100 };
+
+static uint32_t long_list[kWords];
+
+// Waits for the first `count` long_list, of which the one before the last is woken.
+static void* wait_for_many(void* argument) {
+  const int count = (int)as_number(argument);
+  struct futex_waitv list[kWords];
+  for (int i = 0; i < count; ++i)
+    list[i] = (struct futex_waitv){.uaddr = (uintptr_t)(long_list + i), .flags = kPrivate};
+  CHECK(syscall(SYS_futex_waitv, list, count, 0, NULL, CLOCK_MONOTONIC) == count - 2);
+  return NULL;
+}
+
+static void many_lists(void) {
+  pthread_t threads[kMany];
+  for (int i = 0; i < kMany; ++i) threads[i] = start(wait_for_many, as_pointer(kWords));
+  until_waiting(&long_list[kWords - 2], kMany);
+  until_waiting(&long_list[0], kMany);
+  printf("woken %ld\n", wake(&long_list[kWords - 2], kMany));
+  for (int i = 0; i < kMany; ++i) finish(threads[i]);
+  for (int i = 0; i < kWords; ++i) CHECK(waiting(&long_list[i]) == 0);
+}
+
+static long wait_list(struct futex_waitv* list, unsigned count, unsigned flags,
+                      const struct timespec* until, clockid_t clock) {
+  return syscall(SYS_futex_waitv, list, count, flags, until, clock);
+}
+
+static void* ask_lists(void* argument) {
+  const struct timespec past = {1, 0}, bad = {1, -1};
+  const struct timespec soon = after_ms(CLOCK_MONOTONIC, 20);
+  uint32_t values[2] = {3, 4};
+  struct futex_waitv list[2] = {{.val = 3, .uaddr = (uintptr_t)values, .flags = kPrivate},
+                                {.val = 5, .uaddr = (uintptr_t)(values + 1), .flags = kPrivate}};
+  printf("value: %s\n", said(wait_list(list, 2, 0, NULL, 0)));
+  list[1].val = 4;
+  printf("time: %s\n", said(wait_list(list, 2, 0, &soon, CLOCK_MONOTONIC)));
+  printf("past: %s\n", said(wait_list(list, 2, 0, &past, CLOCK_REALTIME)));
+  printf("bad time: %s\n", said(wait_list(list, 2, 0, &bad, CLOCK_MONOTONIC)));
+  printf("bad clock: %s\n", said(wait_list(list, 2, 0, &past, CLOCK_BOOTTIME)));
+  printf("flags: %s\n", said(wait_list(list, 2, 1, &past, CLOCK_MONOTONIC)));
+  printf("none: %s\n", said(wait_list(list, 0, 0, &past, CLOCK_MONOTONIC)));
+  printf("too many: %s\n", said(wait_list(list, 129, 0, &past, CLOCK_MONOTONIC)));
+  printf("no list: %s\n", said(wait_list(NULL, 1, 0, &past, CLOCK_MONOTONIC)));
+  list[1].flags = FUTEX_PRIVATE_FLAG;
+  printf("size: %s\n", said(wait_list(list, 2, 0, &past, CLOCK_MONOTONIC)));
+  list[1].flags = FUTEX_32;
+  printf("one is shared: %s\n", said(wait_list(list, 2, 0, &past, CLOCK_MONOTONIC)));
+  list[1].flags = kPrivate;
+  list[1].uaddr += 2;
+  printf("between: %s\n", said(wait_list(list, 2, 0, &past, CLOCK_MONOTONIC)));
+  CHECK(waiting(values) == 0);
+  return argument;
+}
+
+static void lists_answer(void) { finish(start(ask_lists, NULL)); }
+
+static _Atomic int handled;
+
+static void handle(int number) {
+  (void)number;
+  ++handled;
+}
+
+static void* wait_for_list_in_spite_of_signals(void* argument) {
+  const struct timespec until = after_ms(CLOCK_MONOTONIC, 20000);
+  struct futex_waitv list = {.uaddr = (uintptr_t)&word, .flags = kPrivate};
+  printf("%s\n", said(wait_list(&list, 1, 0, argument ? &until : NULL, CLOCK_MONOTONIC)));
+  return NULL;
+}
+
+static void lists_and_signals(void) {
+  for (int i = 0; i < 4; ++i) {
+    struct sigaction action = {.sa_handler = handle, .sa_flags = i < 2 ? SA_RESTART : 0};
+    MUST(sigaction(SIGUSR1, &action, NULL) == 0);
+    handled = 0;
+    pthread_t thread = start(wait_for_list_in_spite_of_signals, i % 2 ? &word : NULL);
+    until_waiting(&word, 1);
+    MUST(pthread_kill(thread, SIGUSR1) == 0);
+    while (handled == 0) nap(1);
+    if (i < 2) {
+      until_waiting(&word, 1);
+      CHECK(wake(&word, 1) == 1);
+    }
+    finish(thread);
+  }
+}
+
 static long new_wait(void* on, unsigned long value, unsigned long mask, unsigned flags,
                      const struct timespec* until, clockid_t clock) {
   return syscall(SYS_futex_wait, on, value, mask, flags, until, clock);
@@ -159,13 +248,6 @@ static void newer_calls_of_processes(void) {
   munmap(shared, 4096);
 }
 
-static _Atomic int handled;
-
-static void handle(int number) {
-  (void)number;
-  ++handled;
-}
-
 static void* wait_in_spite_of_signals(void* argument) {
   const struct timespec until = after_ms(CLOCK_REALTIME, 20000);
   const long result = as_number(argument) == 0
@@ -195,6 +277,9 @@ static void newer_waits_and_signals(void) {
 static const struct twin_case cases[] = {
     {"lists_are_moved", THREADS, lists_are_moved},
     {"lists_are_woken_by_an_operation", THREADS, lists_are_woken_by_an_operation},
+    {"many_lists", THREADS, many_lists},
+    {"lists_answer", THREADS, lists_answer},
+    {"lists_and_signals", THREADS, lists_and_signals},
     {"newer_answers", THREADS, newer_answers},
     {"newer_answers_alone", ALONE, newer_answers_alone},
     {"newer_calls_beside_older", THREADS, newer_calls_beside_older},
