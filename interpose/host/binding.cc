@@ -135,6 +135,7 @@ long change_first_itself(Thread& first, const Change& change) {
   if (was_in_crew && !core::leave_crew(carrier)) {
     return without_effect("no kernel thread can be made");
   }
+  core::keep_usual_slice(carrier);
   long result = make(change, carrier.kernel_tid);
   if (result == 0 ? !needs_own(first, carrier.kernel_tid) : was_in_crew) {
     core::join_crew(carrier);
@@ -150,6 +151,7 @@ long change_first(Thread& first, const Change& change) {
   Carrier& carrier = core::first_carrier();
   base::LockGuard guard(lock);
   base::LockGuard until_it_leaves(core::moving);
+  core::keep_usual_slice(carrier);
   long result = make(change, carrier.kernel_tid);
   if (result != 0 || carrier.role.load(std::memory_order_relaxed) != Role::crew ||
       !needs_own(first, carrier.kernel_tid)) {

@@ -122,7 +122,9 @@ void retire() {
     }
     crew.shared.push_all(carrier.ready);
   }
+  keep_usual_slice(carrier);
   carrier.gone.store(true, std::memory_order_release);  // before it is counted out
+  forget_slice(carrier);
   carrier_fell_asleep(Part::of_crew);
   crew.active.fetch_sub(1, std::memory_order_relaxed);
   become_current(nullptr);

@@ -79,6 +79,7 @@ void discard(BareCarrier& bare) {
 // Its kernel thread ends.  What it was started for is left to those that there are.
 void give_up(Carrier& carrier) {
   carrier.gone.store(true, std::memory_order_release);  // before it is counted out
+  forget_slice(carrier);
   start_no_more_carriers();
   crew.searching.fetch_sub(1, std::memory_order_seq_cst);
   crew.active.fetch_sub(1, std::memory_order_relaxed);
@@ -176,6 +177,7 @@ void stop_taking_signals(Carrier& carrier) {
 
 void end_bare_carrier(Carrier& carrier) {
   carrier.gone.store(true, std::memory_order_release);
+  forget_slice(carrier);
   tls::stop_thread(carrier.cpu);
   fault::rest_thread(carrier.fault);  // there may be no memory for the next one
 }

@@ -13,6 +13,7 @@
 #include "core/hand_over.h"
 #include "core/hold.h"
 #include "core/idle.h"
+#include "core/kernel_slice.h"
 #include "core/park.h"
 #include "core/run_queue.h"
 #include "core/spread.h"
@@ -130,6 +131,7 @@ struct Carrier {
   std::atomic<Carrier*> next_in_crew = nullptr;  // see loop.h, carriers_of_crew()
   Hold hold;                                     // the observer's, as `watched` is the watchdog's
   Spread spread;
+  KernelSlice slice;
 
   // The carrier itself: the loop has run, and does so again a good while later.
   void begin_turn() {

@@ -11,6 +11,7 @@
 #include "core/blocking.h"
 #include "core/cpu_clock.h"
 #include "core/crew.h"
+#include "core/kernel_slice.h"
 #include "core/kernel_thread.h"
 #include "core/loop.h"
 #include "core/scheduler.h"
@@ -77,6 +78,23 @@ bool is_stuck(const Carrier& carrier, int64_t now) {
   int64_t used = cpu_time(carrier.kernel_tid) - notes.cpu_before;
   // Those that are stuck already share the processors with it.
   return used >= base::config().slice / 2 / (1 + stuck_ones) || !is_runnable(carrier.kernel_tid);
+}
+
+// Those that aren't stuck are to wake up at once, as long as some are, or were a moment ago.
+constexpr int kTicksOfShort = 64;
+constinit int ticks_to_usual = 0;
+
+void set_slices() {
+  if (stuck_ones > 0) {
+    ticks_to_usual = kTicksOfShort;
+  } else if (ticks_to_usual == 0) {
+    return;
+  } else {
+    --ticks_to_usual;
+  }
+  for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
+    set_slice(*carrier, ticks_to_usual > 0 && carrier->watched.places == 0);
+  }
 }
 
 void fire_timers_of(Carrier& carrier, int64_t now, Findings& found) {
@@ -194,6 +212,7 @@ Findings look() {
   for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
     look_at(*carrier, now, found);
   }
+  set_slices();
   if (is_cpu_alarm_set()) {
     look_at_alarms(now, found);
   }
@@ -228,6 +247,7 @@ void run_errand() {
 
 void run(KernelThread&) {
   stuck_ones = 0;
+  ticks_to_usual = 0;
   int64_t tick = kShortTick;
   int quiet = 0;
   int ticks = 0;
@@ -328,6 +348,7 @@ void notice_work() {
 
 void reset_watchdog_after_fork() {
   reset_thread_state_after_fork();
+  reset_slices_after_fork();
   starting.reset();
   asking.reset();
   errand.store(nullptr, std::memory_order_relaxed);

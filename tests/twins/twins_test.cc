@@ -87,6 +87,7 @@ constexpr const char* kPrograms[] = {
     "signal_senders",
     "signal_waits",
     "signals",
+    "slices",
     "storms",
     "stream_sockets",
     "thread_files",
@@ -199,7 +200,7 @@ void register_program(const std::string& name) {
     // Each sync that is under way has a helper, and a slow one a carrier more.
     if (twin.name == "timers.beside_syncs") twin.most_kernel_threads += 4;
     // Each thread that is bound has its own; one that has just ended may be there as well.
-    if (name == "kernel_state" || name == "scheduling" || name == "tracing")
+    if (name == "kernel_state" || name == "scheduling" || name == "slices" || name == "tracing")
       twin.most_kernel_threads += 8;
     if (name == "named_threads") twin.most_kernel_threads += 8;
     if (name == "bound_threads") twin.most_kernel_threads += 64;

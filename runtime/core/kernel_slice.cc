@@ -1,0 +1,128 @@
+#include "core/kernel_slice.h"
+
+#include <sched.h>
+
+#include "base/lock.h"
+#include "base/sys.h"
+#include "core/carrier.h"
+#include "core/crew.h"
+
+namespace ramie::core {
+namespace {
+
+constexpr uint64_t kShort = 300'000;  // ns; the kernel's least is 0.1 ms
+
+// struct sched_attr in its first form (man 2 sched_setattr); not every libc has it.
+struct SchedAttr {
+  uint32_t size = sizeof(SchedAttr);
+  uint32_t policy = 0;
+  uint64_t flags = 0;
+  int32_t nice = 0;
+  uint32_t priority = 0;
+  uint64_t runtime = 0;  // of SCHED_OTHER, the slice; older kernels have 0
+  uint64_t deadline = 0;
+  uint64_t period = 0;
+
+  [[nodiscard]] bool get(int tid) {
+    return sys::call(SYS_sched_getattr, tid, sys::arg(this), sizeof *this, 0) == 0;
+  }
+  [[nodiscard]] bool set(int tid) const {
+    return sys::call(SYS_sched_setattr, tid, sys::arg(this), 0) == 0;
+  }
+  [[nodiscard]] bool is_plain() const { return policy == SCHED_OTHER && flags == 0; }
+};
+
+// The slice of a thread for which nobody has set one; 0 where there is no such thing, or somebody
+// has.
+constexpr uint64_t kUnknown = ~uint64_t{0};
+
+constinit base::Lock changing;
+constinit uint64_t usual RAMIE_GUARDED_BY(changing) = kUnknown;
+
+// Asked on the watchdog's kernel thread, of which no other inherits meanwhile.
+uint64_t find_usual() {
+  SchedAttr found;
+  if (!found.get(0) || !found.is_plain() || found.runtime == 0) {
+    return 0;
+  }
+  SchedAttr reset = found;
+  reset.runtime = 0;
+  if (!reset.set(0) || !reset.get(0)) {
+    return 0;
+  }
+  if (reset.runtime != found.runtime) {
+    (void)found.set(0);  // whoever has started the program chose it
+    return 0;
+  }
+  return found.runtime;
+}
+
+// Zero is the usual one.  Not where somebody else has changed it meanwhile, or may punish the call.
+bool change(const Carrier& carrier, uint64_t from, uint64_t to) {
+  SchedAttr attributes;
+  if (is_filtered() || !attributes.get(carrier.kernel_tid) || !attributes.is_plain() ||
+      attributes.runtime != from) {
+    return false;
+  }
+  attributes.runtime = to;
+  return attributes.set(carrier.kernel_tid);
+}
+
+// With the lock held the id of a kernel thread is not another one's: see forget_slice().
+bool is_there(const Carrier& carrier) RAMIE_REQUIRES(changing) {
+  return !carrier.gone.load(std::memory_order_relaxed);
+}
+
+void make_usual(Carrier& carrier) RAMIE_REQUIRES(changing) {
+  if (carrier.slice.is_short && is_there(carrier)) {
+    (void)change(carrier, kShort, 0);
+  }
+  carrier.slice.is_short = false;
+}
+
+void make_short(Carrier& carrier) RAMIE_REQUIRES(changing) {
+  if (usual == kUnknown) {
+    usual = find_usual();
+  }
+  if (usual <= kShort || carrier.slice.is_short || !is_there(carrier) ||
+      carrier.slice.usual_until == carrier.switches.load(std::memory_order_relaxed) + 1) {
+    return;
+  }
+  carrier.slice.is_short = change(carrier, usual, kShort);
+  if (!carrier.slice.is_short) {
+    usual = 0;  // not to be tried again and again
+  }
+}
+
+}  // namespace
+
+void set_slice(Carrier& carrier, bool is_short) {
+  base::LockGuard guard(changing);
+  if (is_short && carrier.role.load(std::memory_order_relaxed) == Role::crew) {
+    make_short(carrier);
+  } else {
+    make_usual(carrier);
+  }
+}
+
+void keep_usual_slice(Carrier& carrier) {
+  base::LockGuard guard(changing);
+  carrier.slice.usual_until = carrier.switches.load(std::memory_order_relaxed) + 1;
+  make_usual(carrier);
+}
+
+void keep_usual_slice() {
+  if (Fiber* self = current()) {
+    RuntimeSection section(*self);  // a handler could come back for the lock
+    keep_usual_slice(*self->carrier);
+  }
+}
+
+void forget_slice(Carrier& carrier) {
+  base::LockGuard guard(changing);
+  carrier.slice = {};
+}
+
+void reset_slices_after_fork() { changing.reset(); }
+
+}  // namespace ramie::core

@@ -1,0 +1,43 @@
+// How soon the kernel lets a carrier run that wakes up beside one that computes.
+//
+// The kernel gives each thread the processor for a slice (EEVDF), and one that wakes up meanwhile
+// may have to wait for the rest of it, unless its own slice is shorter (Linux 6.12).  Natively that
+// is one sleeper; here it is all those that the carrier runs.  So while a carrier is stuck
+// (watchdog.h), those that are not have a short slice.  No carrier gets more of the processor by
+// it.
+//
+// What a child of the kernel thread would inherit, and the program could read, is not for them: the
+// carrier has the usual slice from before such a call until its next switch.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace ramie::core {
+
+struct Carrier;
+
+// A carrier's; kernel_slice.cc has the lock under which it changes.
+struct KernelSlice {
+  bool is_short = false;
+  uint64_t usual_until = 0;  // `switches` + 1 as it was asked to be as it was, or 0
+};
+
+// The watchdog, of a carrier that it looks at: its slice is short or usual from here on, where the
+// kernel knows of that.  System calls only if that is a change.
+void set_slice(Carrier& carrier, bool is_short);
+
+// The carrier's slice is the usual one until it has switched, or takes no part any more.  Any
+// thread.
+void keep_usual_slice(Carrier& carrier);
+
+// The calling carrier's, if it is one: it is about to make a child, or to ask the kernel about
+// itself.  Any thread, also outside of the runtime.
+void keep_usual_slice();
+
+// The carrier's kernel thread ends, and Carrier::gone says so: nobody changes its slice any more.
+void forget_slice(Carrier& carrier);
+
+void reset_slices_after_fork();
+
+}  // namespace ramie::core

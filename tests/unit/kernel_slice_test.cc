@@ -1,0 +1,113 @@
+// Which slice the kernel gives the carriers, while one of them computes.
+#include "core/kernel_slice.h"
+
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
+#include "core/crew.h"
+#include "core/loop.h"
+#include "core/park.h"
+#include "core/scheduler.h"
+
+namespace ramie::core {
+namespace {
+
+// In ns; 0 before Linux 6.12.
+uint64_t slice_of(int tid) {
+  struct {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+  } found{};
+  EXPECT_EQ(syscall(SYS_sched_getattr, tid, &found, sizeof found, 0), 0);
+  return found.runtime;
+}
+
+// The limit only keeps a broken test from hanging.
+template <class Condition, class Meanwhile>
+bool comes_true(Condition condition, Meanwhile meanwhile) {
+  auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > limit) {
+      return false;
+    }
+    meanwhile();
+  }
+  return true;
+}
+
+void compute() {}
+
+void nap() {
+  (void)prepare_park();
+  (void)park({WaitKind::sleep, 0}, base::Deadline::after(base::now(), 1'000'000));
+}
+
+// In a process of its own, since the carriers of a crew don't end.
+void expect_in_a_process(void (*body)()) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  auto run = [body] {
+    body();
+    _exit(testing::Test::HasFailure() ? EXIT_FAILURE : EXIT_SUCCESS);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(EXIT_SUCCESS), "");
+}
+
+// A carrier that sleeps, beside the caller's.
+Carrier& begin_with_another() {
+  static std::atomic<Carrier*> other = nullptr;
+  attach();
+  std::thread([] {
+    other = &attach();
+    (void)prepare_park();
+    (void)park({WaitKind::none, 0});
+  }).detach();
+  EXPECT_TRUE(
+      comes_true([] { return other != nullptr && other.load()->sleeping == kInFutex; }, compute));
+  start_crew(2);
+  return *other;
+}
+
+TEST(KernelSlice, OneThatSleepsHasAShortOneWhileAnotherComputes) {
+  uint64_t usual = slice_of(0);
+  if (usual <= 300'000) {
+    GTEST_SKIP() << "the kernel has no slices by thread, or short ones";
+  }
+  expect_in_a_process([] {
+    uint64_t before = slice_of(0);
+    Carrier& other = begin_with_another();
+    EXPECT_TRUE(comes_true([&] { return slice_of(other.kernel_tid) == 300'000; }, compute));
+    EXPECT_EQ(slice_of(0), before);
+    EXPECT_TRUE(comes_true([&] { return slice_of(other.kernel_tid) == before; }, nap));
+  });
+}
+
+TEST(KernelSlice, OneThatMakesAChildKeepsTheUsualOneUntilItHasSwitched) {
+  uint64_t usual = slice_of(0);
+  if (usual <= 300'000) {
+    GTEST_SKIP() << "the kernel has no slices by thread, or short ones";
+  }
+  expect_in_a_process([] {
+    uint64_t before = slice_of(0);
+    Carrier& other = begin_with_another();
+    EXPECT_TRUE(comes_true([&] { return slice_of(other.kernel_tid) == 300'000; }, compute));
+    keep_usual_slice(other);
+    EXPECT_EQ(slice_of(other.kernel_tid), before);
+    auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+    EXPECT_TRUE(comes_true([end] { return std::chrono::steady_clock::now() > end; }, compute));
+    EXPECT_EQ(slice_of(other.kernel_tid), before);
+    other.switches.fetch_add(1);
+    EXPECT_TRUE(comes_true([&] { return slice_of(other.kernel_tid) == 300'000; }, compute));
+  });
+}
+
+}  // namespace
+}  // namespace ramie::core
