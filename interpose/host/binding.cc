@@ -168,6 +168,7 @@ long change_first(Thread& first, const Change& change) {
 }  // namespace
 
 long change_thread(Thread& thread, int tid, const Change& change) {
+  core::keep_usual_slice();  // what it has is looked at
   if (asks_for_what_is(change.number, change.arguments, kernel_tid_of(thread))) {
     return 0;
   }

@@ -44,8 +44,8 @@ long ask(long number, const long* a, int which) {
   return kernel(number, mapped);
 }
 
-// What the kernel tells of the slice is that of all threads alike.
-long ask_about_slice(long number, const long* a) {
+// For what the watchdog may have changed of the kernel thread.
+long ask_as_usual(long number, const long* a) {
   core::keep_usual_slice();
   return ask(number, a, 0);
 }
@@ -74,11 +74,11 @@ long sched_setparam(const long* a) { return set(SYS_sched_setparam, a, 0, kPolic
 long sched_getparam(const long* a) { return ask(SYS_sched_getparam, a, 0); }
 long sched_setscheduler(const long* a) { return set(SYS_sched_setscheduler, a, 0, kPolicy); }
 long sched_getscheduler(const long* a) { return ask(SYS_sched_getscheduler, a, 0); }
-long sched_rr_get_interval(const long* a) { return ask_about_slice(SYS_sched_rr_get_interval, a); }
+long sched_rr_get_interval(const long* a) { return ask_as_usual(SYS_sched_rr_get_interval, a); }
 long sched_setaffinity(const long* a) { return set(SYS_sched_setaffinity, a, 0, kAffinity); }
-long sched_getaffinity(const long* a) { return ask(SYS_sched_getaffinity, a, 0); }
+long sched_getaffinity(const long* a) { return ask_as_usual(SYS_sched_getaffinity, a); }
 long sched_setattr(const long* a) { return set(SYS_sched_setattr, a, 0, kPolicy); }
-long sched_getattr(const long* a) { return ask_about_slice(SYS_sched_getattr, a); }
+long sched_getattr(const long* a) { return ask_as_usual(SYS_sched_getattr, a); }
 long setpriority(const long* a) {
   return a[0] == PRIO_PROCESS ? set(SYS_setpriority, a, 1, kNice) : kernel(SYS_setpriority, a);
 }

@@ -73,6 +73,10 @@ bool is_there(const Carrier& carrier) RAMIE_REQUIRES(changing) {
   return !carrier.gone.load(std::memory_order_relaxed);
 }
 
+bool is_kept(const Carrier& carrier) RAMIE_REQUIRES(changing) {
+  return carrier.slice.usual_until == carrier.switches.load(std::memory_order_relaxed) + 1;
+}
+
 void make_usual(Carrier& carrier) RAMIE_REQUIRES(changing) {
   if (carrier.slice.is_short && is_there(carrier)) {
     (void)change(carrier, kShort, 0);
@@ -84,8 +88,7 @@ void make_short(Carrier& carrier) RAMIE_REQUIRES(changing) {
   if (usual == kUnknown) {
     usual = find_usual();
   }
-  if (usual <= kShort || carrier.slice.is_short || !is_there(carrier) ||
-      carrier.slice.usual_until == carrier.switches.load(std::memory_order_relaxed) + 1) {
+  if (usual <= kShort || carrier.slice.is_short || !is_there(carrier) || is_kept(carrier)) {
     return;
   }
   carrier.slice.is_short = change(carrier, usual, kShort);
@@ -115,6 +118,15 @@ void keep_usual_slice() {
   if (Fiber* self = current()) {
     RuntimeSection section(*self);  // a handler could come back for the lock
     keep_usual_slice(*self->carrier);
+  }
+}
+
+void change_for_a_moment(Carrier& carrier, void (*change)(Carrier& carrier, void* argument),
+                         void* argument) {
+  base::LockGuard guard(changing);
+  if (is_there(carrier) && !is_kept(carrier) &&
+      carrier.role.load(std::memory_order_relaxed) == Role::crew) {
+    change(carrier, argument);
   }
 }
 

@@ -35,6 +35,12 @@ void keep_usual_slice(Carrier& carrier);
 // itself.  Any thread, also outside of the runtime.
 void keep_usual_slice();
 
+// The watchdog: changes something of the carrier's kernel thread that a child would inherit, and
+// puts it back, all in `change`.  Unless the carrier is to be as usual; and who asks for that waits
+// until it is over.
+void change_for_a_moment(Carrier& carrier, void (*change)(Carrier& carrier, void* argument),
+                         void* argument);
+
 // The carrier's kernel thread ends, and Carrier::gone says so: nobody changes its slice any more.
 void forget_slice(Carrier& carrier);
 

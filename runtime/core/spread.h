@@ -65,4 +65,9 @@ extern base::Lock moving;
 // apart runs where the program says.
 void look_at_neighbours(Carrier& carrier);
 
+// The watchdog, at each look while two or more carriers are stuck.  One of those that compute on
+// one processor goes to another one, if no such carrier is there: they don't pass their loops, and
+// the kernel may take a tenth of a second to do it where other programs run.
+void part_stuck_carriers(int64_t now);
+
 }  // namespace ramie::core

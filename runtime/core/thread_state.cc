@@ -19,14 +19,33 @@ namespace {
 // | word     | written by                    | holds                                |
 // |----------|-------------------------------|--------------------------------------|
 // | question | the caller; the reader, to 0  | a thread's id, or 0: no question     |
-// | answer   | the reader; the caller, to 0  | kSleeps or kRuns, or 0: none yet     |
+// | answer   | the reader; the caller, to 0  | kSleeps, or kRuns and the processor  |
+// |          |                               | more, or 0: none yet                 |
 enum : uint32_t { kNone, kSleeps, kRuns };
 constinit std::atomic<uint32_t> question = kNone;
 constinit std::atomic<uint32_t> answer = kNone;
 constinit KernelThread reader;
 constinit bool is_there = false;
 
-// man 5 proc, /proc/PID/stat: the state follows the name in brackets.
+// man 5 proc, /proc/PID/stat: the state follows the name in brackets, and 36 fields later comes the
+// processor.
+uint32_t parse(std::string_view stat) {
+  size_t name_end = stat.rfind(')');
+  if (name_end == std::string_view::npos || name_end + 2 >= stat.size() ||
+      stat[name_end + 2] != 'R') {
+    return kSleeps;
+  }
+  size_t at = name_end + 2;
+  for (int fields = 36; fields > 0 && at != std::string_view::npos; --fields) {
+    at = stat.find(' ', at + 1);
+  }
+  uint32_t processor = 0;
+  while (at != std::string_view::npos && ++at < stat.size() && stat[at] >= '0' && stat[at] <= '9') {
+    processor = processor * 10 + static_cast<uint32_t>(stat[at] - '0');
+  }
+  return kRuns + processor;
+}
+
 uint32_t state_of(uint32_t tid) {
   base::Line<64> path;
   path << "/proc/self/task/" << tid << "/stat" << '\0';
@@ -34,14 +53,10 @@ uint32_t state_of(uint32_t tid) {
   if (fd < 0) {
     return kSleeps;
   }
-  char text[128];
+  char text[1024];
   long n = sys::call(SYS_read, fd, sys::arg(text), sizeof text);
   (void)sys::call(SYS_close, fd);
-  std::string_view stat(text, n > 0 ? static_cast<size_t>(n) : 0);
-  size_t name_end = stat.rfind(')');
-  bool runs =
-      name_end != std::string_view::npos && name_end + 2 < stat.size() && stat[name_end + 2] == 'R';
-  return runs ? kRuns : kSleeps;
+  return parse(std::string_view(text, n > 0 ? static_cast<size_t>(n) : 0));
 }
 
 void read_states(KernelThread&) {
@@ -59,14 +74,14 @@ void read_states(KernelThread&) {
 
 }  // namespace
 
-bool is_runnable(int tid) {
+int processor_of(int tid) {
   if (!is_there) {
     reader.run = read_states;
     is_there = start_kernel_thread(reader) == 0;
   }
   auto asked = static_cast<uint32_t>(tid);
   if (!is_there) {
-    return state_of(asked) == kRuns;
+    return static_cast<int>(state_of(asked)) - static_cast<int>(kRuns);
   }
   answer.store(kNone, std::memory_order_relaxed);
   question.store(asked, std::memory_order_release);
@@ -75,7 +90,7 @@ bool is_runnable(int tid) {
   while ((said = answer.load(std::memory_order_acquire)) == kNone) {
     base::futex_wait(answer, kNone);
   }
-  return said == kRuns;
+  return static_cast<int>(said) - static_cast<int>(kRuns);
 }
 
 void reset_thread_state_after_fork() {

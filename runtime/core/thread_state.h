@@ -1,11 +1,14 @@
-// Whether a kernel thread of this process could run, which only a file in /proc tells.
+// Where a kernel thread of this process runs, which only a file in /proc tells.
 #pragma once
 
 namespace ramie::core {
 
-// False for one that sleeps in the kernel or has ended.  Takes no descriptor number of the
-// program's, not for a moment.  One caller at a time, which is no carrier.
-[[nodiscard]] bool is_runnable(int tid);
+// The processor on which it runs or waits to run; -1 for one that sleeps in the kernel or has
+// ended.  Takes no descriptor number of the program's, not for a moment.  One caller at a time,
+// which is no carrier.
+[[nodiscard]] int processor_of(int tid);
+
+[[nodiscard]] inline bool is_runnable(int tid) { return processor_of(tid) >= 0; }
 
 void reset_thread_state_after_fork();
 

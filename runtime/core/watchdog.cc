@@ -15,6 +15,7 @@
 #include "core/kernel_thread.h"
 #include "core/loop.h"
 #include "core/scheduler.h"
+#include "core/spread.h"
 #include "core/thread_activity.h"
 #include "core/thread_state.h"
 
@@ -213,6 +214,9 @@ Findings look() {
     look_at(*carrier, now, found);
   }
   set_slices();
+  if (stuck_ones >= 2) {
+    part_stuck_carriers(now);
+  }
   if (is_cpu_alarm_set()) {
     look_at_alarms(now, found);
   }

@@ -2,6 +2,17 @@
 #include "core/spread.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+
+#include "core/carrier.h"
+#include "core/scheduler.h"
+#include "core/thread_activity.h"
+#include "core/thread_state.h"
 
 namespace ramie::test {
 namespace {
@@ -36,6 +47,60 @@ TEST(Spread, GoesAwayAfterMeetingsInARow) {
   EXPECT_FALSE(notes.judge(Sight::nothing));  // which neither counts nor ends the row
   EXPECT_FALSE(notes.judge(Sight::here));
   EXPECT_TRUE(notes.judge(Sight::here));
+}
+
+// The two of it compute for ever, so it runs in a process of its own.
+void compute_on_one_processor() {
+  cpu_set_t before;
+  cpu_set_t one;
+  sched_getaffinity(0, sizeof before, &before);
+  CPU_ZERO(&one);
+  for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++i) {
+    if (CPU_ISSET(i, &before)) {
+      CPU_SET(i, &one);
+    }
+  }
+  static std::atomic<core::Carrier*> computing[2];
+  for (std::atomic<core::Carrier*>& carrier : computing) {
+    std::thread([&carrier, one] {
+      sched_setaffinity(0, sizeof one, &one);
+      carrier = &core::attach();
+      while (carrier != nullptr) {
+      }
+    }).detach();
+    while (carrier == nullptr) {
+      usleep(1000);
+    }
+  }
+  for (std::atomic<core::Carrier*>& carrier : computing) {
+    core::Watched& notes = carrier.load()->watched;
+    notes.places = 1;
+    notes.cpu_before = core::cpu_time(carrier.load()->kernel_tid);
+    notes.since = base::now() - Spread::kStay;
+  }
+  (void)core::processor_of(gettid());  // what it needs is there then
+  for (std::atomic<core::Carrier*>& carrier : computing) {
+    sched_setaffinity(carrier.load()->kernel_tid, sizeof before, &before);
+  }
+  core::part_stuck_carriers(base::now());
+  EXPECT_NE(core::processor_of(computing[0].load()->kernel_tid),
+            core::processor_of(computing[1].load()->kernel_tid));
+  for (std::atomic<core::Carrier*>& carrier : computing) {
+    cpu_set_t after;
+    sched_getaffinity(carrier.load()->kernel_tid, sizeof after, &after);
+    EXPECT_TRUE(CPU_EQUAL(&before, &after));
+  }
+  _exit(testing::Test::HasFailure() ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+TEST(Spread, OfTwoThatComputeOnOneProcessorTheWatchdogMovesOne) {
+  cpu_set_t all;
+  ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+  if (CPU_COUNT(&all) < 2) {
+    GTEST_SKIP() << "one processor";
+  }
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(compute_on_one_processor(), testing::ExitedWithCode(EXIT_SUCCESS), "");
 }
 
 }  // namespace
