@@ -79,14 +79,13 @@ namespace ramie::host {
 
 // By which fibers wait for each other, or are woken.
 [[nodiscard]] constexpr bool is_futex(long number) {
-  return number == SYS_futex || number == SYS_futex_wait || number == SYS_futex_wake ||
-         number == SYS_futex_requeue;
+  return number == SYS_futex || number == SYS_futex_wake || number == SYS_futex_requeue;
 }
 
 // Calls that wait and yet can't be off: how hosted threads wait for each other, and for signals.
 [[nodiscard]] constexpr bool is_of_threads(long number) {
-  return number == SYS_futex || number == SYS_futex_wait || number == SYS_sched_yield ||
-         number == SYS_pause || number == SYS_rt_sigsuspend || number == SYS_rt_sigtimedwait;
+  return number == SYS_futex || number == SYS_sched_yield || number == SYS_pause ||
+         number == SYS_rt_sigsuspend || number == SYS_rt_sigtimedwait;
 }
 
 }  // namespace ramie::host

@@ -94,10 +94,12 @@ long check_list(const Listed* list, size_t count) {
     if (check_flags(one.flags) != 0 || one.__reserved != 0 || is_wide(one.val)) {
       return -EINVAL;
     }
-    if (long error = check(reinterpret_cast<const uint32_t*>(one.uaddr)); error != 0) {
+    is_private = is_private && (one.flags & FUTEX_PRIVATE_FLAG) != 0;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (long error = check(reinterpret_cast<const uint32_t*>(list[i].uaddr)); error != 0) {
       return error;
     }
-    is_private = is_private && (one.flags & FUTEX_PRIVATE_FLAG) != 0;
   }
   return is_private ? 0 : sys::kPassOn;
 }
@@ -143,7 +145,8 @@ long futex_waitv(const long* a) {
 long futex_wait(const long* a) {
   auto flags = static_cast<unsigned>(a[3]);
   if (is_for_kernel(flags)) {
-    return to_kernel(SYS_futex_wait, a);
+    wake_in_kernel_too();
+    return sys::kPassOn;
   }
   if (long error = check_flags(flags); error != 0) {
     return error;

@@ -18,6 +18,7 @@
 #include "interpose/host/signal_masks.h"
 #include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
+#include "interpose/host/sleeping_signals.h"
 #include "interpose/host/thread.h"
 #include "interpose/host/thread_timers.h"
 

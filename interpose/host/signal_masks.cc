@@ -2,15 +2,12 @@
 
 #include <time.h>
 
-#include "base/backoff.h"
-#include "base/lock.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "core/apart.h"
 #include "core/crew.h"
 #include "core/park.h"
 #include "core/scheduler.h"
-#include "event/poller.h"
 #include "interpose/host/binding.h"
 #include "interpose/host/cpu_timers.h"
 #include "interpose/host/held_signals.h"
@@ -19,6 +16,7 @@
 #include "interpose/host/signal_delivery.h"
 #include "interpose/host/signal_queue.h"
 #include "interpose/host/signal_state.h"
+#include "interpose/host/sleeping_signals.h"
 #include "interpose/host/thread.h"
 #include "interpose/host/thread_timers.h"
 #include "interpose/host/user_dispatch.h"
@@ -36,13 +34,6 @@ constexpr uint64_t kStandard = (1UL << 31) - 1;  // the real-time signals start 
 // Signals that are kept back for a fiber which hasn't taken them yet, so the idle carrier must not
 // let them in.
 constinit std::atomic<uint64_t> kept_back = 0;
-
-// What every thread blocks, and when it was found: at which count of changes of masks.  Two may
-// look at the same time, and the one that began earlier may end later; so under a lock.
-constinit std::atomic<uint64_t> mask_changes = 1;
-constinit base::Lock finding;
-constinit uint64_t blocked_by_all RAMIE_GUARDED_BY(finding) = 0;
-constinit uint64_t found_at RAMIE_GUARDED_BY(finding) = 0;
 
 // On arrival: blocks more, lets nothing new in.  That is for the end of the section.
 void block_more(core::Carrier& carrier, core::Fiber& arrived) {
@@ -125,22 +116,6 @@ Thread* find_taker(uint64_t signals) {
   return search.found;
 }
 
-uint64_t find_blocked_by_all() {
-  base::LockGuard guard(finding);
-  // Before the walk: a mask that changes meanwhile has the next one walk again.
-  uint64_t now = mask_changes.load(std::memory_order_seq_cst);
-  if (now != found_at) {
-    uint64_t blocked = kAllSignals;
-    LiveThreads threads;
-    LiveThreads::for_each(
-        [](Thread& thread, void* mask) { *static_cast<uint64_t*>(mask) &= thread.blocked.load(); },
-        &blocked);
-    blocked_by_all = blocked;
-    found_at = now;
-  }
-  return blocked_by_all;
-}
-
 // What the kernel keeps for the process, blocked here, is given to threads that don't block it.
 void hand_out(uint64_t pending) {
   for (; pending != 0; pending &= pending - 1) {
@@ -203,50 +178,6 @@ void hand_out_all(core::Carrier& carrier) {
   }
 }
 
-// A futex can't be waited for with another mask: whoever sleeps often had better do it in the
-// poller.
-void want_poller() {
-  constexpr uint32_t kOften = 16;
-  static constinit std::atomic<uint32_t> sleeps = 0;
-  if (sleeps.load(std::memory_order_relaxed) < kOften) {
-    if (sleeps.fetch_add(1, std::memory_order_relaxed) + 1 == kOften) {
-      (void)event::start_poller();
-    }
-  }
-}
-
-void open(core::Carrier& carrier, core::SleepMask* noted) {
-  // The fiber that ran last may block what another thread would take.  Once more if a mask has
-  // changed meanwhile: who changes it makes sleepers follow that have let it in before.
-  const uint64_t before = carrier.kernel_mask;
-  for (;;) {
-    Thread* first = first_thread();
-    uint64_t wanted = blockable(first != nullptr ? first->blocked.load() : 0);
-    if ((before & wanted) != 0) {
-      wanted &= find_blocked_by_all();
-    }
-    // A kick must reach it at all times.
-    wanted = before & (wanted | kept_back) & ~signal_bit(kKickSignal);
-    // One that came in was put off, with everything blocked: the loop hands it out first.
-    if (wanted == carrier.kernel_mask || carrier.loop.signal_pending.load()) {
-      return;
-    }
-    if (noted != nullptr) {
-      uint64_t last = noted->is_noted ? noted->during : before;
-      if (!carrier.kernel_mask.compare_exchange_strong(last, wanted)) {
-        return;  // a signal came in and was put off: that goes first, and is blocked until then
-      }
-      *noted = {before, wanted, true};
-    } else {
-      set_kernel_mask(carrier, wanted);
-      if (carrier.kernel_mask != wanted) {
-        return;  // likewise
-      }
-      want_poller();
-    }
-  }
-}
-
 // Of a bare carrier.
 bool begin(core::Carrier& carrier) {
   take_on_credentials(carrier.credentials);
@@ -260,83 +191,30 @@ bool begin(core::Carrier& carrier) {
   return true;
 }
 
-constinit const core::SignalHooks kHooks{
-    block_more, leave_runtime,      hand_out_all,        open,
-    begin,      is_dispatch_chosen, take_on_credentials, on_cpu_alarm};
-
-// Whether the carrier lets in what nobody wants that runs there: it sleeps or is about to, or its
-// thread ends.
-bool lets_in(const core::Carrier& carrier, uint64_t signals) {
-  if ((signals & ~carrier.kernel_mask) == 0) {
-    return false;
-  }
-  const core::Fiber* runs = carrier.current.load(std::memory_order_acquire);
-  return runs == &carrier.loop || runs->reason.kind == core::WaitKind::exited;
-}
-
-bool some_sleeper_lets_in(uint64_t signals) {
-  for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
-       carrier = carrier->next_carrier) {
-    if (carrier->kernel_tid != sys::gettid() && lets_in(*carrier, signals)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-// Carriers that let one of these signals in which nobody may take now look at the masks again
-// before we go on.  What some other thread takes, they let in for that one, and what can't be
-// blocked there always.
-void close_to_sleepers(uint64_t signals) {
-  signals = blockable(signals);
-  if (signals == 0 || !some_sleeper_lets_in(signals)) {
-    return;
-  }
-  signals &= find_blocked_by_all();
-  if (signals == 0) {
-    return;
-  }
-  constexpr int kPatience = 10'000;
-  for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
-       carrier = carrier->next_carrier) {
-    if (carrier->kernel_tid == sys::gettid()) {
-      continue;
-    }
-    base::Backoff backoff;
-    for (int i = 0; i < kPatience && lets_in(*carrier, signals); ++i) {
-      if (i % 100 == 0) {
-        kick(*carrier);
-      }
-      backoff.wait();
-    }
-  }
-}
+constinit const core::SignalHooks kHooks{block_more,          leave_runtime, hand_out_all,
+                                         open_to_signals,     begin,         is_dispatch_chosen,
+                                         take_on_credentials, on_cpu_alarm};
 
 }  // namespace
 
 uint64_t signals_kept_back() { return kept_back.load(std::memory_order_seq_cst); }
 
+// It says that a signal is let in for as long as that is so.
 long set_kernel_mask(core::Carrier& carrier, uint64_t mask) {
-  carrier.kernel_mask = mask;
-  return sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
-}
-
-void open_sleepers(uint64_t signals) {
-  if (signals == 0) {
-    return;
+  uint64_t before = carrier.kernel_mask;
+  bool only_blocks = (before & ~mask) == 0;
+  if (!only_blocks) {
+    carrier.kernel_mask = mask;
   }
-  for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
-       carrier = carrier->next_carrier) {
-    if (carrier->current.load(std::memory_order_acquire) == &carrier->loop &&
-        (carrier->kernel_mask & signals) != 0) {
-      core::wake(*carrier);
-    }
+  long result = sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
+  if (only_blocks) {
+    // Unless a signal was put off before the call, with everything blocked.
+    carrier.kernel_mask.compare_exchange_strong(before, mask);
   }
+  return result;
 }
 
 const core::SignalHooks& mask_hooks() { return kHooks; }
-
-void note_masks_changed() { mask_changes.fetch_add(1, std::memory_order_seq_cst); }
 
 void take_no_signals(Thread& thread) {
   uint64_t before = thread.blocked.exchange(kAllSignals);
@@ -365,8 +243,15 @@ void set_blocked(Thread& thread, uint64_t mask) {
     if ((thread.pending.load(std::memory_order_seq_cst) & ~thread.blocked.load()) != 0) {
       thread.fiber->signal_pending.store(true, std::memory_order_relaxed);
     }
-    if (Thread* first = first_thread()) {
-      close_to_sleepers(mask & kAllSignals & ~before & first->blocked.load());
+    Thread* first = first_thread();
+    uint64_t closing = first != nullptr ? mask & ~before & first->blocked.load() : 0;
+    if (closing != 0) {
+      // Itself first: two that do this must not wait for each other.
+      core::Carrier& carrier = *thread.fiber->carrier;
+      if ((thread.fiber->signal_mask & ~carrier.kernel_mask) != 0) {
+        block_more(carrier, *thread.fiber);
+      }
+      close_to_sleepers(closing);
     }
     if ((held_signals() & ~mask) != 0) {
       take_over_held(thread, mask);
@@ -389,7 +274,7 @@ void deliver_now(core::Fiber& fiber) {
 
 void reset_masks_after_fork() {
   kept_back = 0;
-  finding.reset();
+  reset_sleeping_signals_after_fork();
 }
 
 }  // namespace ramie::host

@@ -58,10 +58,6 @@ class WithinRuntime {
 
 long set_kernel_mask(core::Carrier& carrier, uint64_t mask);
 
-// Carriers that sleep and keep one of these signals out, which some thread lets in now, look at the
-// masks again.  One that is about to sleep has noted its mask before it looks for the last time.
-void open_sleepers(uint64_t signals);
-
 // Real-time signals that the kernel keeps until the thread that was asked to take them lets them
 // in.
 [[nodiscard]] uint64_t signals_kept_back();

@@ -2,6 +2,9 @@
 // of a carrier and the count of those that are awake.  Not for others.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
+
 #include "core/carrier.h"
 
 namespace ramie::core {
@@ -78,14 +81,15 @@ class OpenToSignals {
     }
   }
 
-  // For the call; null: the kernel's is right as it is.
-  [[nodiscard]] const uint64_t* mask_of_call() const {
-    return mask_.is_noted ? &mask_.during : nullptr;
+  // For the call; null: the kernel's is right as it is.  The kernel reads the note itself: the
+  // handler of a signal that comes in before the call may have changed it.
+  [[nodiscard]] const std::atomic<uint64_t>* mask_of_call() const {
+    return mask_.is_noted ? &carrier_.kernel_mask : nullptr;
   }
 
   // A call that finds an event at once lets no signal in: so not too often in a row.
-  void note_call(bool has_found_event) {
-    carrier_.unlooked = mask_.is_noted && has_found_event ? carrier_.unlooked + 1 : 0;
+  void note_call(bool may_not_have_looked) {
+    carrier_.unlooked = mask_.is_noted && may_not_have_looked ? carrier_.unlooked + 1 : 0;
   }
 
   void end() {

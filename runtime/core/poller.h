@@ -4,6 +4,7 @@
 // sleep on a futex.  One carrier at a time waits in it: event/poller_epoll.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "base/deadline.h"
@@ -18,8 +19,9 @@ struct Poller {
   // a signal comes; unparks the fibers whose events happened.  Called on a carrier's loop only.
   // Once the kernel is left, and before anything else, tls::refresh(cpu) puts the thread-locals in
   // place.  `mask`, unless it is null, is what the kernel blocks meanwhile instead of the thread's
-  // signals.  False if there was no event: then the kernel has also looked for signals.
-  bool (*wait)(base::Deadline deadline, tls::Cpu& cpu, const uint64_t* mask) = nullptr;
+  // signals, read when the call begins.  False if the kernel has looked for signals, which it need
+  // not where there was an event at once, or no time to wait.
+  bool (*wait)(base::Deadline deadline, tls::Cpu& cpu, const std::atomic<uint64_t>* mask) = nullptr;
 
   // Ends the wait() that is under way, or else the next one.  Any thread; async-signal-safe.
   void (*wake)() = nullptr;

@@ -31,7 +31,7 @@ long control(int on, int operation, int fd, uint32_t events, uint64_t tag) {
   return sys::call(SYS_epoll_ctl, on, operation, fd, sys::arg(&event));
 }
 
-long wait_in_kernel(base::Deadline deadline, const uint64_t* mask) {
+long wait_in_kernel(base::Deadline deadline, const std::atomic<uint64_t>* mask) {
   long fd = epoll_descriptor.load(std::memory_order_relaxed);
   int64_t nanos = deadline.is_never() ? 0 : base::nanos_left(deadline);
   if (has_pwait2.load(std::memory_order_relaxed)) {
@@ -55,7 +55,8 @@ long wait_in_kernel(base::Deadline deadline, const uint64_t* mask) {
 
 }  // namespace
 
-bool wait(base::Deadline deadline, core::tls::Cpu& cpu, const uint64_t* mask) {
+bool wait(base::Deadline deadline, core::tls::Cpu& cpu, const std::atomic<uint64_t>* mask) {
+  bool has_no_time = !deadline.is_never() && base::nanos_left(deadline) <= 0;
   long n = wait_in_kernel(deadline, mask);
   core::tls::refresh(cpu);
   if (n == -EBADF || n == -EINVAL) {
@@ -64,7 +65,7 @@ bool wait(base::Deadline deadline, core::tls::Cpu& cpu, const uint64_t* mask) {
   for (long i = 0; i < n; ++i) {
     report_event(batch[i].data.u64, batch[i].events);
   }
-  return n > 0;
+  return n > 0 || (n == 0 && has_no_time);
 }
 
 // The eventfd is edge-triggered and never read: each write is an event.

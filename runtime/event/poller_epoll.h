@@ -3,6 +3,7 @@
 
 #include <sys/epoll.h>
 
+#include <atomic>
 #include <cstdint>
 
 #include "base/deadline.h"
@@ -25,7 +26,8 @@ namespace epoll {
 int open();
 
 // As core::Poller has them; each event is passed to report_event().
-[[nodiscard]] bool wait(base::Deadline deadline, core::tls::Cpu& cpu, const uint64_t* mask);
+[[nodiscard]] bool wait(base::Deadline deadline, core::tls::Cpu& cpu,
+                        const std::atomic<uint64_t>* mask);
 void wake();
 
 // Registers a descriptor, or registers it again, for these EPOLL* events with EPOLLET; `tag` comes

@@ -1,5 +1,6 @@
 // Signals that come at awkward moments: from other threads, again and again.
 #include <sched.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include "handlers.h"
@@ -257,7 +258,56 @@ static void taken_beside_those_who_block(void) {
   for (int i = 0; i < 2; ++i) finish(threads[i]);
 }
 
+static int64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static void* nap_often(void* processor) {
+  if (processor != NULL) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(0, &one);
+    MUST(sched_setaffinity(0, sizeof one, &one) == 0);
+  }
+  while (!stopped) nanosleep(&(struct timespec){0, 1000}, NULL);
+  return NULL;
+}
+
+// What its own thread has just blocked, as all others have, must stay in the kernel, though another
+// thread goes to sleep and wakes up at that moment.
+static int count_lost(int is_bound) {
+  sigset_t one;
+  sigemptyset(&one);
+  sigaddset(&one, SIGTERM);
+  stopped = 0;
+  pthread_sigmask(SIG_BLOCK, &one, NULL);
+  pthread_t napping = start(nap_often, as_pointer(is_bound));
+  pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+  int lost = 0;
+  unsigned random = 1;
+  for (int64_t end = now_ns() + 1000000000; now_ns() < end;) {
+    random = random * 1103515245 + 12345;
+    for (int64_t until = now_ns() + 5000 + random % 60000; now_ns() < until;) {
+    }
+    pthread_sigmask(SIG_BLOCK, &one, NULL);
+    kill(getpid(), SIGTERM);
+    lost += sigtimedwait(&one, NULL, &(struct timespec){0, 0}) != SIGTERM;
+    pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+  }
+  stopped = 1;
+  finish(napping);
+  return lost;
+}
+
+static void blocked_beside_those_who_nap(void) {
+  printf("lost: %d\n", count_lost(0));
+  printf("lost beside one with an affinity: %d\n", count_lost(1));
+}
+
 static const struct twin_case cases[] = {
+    {"blocked_beside_those_who_nap", THREADS, blocked_beside_those_who_nap},
     {"taken_beside_those_who_block", THREADS, taken_beside_those_who_block},
     {"taken_by_those_who_pass", THREADS, taken_by_those_who_pass},
     {"actions_are_whole", THREADS, actions_are_whole},

@@ -48,14 +48,15 @@ void expect_in_a_process(void (*body)()) {
 std::atomic<bool> has_waiters = false;
 std::atomic<bool> is_somebody_in_poller = false;
 
-constexpr Poller kNothingHappens{[](base::Deadline deadline, tls::Cpu&, const uint64_t*) {
-                                   is_somebody_in_poller = true;
-                                   while (deadline.is_never()) {
-                                     pause();
-                                   }
-                                   return false;
-                                 },
-                                 [] {}, [] { return has_waiters.load(); }};
+constexpr Poller kNothingHappens{
+    [](base::Deadline deadline, tls::Cpu&, const std::atomic<uint64_t>*) {
+      is_somebody_in_poller = true;
+      while (deadline.is_never()) {
+        pause();
+      }
+      return false;
+    },
+    [] {}, [] { return has_waiters.load(); }};
 
 void begin_with_watchdog() {
   attach();
@@ -155,7 +156,7 @@ Ticket in_poller;
 TEST(Help, NobodyIsCalledForAFiberThatTheLoopRunsNext) {
   expect_in_a_process([] {
     begin_beside_a_sleeper();
-    static constexpr Poller kOneEvent{[](base::Deadline, tls::Cpu&, const uint64_t*) {
+    static constexpr Poller kOneEvent{[](base::Deadline, tls::Cpu&, const std::atomic<uint64_t>*) {
                                         (void)unpark(in_poller);
                                         return true;
                                       },

@@ -61,7 +61,7 @@ class Poller : public testing::Test {
     return epoll::watch(fd, kEverything, tag(fd, generation));
   }
   static void unwatch(int fd) { epoll::unwatch(fd); }
-  bool wait(Deadline deadline, const uint64_t* mask = nullptr) const {
+  bool wait(Deadline deadline, const std::atomic<uint64_t>* mask = nullptr) const {
     return epoll::wait(deadline, ramie::core::attach().cpu, mask);
   }
   void look() const { (void)wait(Deadline::at(0)); }
@@ -110,7 +110,7 @@ TEST_F(Poller, AMaskLetsSignalsInForTheCallAloneAndUnlessThereIsAnEvent) {
   ASSERT_EQ(raise(SIGUSR1), 0);
   EXPECT_FALSE(wait(Deadline::after(now(), 1'000'000)));
   EXPECT_EQ(handled, 0);
-  uint64_t nothing = 0;
+  std::atomic<uint64_t> nothing = 0;
   ASSERT_EQ(watch(ends_[0], 1), 0);
   EXPECT_TRUE(wait(Deadline::never(), &nothing));
   EXPECT_EQ(handled, 0);

@@ -36,7 +36,7 @@ bool comes_true(Condition condition) {
   return true;
 }
 
-bool wait_in_poller(base::Deadline deadline, tls::Cpu&, const uint64_t*) {
+bool wait_in_poller(base::Deadline deadline, tls::Cpu&, const std::atomic<uint64_t>*) {
   if (gettid() == other_tid) {
     other_is_in_poller = true;
     if (deadline.is_never()) {
@@ -79,7 +79,7 @@ TEST(Polling, ACarrierThatComesOutOfThePollerDoesNotCallItself) {
   std::thread([] {
     attach();
     crew.limit = 0;  // nobody else is called
-    static constexpr Poller kOneEvent{[](base::Deadline, tls::Cpu&, const uint64_t*) {
+    static constexpr Poller kOneEvent{[](base::Deadline, tls::Cpu&, const std::atomic<uint64_t>*) {
                                         EXPECT_GT(crew.idle, 0U);
                                         (void)unpark(in_poller);
                                         return true;
