@@ -135,7 +135,7 @@ long change_first_itself(Thread& first, const Change& change) {
   if (was_in_crew && !core::leave_crew(carrier)) {
     return without_effect("no kernel thread can be made");
   }
-  core::keep_usual_slice(carrier);
+  core::AsUsual while_changed(carrier);
   long result = make(change, carrier.kernel_tid);
   if (result == 0 ? !needs_own(first, carrier.kernel_tid) : was_in_crew) {
     core::join_crew(carrier);
@@ -151,7 +151,7 @@ long change_first(Thread& first, const Change& change) {
   Carrier& carrier = core::first_carrier();
   base::LockGuard guard(lock);
   base::LockGuard until_it_leaves(core::moving);
-  core::keep_usual_slice(carrier);
+  core::AsUsual while_changed(carrier);
   long result = make(change, carrier.kernel_tid);
   if (result != 0 || carrier.role.load(std::memory_order_relaxed) != Role::crew ||
       !needs_own(first, carrier.kernel_tid)) {
@@ -168,9 +168,11 @@ long change_first(Thread& first, const Change& change) {
 }  // namespace
 
 long change_thread(Thread& thread, int tid, const Change& change) {
-  core::keep_usual_slice();  // what it has is looked at
-  if (asks_for_what_is(change.number, change.arguments, kernel_tid_of(thread))) {
-    return 0;
+  {
+    core::AsUsual while_it_answers;
+    if (asks_for_what_is(change.number, change.arguments, kernel_tid_of(thread))) {
+      return 0;
+    }
   }
   binds.store(true, std::memory_order_seq_cst);
   bool is_caller = &thread == current_thread();

@@ -130,7 +130,7 @@ int start_guest(CloneFunction libc, const CloneCall& call) {
   int result;
   {
     core::RuntimeSection section(*core::current());
-    core::keep_usual_slice();
+    core::AsUsual for_the_child;
     show_mask_to_kernel(*current_thread());
     result = libc(run_guest, call.stack, call.flags | CLONE_SETTLS, guest, call.parent_tid,
                   reinterpret_cast<void*>(guest->fs_base), call.child_tid);
@@ -190,7 +190,7 @@ int clone_function(CloneFunction libc, const CloneCall& call) {
     }
   }
   if (!is_borrower()) {
-    core::keep_usual_slice();
+    core::keep_as_usual();
   }
   return libc(call.function, call.stack, call.flags, call.argument, call.parent_tid, call.tls,
               call.child_tid);

@@ -59,7 +59,7 @@ void become_single_threaded(core::Fiber& fiber, Thread& thread, const ThreadName
 
 // What the child gets, it shares with us.
 long clone_process(const long* a) {
-  core::keep_usual_slice();
+  core::keep_as_usual();
   ops::blocking_sockets::note_sharing();
   long result = kernel(SYS_clone, a);
   ops::blocking_sockets::note_sharing();
@@ -126,7 +126,7 @@ long fork(const long*) {
 long execve(const long* a) {
   if (Thread* thread = current_thread()) {
     show_mask_to_kernel(*thread);
-    core::keep_usual_slice();
+    core::keep_as_usual();
   }
   return kernel(SYS_execve, a);
 }
@@ -134,7 +134,7 @@ long execve(const long* a) {
 long execveat(const long* a) {
   if (Thread* thread = current_thread()) {
     show_mask_to_kernel(*thread);
-    core::keep_usual_slice();
+    core::keep_as_usual();
   }
   return kernel(SYS_execveat, a);
 }

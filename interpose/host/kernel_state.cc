@@ -8,7 +8,10 @@
 
 #include <cerrno>
 
+#include "base/lock.h"
 #include "base/sys.h"
+#include "core/kernel_slice.h"
+#include "core/spread.h"
 #include "interpose/host/binding.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
@@ -90,6 +93,21 @@ int question_for(int option) {
   }
 }
 
+// The watchdog and the carriers change nothing of each other from here on: the filter may punish
+// it, or keep them from putting back what they have changed.  One that is on its way holds the
+// lock.
+long filter_all(const long* a) {
+  base::LockGuard guard(core::moving);
+  core::give_slices_up();
+  long result = kernel(SYS_seccomp, a);
+  // Without a listener, a thread that can't have the filter.
+  bool is_listener = (static_cast<unsigned>(a[1]) & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
+  if (sys::failed(result) || (result > 0 && !is_listener)) {
+    core::try_slices_again();
+  }
+  return result;
+}
+
 }  // namespace
 
 long unshare(const long* a) { return a[0] == 0 ? 0 : change(SYS_unshare, a, kNamespaces); }
@@ -106,6 +124,9 @@ long landlock_restrict_self(const long* a) {
 long seccomp(const long* a) {
   auto flags = static_cast<unsigned>(a[1]);
   bool is_for_all = a[0] == SECCOMP_SET_MODE_FILTER && (flags & SECCOMP_FILTER_FLAG_TSYNC) != 0;
+  if (is_for_all) {
+    return filter_all(a);
+  }
   bool sets = a[0] == SECCOMP_SET_MODE_FILTER || a[0] == SECCOMP_SET_MODE_STRICT;
   return sets && !is_for_all ? change(SYS_seccomp, a, kFilter) : kernel(SYS_seccomp, a);
 }

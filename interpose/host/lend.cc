@@ -13,7 +13,7 @@ constinit int process = 0;
 }  // namespace
 
 void start_lending(Thread& thread) {
-  core::keep_usual_slice();
+  core::keep_as_usual();
   core::Carrier& carrier = *thread.fiber->carrier;
   show_mask_to_kernel(thread);
   core::tls::make_real(carrier.cpu);

@@ -190,7 +190,7 @@ long start_native_thread(const clone_args& args, void* (*start)(void*), void* ar
   *reinterpret_cast<unsigned*>(in_tcb(&ramie_native)) = kIsNative;
   *reinterpret_cast<core::Fiber**>(args.tls + static_cast<uintptr_t>(core::current_offset())) =
       nullptr;
-  core::keep_usual_slice();
+  core::AsUsual for_the_child;
   // Until glibc sets the mask of the new thread.
   AllBlocked block;
   return ramie_native_clone3(&args, sizeof args, start, argument);

@@ -46,7 +46,7 @@ long ask(long number, const long* a, int which) {
 
 // For what the watchdog may have changed of the kernel thread.
 long ask_as_usual(long number, const long* a) {
-  core::keep_usual_slice();
+  core::AsUsual while_it_answers;
   return ask(number, a, 0);
 }
 

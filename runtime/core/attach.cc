@@ -122,7 +122,7 @@ void retire() {
     }
     crew.shared.push_all(carrier.ready);
   }
-  keep_usual_slice(carrier);
+  keep_as_usual();
   carrier.gone.store(true, std::memory_order_release);  // before it is counted out
   forget_slice(carrier);
   carrier_fell_asleep(Part::of_crew);

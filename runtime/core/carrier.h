@@ -32,7 +32,8 @@ struct Watched {
   int64_t since = 0;       // when it was first seen with this number
   int64_t cpu_before = 0;  // and how much processor time it had used then
   uint64_t turn = 0;       // Carrier::turn_ends, as it was last seen
-  // How many more take part because it is stuck.  Others may read it.
+  bool is_stuck = false;
+  // How many more take part because it is stuck; none if there are too many.  Others may read it.
   std::atomic<uint32_t> places = 0;
 };
 

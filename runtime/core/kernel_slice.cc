@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "core/carrier.h"
 #include "core/crew.h"
+#include "core/loop.h"
 
 namespace ramie::core {
 namespace {
@@ -26,14 +27,17 @@ struct SchedAttr {
   [[nodiscard]] bool get(int tid) {
     return sys::call(SYS_sched_getattr, tid, sys::arg(this), sizeof *this, 0) == 0;
   }
-  [[nodiscard]] bool set(int tid) const {
+  // The policy aside: if somebody has chosen another one since get(), it stays, and this fails.
+  [[nodiscard]] bool set(int tid) {
+    constexpr uint64_t kKeepPolicy = 8;  // SCHED_FLAG_KEEP_POLICY
+    flags = kKeepPolicy;
     return sys::call(SYS_sched_setattr, tid, sys::arg(this), 0) == 0;
   }
   [[nodiscard]] bool is_plain() const { return policy == SCHED_OTHER && flags == 0; }
 };
 
 // The slice of a thread for which nobody has set one; 0 where there is no such thing, or somebody
-// has.
+// has, or where nobody is to have another one.
 constexpr uint64_t kUnknown = ~uint64_t{0};
 
 constinit base::Lock changing;
@@ -42,7 +46,7 @@ constinit uint64_t usual RAMIE_GUARDED_BY(changing) = kUnknown;
 // Asked on the watchdog's kernel thread, of which no other inherits meanwhile.
 uint64_t find_usual() {
   SchedAttr found;
-  if (!found.get(0) || !found.is_plain() || found.runtime == 0) {
+  if (is_filtered() || !found.get(0) || !found.is_plain() || found.runtime == 0) {
     return 0;
   }
   SchedAttr reset = found;
@@ -74,14 +78,15 @@ bool is_there(const Carrier& carrier) RAMIE_REQUIRES(changing) {
 }
 
 bool is_kept(const Carrier& carrier) RAMIE_REQUIRES(changing) {
-  return carrier.slice.usual_until == carrier.switches.load(std::memory_order_relaxed) + 1;
+  return carrier.slice.as_usual > 0 ||
+         carrier.slice.usual_until == carrier.switches.load(std::memory_order_relaxed) + 1;
 }
 
 void make_usual(Carrier& carrier) RAMIE_REQUIRES(changing) {
   if (carrier.slice.is_short && is_there(carrier)) {
-    (void)change(carrier, kShort, 0);
+    // Else it is short no more because somebody has set another one.
+    carrier.slice.is_short = !change(carrier, kShort, 0) && is_filtered();
   }
-  carrier.slice.is_short = false;
 }
 
 void make_short(Carrier& carrier) RAMIE_REQUIRES(changing) {
@@ -108,17 +113,58 @@ void set_slice(Carrier& carrier, bool is_short) {
   }
 }
 
-void keep_usual_slice(Carrier& carrier) {
+// A section while the lock is held, for a handler could come back for it.
+AsUsual::AsUsual() : carrier_(nullptr) {
+  if (Fiber* self = current()) {
+    RuntimeSection section(*self);
+    carrier_ = self->carrier;
+    base::LockGuard guard(changing);
+    ++carrier_->slice.as_usual;
+    make_usual(*carrier_);
+  }
+}
+
+AsUsual::AsUsual(Carrier& carrier) : carrier_(&carrier) {
   base::LockGuard guard(changing);
-  carrier.slice.usual_until = carrier.switches.load(std::memory_order_relaxed) + 1;
+  ++carrier.slice.as_usual;
   make_usual(carrier);
 }
 
-void keep_usual_slice() {
-  if (Fiber* self = current()) {
-    RuntimeSection section(*self);  // a handler could come back for the lock
-    keep_usual_slice(*self->carrier);
+AsUsual::~AsUsual() {
+  if (carrier_ == nullptr) {
+    return;
   }
+  if (Fiber* self = current()) {
+    RuntimeSection section(*self);
+    base::LockGuard guard(changing);
+    --carrier_->slice.as_usual;
+    return;
+  }
+  base::LockGuard guard(changing);
+  --carrier_->slice.as_usual;
+}
+
+void keep_as_usual() {
+  if (Fiber* self = current()) {
+    RuntimeSection section(*self);
+    base::LockGuard guard(changing);
+    Carrier& carrier = *self->carrier;
+    carrier.slice.usual_until = carrier.switches.load(std::memory_order_relaxed) + 1;
+    make_usual(carrier);
+  }
+}
+
+void give_slices_up() {
+  base::LockGuard guard(changing);
+  usual = 0;
+  for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
+    make_usual(*carrier);
+  }
+}
+
+void try_slices_again() {
+  base::LockGuard guard(changing);
+  usual = kUnknown;
 }
 
 void change_for_a_moment(Carrier& carrier, void (*change)(Carrier& carrier, void* argument),
@@ -132,7 +178,8 @@ void change_for_a_moment(Carrier& carrier, void (*change)(Carrier& carrier, void
 
 void forget_slice(Carrier& carrier) {
   base::LockGuard guard(changing);
-  carrier.slice = {};
+  carrier.slice.is_short = false;
+  carrier.slice.usual_until = 0;
 }
 
 void reset_slices_after_fork() { changing.reset(); }

@@ -7,7 +7,8 @@
 // it.
 //
 // What a child of the kernel thread would inherit, and the program could read, is not for them: the
-// carrier has the usual slice from before such a call until its next switch.
+// carrier has the usual slice, and the processors that it may use, for such a call or from before
+// it until its next switch.
 #pragma once
 
 #include <atomic>
@@ -20,6 +21,7 @@ struct Carrier;
 // A carrier's; kernel_slice.cc has the lock under which it changes.
 struct KernelSlice {
   bool is_short = false;
+  uint32_t as_usual = 0;     // how many need it so, see AsUsual
   uint64_t usual_until = 0;  // `switches` + 1 as it was asked to be as it was, or 0
 };
 
@@ -27,13 +29,30 @@ struct KernelSlice {
 // kernel knows of that.  System calls only if that is a change.
 void set_slice(Carrier& carrier, bool is_short);
 
-// The carrier's slice is the usual one until it has switched, or takes no part any more.  Any
-// thread.
-void keep_usual_slice(Carrier& carrier);
+// While one lives, nothing of the carrier's kernel thread is other than usual.  Any thread.
+class AsUsual {
+ public:
+  // The calling carrier's, if it is one.
+  AsUsual();
+  explicit AsUsual(Carrier& carrier);
+  ~AsUsual();
+  AsUsual(const AsUsual&) = delete;
+  AsUsual& operator=(const AsUsual&) = delete;
 
-// The calling carrier's, if it is one: it is about to make a child, or to ask the kernel about
-// itself.  Any thread, also outside of the runtime.
-void keep_usual_slice();
+ private:
+  Carrier* carrier_;
+};
+
+// The same until the calling carrier, if it is one, has switched: for a call whose end may be
+// another process's.  Any thread, also outside of the runtime.
+void keep_as_usual();
+
+// No carrier has a short slice any more: for a process in which the calls for it may soon be
+// punished.
+void give_slices_up();
+
+// That was not so after all.
+void try_slices_again();
 
 // The watchdog: changes something of the carrier's kernel thread that a child would inherit, and
 // puts it back, all in `change`.  Unless the carrier is to be as usual; and who asks for that waits

@@ -42,7 +42,7 @@ void* run_pthread(void* argument) {
 }  // namespace
 
 int start_kernel_thread(KernelThread& thread) {
-  keep_usual_slice();
+  AsUsual for_the_child;
   thread.tid.store(1, std::memory_order_relaxed);
   pthread_t handle;
   uint64_t before = block_all_signals();  // the thread must never run a handler of the program
@@ -108,7 +108,7 @@ int start_kernel_thread(KernelThread& thread) {
     thread.stack = reinterpret_cast<char*>(memory);
     (void)sys::call(SYS_mprotect, memory, kGuardSize, PROT_NONE);
   }
-  keep_usual_slice();
+  AsUsual for_the_child;
   // The thread must never run a handler of the program, so it is born with everything blocked.
   // SIGSEGV too, by which the FS base of this thread here is repaired: no thread-local is touched
   // until that is over.

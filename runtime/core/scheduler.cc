@@ -360,6 +360,7 @@ void reset_after_fork() {
   carrier.timers.reset();
   carrier.searching = false;
   new (&carrier.watched) Watched;
+  carrier.slice = {};
   carrier.has_submitted = false;
   carrier.is_home.store(false, std::memory_order_relaxed);
   carrier.blocking.store(0, std::memory_order_relaxed);

@@ -94,7 +94,18 @@ void set_slices() {
     --ticks_to_usual;
   }
   for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
-    set_slice(*carrier, ticks_to_usual > 0 && carrier->watched.places == 0);
+    set_slice(*carrier, ticks_to_usual > 0 && !carrier->watched.is_stuck);
+  }
+}
+
+// When nobody will look for long.
+void make_slices_usual() {
+  if (ticks_to_usual == 0) {
+    return;
+  }
+  ticks_to_usual = 0;
+  for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
+    set_slice(*carrier, false);
   }
 }
 
@@ -113,6 +124,7 @@ bool make_places(Watched& notes) {
 }
 
 void take_places_back(Watched& notes) {
+  notes.is_stuck = false;
   stuck_ones -= notes.places > 0 ? 1 : 0;
   for (; notes.places > 0; --notes.places) {
     lower_limit();
@@ -158,7 +170,8 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     return;
   }
   found.overdue = found.overdue || !carrier.ready.empty();
-  if (notes.places == 0 && is_stuck(carrier, now) && make_places(notes)) {
+  notes.is_stuck = notes.is_stuck || is_stuck(carrier, now);
+  if (notes.places == 0 && notes.is_stuck && make_places(notes)) {
     found.stuck = true;
     base::log_line(base::LogLevel::debug, "carrier ", carrier.kernel_tid,
                    " has not switched for a slice");
@@ -274,6 +287,7 @@ void run(KernelThread&) {
     if (quiet < kQuietTicks) {
       continue;
     }
+    make_slices_usual();
     uint32_t ticks_on = kTicks;
     if (!state.compare_exchange_strong(ticks_on, kSleeps, std::memory_order_seq_cst)) {
       continue;  // somebody asks for another look

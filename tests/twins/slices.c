@@ -1,9 +1,13 @@
 // Threads that wait beside others that compute: whatever lets them run soon, neither they nor their
 // children see anything of it in what the kernel says about them.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -178,10 +182,78 @@ static void executed(void) {
   printf("code %d\n", exit_code_of(child));
 }
 
+// A filter for this thread, or for all, under which these two calls have the result.
+static int filter(unsigned flags, unsigned result) {
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_setattr, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_getattr, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, result),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = {sizeof code / sizeof *code, code};
+  return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+
+static void* filter_all(void* argument) {
+  wait_beside();
+  CHECK(filter(SECCOMP_FILTER_FLAG_TSYNC, SECCOMP_RET_ALLOW) == 0);
+  for (int i = 0; i < 4; ++i) {
+    wait_beside();
+    const pid_t child = fork();
+    if (child == 0) _exit(is_usual() ? 7 : 8);
+    CHECK(exit_code_of(child) == 7);
+  }
+  return argument;
+}
+
+static void filtered(void) {
+  MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  beside(filter_all, 0);
+}
+
+// One that is refused changes nothing.
+static void* filter_nothing(void* argument) {
+  wait_beside();
+  CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, NULL) == -1);
+  wait_beside();
+  CHECK(is_usual());
+  return argument;
+}
+static void probed(void) { beside(filter_nothing, 1); }
+
+static void* wait_without_asking(void* argument) {
+  wait_beside();
+  return argument;
+}
+
+static int compute_and_wait(void) {
+  for (int i = 0; i < COMPUTING; ++i) start(compute, NULL);
+  finish(start(wait_without_asking, NULL));
+  return 7;
+}
+
+// The program itself, in which to ask is deadly.
+static void forbidden(void) {
+  const pid_t child = fork();
+  if (child == 0) {
+    char* const wait[] = {"slices", "wait", NULL};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && filter(0, SECCOMP_RET_KILL_PROCESS) == 0) {
+      execve("/proc/self/exe", wait, environ);
+    }
+    _exit(9);
+  }
+  finish(start(wait_without_asking, NULL));
+  printf("code %d\n", exit_code_of(child));
+}
+
 static const struct twin_case cases[] = {
-    {"asked", THREADS, asked},     {"forked", THREADS, forked},     {"vforked", THREADS, vforked},
-    {"spawned", THREADS, spawned}, {"cloned", THREADS, cloned},     {"bound", THREADS, bound},
-    {"chosen", THREADS, chosen},   {"executed", THREADS, executed},
+    {"asked", THREADS, asked},         {"forked", THREADS, forked},
+    {"vforked", THREADS, vforked},     {"spawned", THREADS, spawned},
+    {"cloned", THREADS, cloned},       {"bound", THREADS, bound},
+    {"chosen", THREADS, chosen},       {"executed", THREADS, executed},
+    {"filtered", THREADS, filtered},   {"probed", THREADS, probed},
+    {"forbidden", THREADS, forbidden},
 };
 
 int main(int argc, char** argv) {
@@ -189,5 +261,6 @@ int main(int argc, char** argv) {
     usual = strtoull(argv[2], NULL, 10);
     return is_usual() ? 7 : 8;
   }
+  if (argc == 2 && strcmp(argv[1], "wait") == 0) return compute_and_wait();
   return run_cases(cases, sizeof cases / sizeof cases[0], argc, argv);
 }

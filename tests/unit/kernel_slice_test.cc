@@ -46,9 +46,15 @@ bool comes_true(Condition condition, Meanwhile meanwhile) {
 
 void compute() {}
 
-void nap() {
+void compute_for(int ms) {
+  auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
+  while (std::chrono::steady_clock::now() < end) {
+  }
+}
+
+void nap(int ms) {
   (void)prepare_park();
-  (void)park({WaitKind::sleep, 0}, base::Deadline::after(base::now(), 1'000'000));
+  (void)park({WaitKind::sleep, 0}, base::Deadline::after(base::now(), ms * int64_t{1'000'000}));
 }
 
 // In a process of its own, since the carriers of a crew don't end.
@@ -86,7 +92,26 @@ TEST(KernelSlice, OneThatSleepsHasAShortOneWhileAnotherComputes) {
     Carrier& other = begin_with_another();
     EXPECT_TRUE(comes_true([&] { return slice_of(other.kernel_tid) == 300'000; }, compute));
     EXPECT_EQ(slice_of(0), before);
-    EXPECT_TRUE(comes_true([&] { return slice_of(other.kernel_tid) == before; }, nap));
+    EXPECT_TRUE(comes_true([&] { return slice_of(other.kernel_tid) == before; }, [] { nap(1); }));
+  });
+}
+
+TEST(KernelSlice, OneThatIsAskedHasTheUsualOneMeanwhile) {
+  uint64_t usual = slice_of(0);
+  if (usual <= 300'000) {
+    GTEST_SKIP() << "the kernel has no slices by thread, or short ones";
+  }
+  expect_in_a_process([] {
+    uint64_t before = slice_of(0);
+    Carrier& other = begin_with_another();
+    EXPECT_TRUE(comes_true([&] { return slice_of(other.kernel_tid) == 300'000; }, compute));
+    {
+      AsUsual while_asked(other);
+      EXPECT_EQ(slice_of(other.kernel_tid), before);
+      compute_for(50);
+      EXPECT_EQ(slice_of(other.kernel_tid), before);
+    }
+    EXPECT_TRUE(comes_true([&] { return slice_of(other.kernel_tid) == 300'000; }, compute));
   });
 }
 
@@ -96,16 +121,70 @@ TEST(KernelSlice, OneThatMakesAChildKeepsTheUsualOneUntilItHasSwitched) {
     GTEST_SKIP() << "the kernel has no slices by thread, or short ones";
   }
   expect_in_a_process([] {
+    attach();
+    keep_as_usual();
+    Carrier& self = *current()->carrier;
+    int was_changed = 0;
+    auto change = [](Carrier&, void* changed) { ++*static_cast<int*>(changed); };
+    change_for_a_moment(self, change, &was_changed);
+    EXPECT_EQ(was_changed, 0);
+    self.switches.fetch_add(1);
+    change_for_a_moment(self, change, &was_changed);
+    EXPECT_EQ(was_changed, 1);
+  });
+}
+
+TEST(KernelSlice, AllHaveTheUsualOneWhileTheWatchdogSleeps) {
+  uint64_t usual = slice_of(0);
+  if (usual <= 300'000) {
+    GTEST_SKIP() << "the kernel has no slices by thread, or short ones";
+  }
+  expect_in_a_process([] {
     uint64_t before = slice_of(0);
     Carrier& other = begin_with_another();
     EXPECT_TRUE(comes_true([&] { return slice_of(other.kernel_tid) == 300'000; }, compute));
-    keep_usual_slice(other);
-    EXPECT_EQ(slice_of(other.kernel_tid), before);
-    auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
-    EXPECT_TRUE(comes_true([end] { return std::chrono::steady_clock::now() > end; }, compute));
-    EXPECT_EQ(slice_of(other.kernel_tid), before);
-    other.switches.fetch_add(1);
-    EXPECT_TRUE(comes_true([&] { return slice_of(other.kernel_tid) == 300'000; }, compute));
+    static std::atomic<uint64_t> seen = 0;
+    // Not a carrier, so nobody wakes the watchdog.
+    std::thread observer([&other] {
+      usleep(300'000);
+      seen = slice_of(other.kernel_tid);
+    });
+    nap(1000);
+    observer.join();
+    EXPECT_EQ(seen, before);
+  });
+}
+
+TEST(KernelSlice, OneThatComputesHasTheUsualOneAlsoWhereNobodyMayStandIn) {
+  uint64_t usual = slice_of(0);
+  if (usual <= 300'000) {
+    GTEST_SKIP() << "the kernel has no slices by thread, or short ones";
+  }
+  expect_in_a_process([] {
+    setenv("RAMIE_MAX_BLOCKED", "1", 1);
+    uint64_t before = slice_of(0);
+    static std::atomic<int> others[2] = {};
+    for (std::atomic<int>& other : others) {
+      std::thread([&other] {
+        other = attach().kernel_tid;
+        while (other != 0) {
+        }
+      }).detach();
+    }
+    attach();
+    EXPECT_TRUE(comes_true([] { return others[0] != 0 && others[1] != 0; }, compute));
+    start_crew(3);
+    auto are_all_usual = [before] {
+      return slice_of(0) == before && slice_of(others[0]) == before &&
+             slice_of(others[1]) == before;
+    };
+    compute_for(300);
+    int unusual = 0;
+    for (int i = 0; i < 100; ++i) {
+      compute_for(1);
+      unusual += are_all_usual() ? 0 : 1;
+    }
+    EXPECT_EQ(unusual, 0);
   });
 }
 
