@@ -1,6 +1,7 @@
 #include "core/spread.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <iterator>
 
@@ -28,8 +29,19 @@ struct Processors {
       words[processor / 64] |= uint64_t{1} << processor % 64;
     }
   }
-  [[nodiscard]] bool is_empty() const {
-    return std::all_of(std::begin(words), std::end(words), [](uint64_t word) { return word == 0; });
+  [[nodiscard]] uint32_t count() const {
+    uint32_t sum = 0;
+    for (uint64_t word : words) {
+      sum += static_cast<uint32_t>(std::popcount(word));
+    }
+    return sum;
+  }
+  [[nodiscard]] Processors without(const Processors& others) const {
+    Processors rest = *this;
+    for (size_t i = 0; i < std::size(words); ++i) {
+      rest.words[i] &= ~others.words[i];
+    }
+    return rest;
   }
   bool operator==(const Processors&) const = default;
 
@@ -63,11 +75,8 @@ bool leave(int tid, const Processors& taken) {
   if (is_filtered() || !before.get(tid)) {
     return false;
   }
-  Processors free = before;
-  for (size_t i = 0; i < std::size(free.words); ++i) {
-    free.words[i] &= ~taken.words[i];
-  }
-  if (free.is_empty() || !free.set(tid)) {
+  Processors free = before.without(taken);
+  if (free.count() == 0 || !free.set(tid)) {
     return false;
   }
   // All, if that is the same: a mask that was once set would not grow with the cpuset.
@@ -92,7 +101,7 @@ void go_away(const Carrier& carrier, uint32_t processor) RAMIE_REQUIRES(moving) 
   (void)leave(0, taken);
 }
 
-// One that is stuck, as the watchdog sees it.
+// One that is stuck and computes, as the watchdog sees it.
 struct Stuck {
   Carrier* carrier;
   bool lacks_time;  // has had less than three quarters of a processor since the last look
@@ -100,20 +109,46 @@ struct Stuck {
 };
 
 constexpr uint32_t kMostStuck = 16;  // that are looked at
-constinit int64_t next_parting = 0;  // the watchdog's own
-constexpr int64_t kPatience = 5 * Spread::kStay;
+constinit Patience patience;         // the watchdog's own
 
-// A carrier that shares its processor with one before it in the list, or null.
-Carrier* find_one_too_many(const Stuck* stuck, uint32_t count) {
+bool share_one(const Stuck& one, const Stuck& other) {
+  return one.lacks_time && other.lacks_time && one.processor >= 0 &&
+         one.processor == other.processor;
+}
+
+// To a processor on which none of these is.
+bool move(Carrier& carrier, const Processors& taken) RAMIE_REQUIRES(moving) {
+  struct {
+    const Processors& taken;
+    bool is_done;
+  } wanted = {taken, false};
+  auto change = [](Carrier& which, void* argument) {
+    auto& asked = *static_cast<decltype(wanted)*>(argument);
+    asked.is_done = leave(which.kernel_tid, asked.taken);
+  };
+  change_for_a_moment(carrier, change, &wanted);
+  return wanted.is_done;
+}
+
+// Whichever of a pair may be moved, to a processor that is not taken.
+enum class Parting : uint8_t { none, failed, done };
+Parting part_a_pair(const Stuck* stuck, uint32_t count, const Processors& taken, bool has_room)
+    RAMIE_REQUIRES(moving) {
+  Parting result = Parting::none;
   for (uint32_t i = 0; i < count; ++i) {
     for (uint32_t j = i + 1; j < count; ++j) {
-      if (stuck[i].lacks_time && stuck[j].lacks_time && stuck[i].processor >= 0 &&
-          stuck[i].processor == stuck[j].processor) {
-        return stuck[j].carrier;
+      if (share_one(stuck[i], stuck[j])) {
+        if (!has_room) {
+          return Parting::failed;
+        }
+        if (move(*stuck[j].carrier, taken) || move(*stuck[i].carrier, taken)) {
+          return Parting::done;
+        }
+        result = Parting::failed;
       }
     }
   }
-  return nullptr;
+  return result;
 }
 
 uint32_t list_stuck(Stuck (&stuck)[kMostStuck], int64_t now) {
@@ -123,10 +158,13 @@ uint32_t list_stuck(Stuck (&stuck)[kMostStuck], int64_t now) {
     Watched& notes = carrier->watched;
     if (notes.places > 0) {
       int64_t used = cpu_time(carrier->kernel_tid);
+      bool has_computed = used > notes.cpu_before;
       bool lacks_time = (used - notes.cpu_before) * 4 < (now - notes.since) * 3;
       notes.cpu_before = used;
       notes.since = now;
-      stuck[count++] = {carrier, lacks_time, -1};
+      if (has_computed) {
+        stuck[count++] = {carrier, lacks_time, -1};
+      }
     }
   }
   return count;
@@ -160,37 +198,41 @@ void look_at_neighbours(Carrier& carrier) {
   }
 }
 
-void part_stuck_carriers(int64_t now) {
-  if (now < next_parting) {
+void part_stuck_carriers(int64_t now, uint32_t stuck_ones) {
+  if (!patience.is_over(now, stuck_ones)) {
     return;
   }
-  next_parting = now + Spread::kStay;
+  patience.next = now + Spread::kStay;
   Stuck stuck[kMostStuck];
   uint32_t count = list_stuck(stuck, now);
-  if (std::count_if(stuck, stuck + count, [](const Stuck& one) { return one.lacks_time; }) < 2) {
+  auto lacks_time = [](const Stuck& one) { return one.lacks_time; };
+  if (std::count_if(stuck, stuck + count, lacks_time) < 2) {
     return;
   }
-  struct {
-    Processors taken;
-    bool is_done = false;
-  } move;
+  Processors allowed;
+  if (is_filtered() || !allowed.get(stuck[0].carrier->kernel_tid) || allowed.count() < 2 ||
+      !are_processors_told()) {
+    patience.fail(now);
+    return;
+  }
+  Processors taken;
   for (uint32_t i = 0; i < count; ++i) {
     stuck[i].processor = processor_of(stuck[i].carrier->kernel_tid);
     if (stuck[i].processor >= 0) {
-      move.taken.add(static_cast<uint32_t>(stuck[i].processor));
+      taken.add(static_cast<uint32_t>(stuck[i].processor));
     }
   }
-  Carrier* leaving = find_one_too_many(stuck, count);
-  if (leaving != nullptr && moving.try_lock()) {
-    auto change = [](Carrier& carrier, void* argument) {
-      auto& wanted = *static_cast<decltype(move)*>(argument);
-      wanted.is_done = leave(carrier.kernel_tid, wanted.taken);
-    };
-    change_for_a_moment(*leaving, change, &move);
-    moving.unlock();
+  if (!moving.try_lock()) {
+    return;
   }
-  if (!move.is_done) {
-    next_parting = now + kPatience;  // there are too many, and looking costs something
+  Parting result = part_a_pair(stuck, count, taken, allowed.without(taken).count() > 0);
+  moving.unlock();
+  if (result == Parting::done) {
+    patience.succeed(now);
+  } else if (result == Parting::failed) {
+    patience.fail(now);
+  } else {
+    patience.next = now + Patience::kLeast;  // others take the time, and looking costs something
   }
 }
 

@@ -6,6 +6,7 @@
 // another again and again goes away.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -57,6 +58,34 @@ struct Spread {
   }
 };
 
+// When the watchdog looks again for those that it may part.
+struct Patience {
+  static constexpr int64_t kLeast = 5 * Spread::kStay;
+  static constexpr int64_t kMost = 1'000'000'000;
+
+  int64_t next = 0;
+  int64_t interval = kLeast;
+  uint32_t stuck = 0;
+
+  [[nodiscard]] bool is_over(int64_t now, uint32_t stuck_now) {
+    if (stuck != stuck_now) {
+      stuck = stuck_now;
+      interval = kLeast;
+      next = std::min(next, now + Spread::kStay);
+    }
+    return now >= next;
+  }
+  void succeed(int64_t now) {
+    interval = kLeast;
+    next = now + Spread::kStay;
+  }
+  // Nothing was to be gained, and that may last.
+  void fail(int64_t now) {
+    next = now + interval;
+    interval = std::min(2 * interval, kMost);
+  }
+};
+
 // Whoever changes the processors of another carrier of the crew holds it: one that goes away
 // changes its own, and puts back what it found.
 extern base::Lock moving;
@@ -65,9 +94,9 @@ extern base::Lock moving;
 // apart runs where the program says.
 void look_at_neighbours(Carrier& carrier);
 
-// The watchdog, at each look while two or more carriers are stuck.  One of those that compute on
-// one processor goes to another one, if no such carrier is there: they don't pass their loops, and
-// the kernel may take a tenth of a second to do it where other programs run.
-void part_stuck_carriers(int64_t now);
+// The watchdog, at each look while two or more carriers are stuck, so many.  One of those that
+// compute on one processor goes to another one, if no such carrier is there: they don't pass their
+// loops, and the kernel may take a tenth of a second to do it where other programs run.
+void part_stuck_carriers(int64_t now, uint32_t stuck_ones);
 
 }  // namespace ramie::core

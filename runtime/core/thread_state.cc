@@ -74,13 +74,17 @@ void read_states(KernelThread&) {
 
 }  // namespace
 
-int processor_of(int tid) {
+bool are_processors_told() {
   if (!is_there) {
     reader.run = read_states;
     is_there = start_kernel_thread(reader) == 0;
   }
+  return is_there;
+}
+
+int processor_of(int tid) {
   auto asked = static_cast<uint32_t>(tid);
-  if (!is_there) {
+  if (!are_processors_told()) {
     return static_cast<int>(state_of(asked)) - static_cast<int>(kRuns);
   }
   answer.store(kNone, std::memory_order_relaxed);

@@ -228,7 +228,7 @@ Findings look() {
   }
   set_slices();
   if (stuck_ones >= 2) {
-    part_stuck_carriers(now);
+    part_stuck_carriers(now, stuck_ones);
   }
   if (is_cpu_alarm_set()) {
     look_at_alarms(now, found);

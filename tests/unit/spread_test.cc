@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <optional>
 #include <thread>
 
 #include "core/carrier.h"
@@ -49,8 +50,39 @@ TEST(Spread, GoesAwayAfterMeetingsInARow) {
   EXPECT_TRUE(notes.judge(Sight::here));
 }
 
-// The two of it compute for ever, so it runs in a process of its own.
-void compute_on_one_processor() {
+TEST(Patience, GrowsWhileNothingIsGained) {
+  core::Patience patience;
+  int64_t now = at(1000);
+  EXPECT_TRUE(patience.is_over(now, 2));
+  patience.fail(now);
+  EXPECT_FALSE(patience.is_over(now + core::Patience::kLeast - 1, 2));
+  now += core::Patience::kLeast;
+  EXPECT_TRUE(patience.is_over(now, 2));
+  patience.fail(now);
+  EXPECT_FALSE(patience.is_over(now + core::Patience::kLeast, 2));
+  for (int i = 0; i < 100; ++i) {
+    patience.fail(now);
+  }
+  EXPECT_FALSE(patience.is_over(now + core::Patience::kMost - 1, 2));
+  EXPECT_TRUE(patience.is_over(now + core::Patience::kMost, 2));
+}
+
+TEST(Patience, IsShortAgainWithAnotherNumber) {
+  core::Patience patience;
+  int64_t now = at(1000);
+  for (int i = 0; i < 100; ++i) {
+    (void)patience.is_over(now, 2);
+    patience.fail(now);
+  }
+  EXPECT_FALSE(patience.is_over(now, 3));
+  EXPECT_TRUE(patience.is_over(now + Spread::kStay, 3));
+  patience.fail(now);
+  EXPECT_TRUE(patience.is_over(now + core::Patience::kLeast, 3));
+}
+
+// The two of it compute for ever, so it runs in a process of its own.  One of them may have to be
+// left as it is.
+void compute_on_one_processor(int kept) {
   cpu_set_t before;
   cpu_set_t one;
   sched_getaffinity(0, sizeof before, &before);
@@ -75,14 +107,19 @@ void compute_on_one_processor() {
   for (std::atomic<core::Carrier*>& carrier : computing) {
     core::Watched& notes = carrier.load()->watched;
     notes.places = 1;
-    notes.cpu_before = core::cpu_time(carrier.load()->kernel_tid);
+    notes.cpu_before = core::cpu_time(carrier.load()->kernel_tid) - Spread::kStay / 3;
     notes.since = base::now() - Spread::kStay;
   }
   (void)core::processor_of(gettid());  // what it needs is there then
   for (std::atomic<core::Carrier*>& carrier : computing) {
     sched_setaffinity(carrier.load()->kernel_tid, sizeof before, &before);
   }
-  core::part_stuck_carriers(base::now());
+  { core::AsUsual for_a_moment(*computing[0]); }
+  std::optional<core::AsUsual> for_long;
+  if (kept >= 0) {
+    for_long.emplace(*computing[kept]);
+  }
+  core::part_stuck_carriers(base::now(), 2);
   EXPECT_NE(core::processor_of(computing[0].load()->kernel_tid),
             core::processor_of(computing[1].load()->kernel_tid));
   for (std::atomic<core::Carrier*>& carrier : computing) {
@@ -100,7 +137,9 @@ TEST(Spread, OfTwoThatComputeOnOneProcessorTheWatchdogMovesOne) {
     GTEST_SKIP() << "one processor";
   }
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_EXIT(compute_on_one_processor(), testing::ExitedWithCode(EXIT_SUCCESS), "");
+  EXPECT_EXIT(compute_on_one_processor(-1), testing::ExitedWithCode(EXIT_SUCCESS), "");
+  EXPECT_EXIT(compute_on_one_processor(0), testing::ExitedWithCode(EXIT_SUCCESS), "");
+  EXPECT_EXIT(compute_on_one_processor(1), testing::ExitedWithCode(EXIT_SUCCESS), "");
 }
 
 }  // namespace
