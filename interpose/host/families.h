@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include "base/config.h"
+#include "base/sys.h"
 
 namespace ramie::host {
 
