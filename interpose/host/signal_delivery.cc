@@ -196,6 +196,7 @@ void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_
   }
   core::set_context_mask(context, before);
   action.restorer = reinterpret_cast<uintptr_t>(&ramie_sigreturn);
+  action.flags |= core::kSaRestorer;  // also for a handler of ours, see move_home()
   core::AlternateStack alternate;
   if (thread != nullptr) {
     alternate = thread->alternate_stack;
