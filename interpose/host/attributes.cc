@@ -17,8 +17,8 @@ long read_processors(int tid, uint64_t (&mask)[Attributes::kMostProcessors / 64]
   return sys::call(SYS_sched_getaffinity, tid, sizeof mask, sys::arg(mask));
 }
 
-Attributes::Policy policy_of(int tid) {
-  Attributes::Policy policy;
+base::SchedAttr policy_of(int tid) {
+  base::SchedAttr policy;
   (void)sys::call(SYS_sched_getattr, tid, sys::arg(&policy), sizeof policy, 0);
   return policy;
 }

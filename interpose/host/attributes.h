@@ -4,27 +4,15 @@
 
 #include <cstdint>
 
+#include "base/sched_attr.h"
+
 namespace ramie::host {
 
 struct Attributes {
-  // struct sched_attr in its first form: size, policy, flags, nice, priority, and a deadline's.
-  struct Policy {
-    uint32_t size = sizeof(Policy);
-    uint32_t policy = 0;
-    uint64_t flags = 0;
-    int32_t nice = 0;
-    uint32_t priority = 0;
-    uint64_t runtime = 0;
-    uint64_t deadline = 0;
-    uint64_t period = 0;
-
-    bool operator==(const Policy&) const = default;
-  };
-
   static constexpr unsigned kMostProcessors = 8192;  // of any kernel (NR_CPUS)
 
   uint64_t processors[kMostProcessors / 64] = {};
-  Policy policy;
+  base::SchedAttr policy;
   long priority = 0;  // 20 minus the nice value, which holds for every policy
   long io_priority = 0;
 

@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include "base/lock.h"
+#include "base/sched_attr.h"
 #include "base/sys.h"
 #include "core/carrier.h"
 #include "core/crew.h"
@@ -13,17 +14,7 @@ namespace {
 
 constexpr uint64_t kShort = 300'000;  // ns; the kernel's least is 0.1 ms
 
-// struct sched_attr in its first form (man 2 sched_setattr); not every libc has it.
-struct SchedAttr {
-  uint32_t size = sizeof(SchedAttr);
-  uint32_t policy = 0;
-  uint64_t flags = 0;
-  int32_t nice = 0;
-  uint32_t priority = 0;
-  uint64_t runtime = 0;  // of SCHED_OTHER, the slice; older kernels have 0
-  uint64_t deadline = 0;
-  uint64_t period = 0;
-
+struct SchedAttr : base::SchedAttr {
   [[nodiscard]] bool get(int tid) {
     return sys::call(SYS_sched_getattr, tid, sys::arg(this), sizeof *this, 0) == 0;
   }
