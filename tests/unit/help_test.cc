@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <thread>
 
 #include "base/config.h"
@@ -13,9 +12,12 @@
 #include "core/park.h"
 #include "core/poller.h"
 #include "core/scheduler.h"
+#include "support/own_process.h"
 
 namespace ramie::core {
 namespace {
+
+using test::expect_in_a_process;
 
 // Without letting a fiber run.  The limit only keeps a broken test from hanging.
 template <class Condition>
@@ -33,16 +35,6 @@ void compute_for_slices(int count) {
   auto end =
       std::chrono::steady_clock::now() + std::chrono::nanoseconds(count * base::config().slice);
   (void)comes_true([end] { return std::chrono::steady_clock::now() > end; });
-}
-
-// In a process of its own, since the carriers of a crew don't end.
-void expect_in_a_process(void (*body)()) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  auto run = [body] {
-    body();
-    _exit(testing::Test::HasFailure() ? EXIT_FAILURE : EXIT_SUCCESS);
-  };
-  EXPECT_EXIT(run(), testing::ExitedWithCode(EXIT_SUCCESS), "");
 }
 
 std::atomic<bool> has_waiters = false;

@@ -10,23 +10,21 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/sched_attr.h"
 #include "core/crew.h"
 #include "core/loop.h"
 #include "core/park.h"
 #include "core/scheduler.h"
+#include "support/own_process.h"
 
 namespace ramie::core {
 namespace {
 
+using test::expect_in_a_process;
+
 // In ns; 0 before Linux 6.12.
 uint64_t slice_of(int tid) {
-  struct {
-    uint32_t size, policy;
-    uint64_t flags;
-    int32_t nice;
-    uint32_t priority;
-    uint64_t runtime, deadline, period;
-  } found{};
+  base::SchedAttr found;
   EXPECT_EQ(syscall(SYS_sched_getattr, tid, &found, sizeof found, 0), 0);
   return found.runtime;
 }
@@ -57,16 +55,6 @@ void nap(int ms) {
   (void)park({WaitKind::sleep, 0}, base::Deadline::after(base::now(), ms * int64_t{1'000'000}));
 }
 
-// In a process of its own, since the carriers of a crew don't end.
-void expect_in_a_process(void (*body)()) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  auto run = [body] {
-    body();
-    _exit(testing::Test::HasFailure() ? EXIT_FAILURE : EXIT_SUCCESS);
-  };
-  EXPECT_EXIT(run(), testing::ExitedWithCode(EXIT_SUCCESS), "");
-}
-
 // A carrier that sleeps, beside the caller's.
 Carrier& begin_with_another() {
   static std::atomic<Carrier*> other = nullptr;
@@ -82,11 +70,16 @@ Carrier& begin_with_another() {
   return *other;
 }
 
-TEST(KernelSlice, OneThatSleepsHasAShortOneWhileAnotherComputes) {
-  uint64_t usual = slice_of(0);
-  if (usual <= 300'000) {
-    GTEST_SKIP() << "the kernel has no slices by thread, or short ones";
+class KernelSlice : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (slice_of(0) <= 300'000) {
+      GTEST_SKIP() << "the kernel has no slices by thread, or short ones";
+    }
   }
+};
+
+TEST_F(KernelSlice, OneThatSleepsHasAShortOneWhileAnotherComputes) {
   expect_in_a_process([] {
     uint64_t before = slice_of(0);
     Carrier& other = begin_with_another();
@@ -96,11 +89,7 @@ TEST(KernelSlice, OneThatSleepsHasAShortOneWhileAnotherComputes) {
   });
 }
 
-TEST(KernelSlice, OneThatIsAskedHasTheUsualOneMeanwhile) {
-  uint64_t usual = slice_of(0);
-  if (usual <= 300'000) {
-    GTEST_SKIP() << "the kernel has no slices by thread, or short ones";
-  }
+TEST_F(KernelSlice, OneThatIsAskedHasTheUsualOneMeanwhile) {
   expect_in_a_process([] {
     uint64_t before = slice_of(0);
     Carrier& other = begin_with_another();
@@ -115,11 +104,7 @@ TEST(KernelSlice, OneThatIsAskedHasTheUsualOneMeanwhile) {
   });
 }
 
-TEST(KernelSlice, OneThatMakesAChildKeepsTheUsualOneUntilItHasSwitched) {
-  uint64_t usual = slice_of(0);
-  if (usual <= 300'000) {
-    GTEST_SKIP() << "the kernel has no slices by thread, or short ones";
-  }
+TEST_F(KernelSlice, OneThatMakesAChildKeepsTheUsualOneUntilItHasSwitched) {
   expect_in_a_process([] {
     attach();
     keep_as_usual();
@@ -134,11 +119,7 @@ TEST(KernelSlice, OneThatMakesAChildKeepsTheUsualOneUntilItHasSwitched) {
   });
 }
 
-TEST(KernelSlice, AllHaveTheUsualOneWhileTheWatchdogSleeps) {
-  uint64_t usual = slice_of(0);
-  if (usual <= 300'000) {
-    GTEST_SKIP() << "the kernel has no slices by thread, or short ones";
-  }
+TEST_F(KernelSlice, AllHaveTheUsualOneWhileTheWatchdogSleeps) {
   expect_in_a_process([] {
     uint64_t before = slice_of(0);
     Carrier& other = begin_with_another();
@@ -155,11 +136,7 @@ TEST(KernelSlice, AllHaveTheUsualOneWhileTheWatchdogSleeps) {
   });
 }
 
-TEST(KernelSlice, OneThatComputesHasTheUsualOneAlsoWhereNobodyMayStandIn) {
-  uint64_t usual = slice_of(0);
-  if (usual <= 300'000) {
-    GTEST_SKIP() << "the kernel has no slices by thread, or short ones";
-  }
+TEST_F(KernelSlice, OneThatComputesHasTheUsualOneAlsoWhereNobodyMayStandIn) {
   expect_in_a_process([] {
     setenv("RAMIE_MAX_BLOCKED", "1", 1);
     uint64_t before = slice_of(0);

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <optional>
 #include <thread>
 
@@ -14,6 +13,7 @@
 #include "core/scheduler.h"
 #include "core/thread_activity.h"
 #include "core/thread_state.h"
+#include "support/own_process.h"
 
 namespace ramie::test {
 namespace {
@@ -127,7 +127,6 @@ void compute_on_one_processor(int kept) {
     sched_getaffinity(carrier.load()->kernel_tid, sizeof after, &after);
     EXPECT_TRUE(CPU_EQUAL(&before, &after));
   }
-  _exit(testing::Test::HasFailure() ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
 TEST(Spread, OfTwoThatComputeOnOneProcessorTheWatchdogMovesOne) {
@@ -136,10 +135,9 @@ TEST(Spread, OfTwoThatComputeOnOneProcessorTheWatchdogMovesOne) {
   if (CPU_COUNT(&all) < 2) {
     GTEST_SKIP() << "one processor";
   }
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_EXIT(compute_on_one_processor(-1), testing::ExitedWithCode(EXIT_SUCCESS), "");
-  EXPECT_EXIT(compute_on_one_processor(0), testing::ExitedWithCode(EXIT_SUCCESS), "");
-  EXPECT_EXIT(compute_on_one_processor(1), testing::ExitedWithCode(EXIT_SUCCESS), "");
+  for (int kept : {-1, 0, 1}) {
+    test::expect_in_a_process([kept] { compute_on_one_processor(kept); });
+  }
 }
 
 }  // namespace
