@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "core/apart.h"
 #include "core/crew.h"
+#include "core/kernel_mask.h"
 #include "core/park.h"
 #include "core/scheduler.h"
 #include "interpose/host/binding.h"
@@ -201,17 +202,11 @@ uint64_t signals_kept_back() { return kept_back.load(std::memory_order_seq_cst);
 
 // It says that a signal is let in for as long as that is so.
 long set_kernel_mask(core::Carrier& carrier, uint64_t mask) {
-  uint64_t before = carrier.kernel_mask;
-  bool only_blocks = (before & ~mask) == 0;
-  if (!only_blocks) {
-    carrier.kernel_mask = mask;
+  if ((carrier.kernel_mask & ~mask) == 0) {
+    return core::block_in_kernel(carrier, mask);
   }
-  long result = sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
-  if (only_blocks) {
-    // Unless a signal was put off before the call, with everything blocked.
-    carrier.kernel_mask.compare_exchange_strong(before, mask);
-  }
-  return result;
+  carrier.kernel_mask = mask;
+  return sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
 }
 
 const core::SignalHooks& mask_hooks() { return kHooks; }

@@ -12,6 +12,7 @@
 #include "core/apart.h"
 #include "core/bare_tcb.h"
 #include "core/crew.h"
+#include "core/kernel_mask.h"
 #include "core/loop.h"
 #include "core/scheduler.h"
 #include "core/watchdog.h"
@@ -167,9 +168,7 @@ bool begin_bare_carrier(Carrier& carrier) {
 }
 
 void stop_taking_signals(Carrier& carrier) {
-  uint64_t mask = fault::blockable(~uint64_t{0});
-  carrier.kernel_mask = mask;
-  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
+  (void)block_in_kernel(carrier, fault::blockable(~uint64_t{0}));
   if (carrier.loop.signal_pending.exchange(false, std::memory_order_relaxed)) {
     signal_hooks().hand_out(carrier);
   }

@@ -11,6 +11,7 @@
 #include "base/futex.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "core/kernel_mask.h"
 #include "core/loop.h"
 #include "core/scheduler.h"
 #include "core/watchdog.h"
@@ -270,8 +271,7 @@ bool stand_by(Carrier& carrier) {
   } while (!crew.active.compare_exchange_weak(active, active - 1, std::memory_order_relaxed));
   // It takes no signal: one that came here would have to go elsewhere.
   uint64_t mask = fault::blockable(~uint64_t{0}) & ~signal_bit(kInternalSignal);
-  (void)sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::arg(&mask), 0, sizeof mask);
-  carrier.kernel_mask = mask;  // afterwards: it lets in what it says until then
+  (void)block_in_kernel(carrier, mask);
   carrier.sleeping.store(kStandingBy, std::memory_order_seq_cst);
   carrier_fell_asleep(Part::of_crew);  // after that: who counts the last one out sees it at rest
   if (carrier.is_home.load(std::memory_order_seq_cst)) {
