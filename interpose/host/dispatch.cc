@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "core/carrier.h"
+#include "core/park.h"
 #include "event/section.h"
 #include "interpose/host/binding.h"
 #include "interpose/host/blocking_calls.h"
@@ -157,6 +158,10 @@ const Row& row_of(long number) {
   long result = handler(arguments);
   if (may_come_with_signal(result) && thread != nullptr) [[unlikely]] {
     take_call_signal(*thread);
+  }
+  if (fiber.carrier->overstays.load(std::memory_order_relaxed)) [[unlikely]] {
+    fiber.carrier->overstays.store(false, std::memory_order_relaxed);
+    core::yield();
   }
   return result;
 }

@@ -29,9 +29,10 @@ struct CarrierRing;
 // The watchdog's notes on a carrier; its own.
 struct Watched {
   uint64_t switches = 0;
-  int64_t since = 0;       // when it was first seen with this number
-  int64_t cpu_before = 0;  // and how much processor time it had used then
-  uint64_t turn = 0;       // Carrier::turn_ends, as it was last seen
+  int64_t since = 0;        // when it was first seen with this number
+  int64_t cpu_before = 0;   // and how much processor time it had used then
+  uint64_t turn = 0;        // Carrier::turn_ends, as it was last seen
+  bool is_unmoved = false;  // it ran the same fiber as at the last look
   bool is_stuck = false;
   // How many more take part because it is stuck; none if there are too many.  Others may read it.
   std::atomic<uint32_t> places = 0;
@@ -94,6 +95,9 @@ struct Carrier {
   std::atomic<uint64_t> background_parks = 0;   // of these, sleeps in the background
   std::atomic<uint32_t> background_timers = 0;  // and those under way
   std::atomic<uint64_t> kernel_mask = 0;  // the signal mask that the kernel has for this thread
+  // The watchdog's wish: others wait while calls that never wait follow each other, so the one that
+  // runs is to yield at its next call.
+  std::atomic<bool> overstays = false;
   std::atomic<uint64_t> credentials = 0;  // the shim's: which change of them it has made
 
   CpuAccount cpu_account;

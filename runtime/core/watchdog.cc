@@ -141,6 +141,16 @@ void end_long_turn(Carrier& carrier) {
   carrier.watched.turn = turn;
 }
 
+// Those that have not switched: their fibers may go from call to call, none of which has to wait.
+void ask_to_yield() {
+  for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
+    if (carrier->watched.is_unmoved) {
+      carrier->turn_ends.store(0, std::memory_order_relaxed);  // and its loop looks for events
+      carrier->overstays.store(true, std::memory_order_relaxed);
+    }
+  }
+}
+
 void look_at(Carrier& carrier, int64_t now, Findings& found) {
   Watched& notes = carrier.watched;
   uint32_t how = carrier.sleeping.load(std::memory_order_relaxed);
@@ -148,7 +158,9 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
   bool blocks = is_blocking(carrier);
   uint64_t switches = carrier.switches.load(std::memory_order_relaxed);
   bool is_gone = carrier.gone.load(std::memory_order_acquire);
-  if (!runs || switches != notes.switches || blocks || is_gone) {
+  bool is_first_look = notes.since == 0;
+  notes.is_unmoved = false;
+  if (!runs || switches != notes.switches || blocks || is_gone || is_first_look) {
     notes.switches = switches;
     notes.since = now;
     notes.cpu_before = runs && !is_gone ? cpu_time(carrier.kernel_tid) : 0;
@@ -169,6 +181,7 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     fire_timers_of(carrier, now, found);  // nobody else waits for it
     return;
   }
+  notes.is_unmoved = true;
   found.overdue = found.overdue || !carrier.ready.empty();
   notes.is_stuck = notes.is_stuck || is_stuck(carrier, now);
   if (notes.places == 0 && notes.is_stuck && make_places(notes)) {
@@ -240,6 +253,9 @@ Findings look() {
     crew.eagerness.store(std::min(eager, Crew::kMostEager), std::memory_order_relaxed);
   }
   found.unwatched = found.unmoved && are_events_missed();
+  if (found.overdue || found.unwatched) {
+    ask_to_yield();
+  }
   // Who sleeps lets in what some thread lets in; see OpenToSignals.
   found.deaf = found.blocks && crew.idle.load(std::memory_order_relaxed) == 0;
   // One more that may take part is called when there is something for it.

@@ -226,6 +226,39 @@ static void crowd_that_spins(void) {
   for (int i = 0; i < kCrowd; ++i) finish(threads[i]);
 }
 
+enum { kWriters = 20, kRounds = 300 };
+
+static int may_write = 1;
+
+static void* write_and_read_back(void* argument) {
+  long* rounds = argument;
+  int ends[2];
+  MUST(pipe(ends) == 0);
+  while (__atomic_load_n(&may_write, __ATOMIC_SEQ_CST)) {
+    char byte = 'x';
+    CHECK(write(ends[1], &byte, 1) == 1);
+    CHECK(read(ends[0], &byte, 1) == 1);
+    __atomic_add_fetch(rounds, 1, __ATOMIC_SEQ_CST);
+  }
+  close(ends[0]);
+  close(ends[1]);
+  return NULL;
+}
+
+// Calls that may wait and never do: each of the threads has its turn between two of another one,
+// without a kernel thread of its own.
+static void crowd_that_never_waits(void) {
+  static pthread_t threads[kWriters];
+  static long rounds[kWriters];
+  for (int i = 0; i < kWriters; ++i) threads[i] = start(write_and_read_back, &rounds[i]);
+  for (int i = 0; i < kWriters; ++i) {
+    while (__atomic_load_n(&rounds[i], __ATOMIC_SEQ_CST) < kRounds) nap(1);
+  }
+  __atomic_store_n(&may_write, 0, __ATOMIC_SEQ_CST);
+  for (int i = 0; i < kWriters; ++i) finish(threads[i]);
+  printf("all had their turns\n");
+}
+
 static const struct twin_case cases[] = {
     {"signals_and_locks", THREADS, signals_and_locks},
     {"signals_and_short_lives", THREADS, signals_and_short_lives},
@@ -235,6 +268,7 @@ static const struct twin_case cases[] = {
     {"overflow_of_used_stacks", THREADS, overflow_of_used_stacks},
     {"many_that_only_yield", THREADS, many_that_only_yield},
     {"crowd_that_spins", THREADS, crowd_that_spins},
+    {"crowd_that_never_waits", THREADS, crowd_that_never_waits},
 };
 
 TWIN_MAIN(cases)
