@@ -5,7 +5,6 @@
 #include <cerrno>
 
 #include "core/carrier.h"
-#include "core/park.h"
 #include "event/section.h"
 #include "interpose/host/binding.h"
 #include "interpose/host/blocking_calls.h"
@@ -14,6 +13,7 @@
 #include "interpose/host/entry.h"
 #include "interpose/host/families.h"
 #include "interpose/host/futex.h"
+#include "interpose/host/give_way.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/hosting.h"
 #include "interpose/host/lend.h"
@@ -160,8 +160,7 @@ const Row& row_of(long number) {
     take_call_signal(*thread);
   }
   if (fiber.carrier->overstays.load(std::memory_order_relaxed)) [[unlikely]] {
-    fiber.carrier->overstays.store(false, std::memory_order_relaxed);
-    core::yield();
+    give_way(fiber);
   }
   return result;
 }

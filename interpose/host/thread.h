@@ -55,6 +55,9 @@ struct Thread : base::ListLink {
 
   uint8_t quick_reads = 0;  // counts those of files (ops/file_read.h)
 
+  uint8_t yields = 0;           // in a row, as the watchdog wished (give_way.cc)
+  uint16_t waits_at_yield = 0;  // the epoch of its fiber's waits then, the end of it
+
   core::Fiber own;
 };
 // A hundred thousand threads that sleep have as many of them: think twice of another line.

@@ -3,6 +3,7 @@
 #include "base/futex.h"
 #include "core/bare_carrier.h"
 #include "core/crew.h"
+#include "core/errand.h"
 #include "core/loop.h"
 #include "core/park.h"
 #include "core/scheduler.h"

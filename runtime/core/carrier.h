@@ -29,10 +29,10 @@ struct CarrierRing;
 // The watchdog's notes on a carrier; its own.
 struct Watched {
   uint64_t switches = 0;
-  int64_t since = 0;        // when it was first seen with this number
-  int64_t cpu_before = 0;   // and how much processor time it had used then
-  uint64_t turn = 0;        // Carrier::turn_ends, as it was last seen
-  bool is_unmoved = false;  // it ran the same fiber as at the last look
+  int64_t since = 0;       // when it was first seen with this number
+  int64_t cpu_before = 0;  // and how much processor time it had used then
+  uint64_t turn = 0;       // Carrier::turn_ends, as it was last seen
+  bool is_long = false;    // the running fiber's turn, as a turn on a processor
   bool is_stuck = false;
   // How many more take part because it is stuck; none if there are too many.  Others may read it.
   std::atomic<uint32_t> places = 0;

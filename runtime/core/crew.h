@@ -68,10 +68,15 @@ void lower_limit();
 // One has found that it must not run: no others are tried.
 void start_no_more_carriers();
 
+// Whether some carrier could be called that doesn't run.
+[[nodiscard]] inline bool is_anybody_free() {
+  return crew.idle.load(std::memory_order_relaxed) > 0 ||
+         crew.active.load(std::memory_order_relaxed) < crew.limit.load(std::memory_order_relaxed);
+}
+
 // The calling carrier has put a fiber into its own StealQueue.
 inline void offer_work(const Carrier& carrier) {
-  if (crew.idle.load(std::memory_order_relaxed) == 0 &&
-      crew.active.load(std::memory_order_relaxed) >= crew.limit.load(std::memory_order_relaxed)) {
+  if (!is_anybody_free()) {
     return;
   }
   if (crew.searching.load(std::memory_order_relaxed) != 0 ||

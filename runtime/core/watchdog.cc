@@ -11,6 +11,7 @@
 #include "core/blocking.h"
 #include "core/cpu_clock.h"
 #include "core/crew.h"
+#include "core/errand.h"
 #include "core/kernel_slice.h"
 #include "core/kernel_thread.h"
 #include "core/loop.h"
@@ -37,32 +38,22 @@ constinit base::Lock starting;
 // There may be timers of carriers that are not in the crew's list.
 constinit std::atomic<bool> timers_are_left = false;
 
-// A thread that somebody wants to be started from here.
-struct Errand {
-  KernelThread* thread = nullptr;
-  int result = 0;
-  std::atomic<uint32_t> done = 0;
-};
-constinit std::atomic<Errand*> errand = nullptr;
-constinit base::Lock asking;
-constinit std::atomic<uint64_t> credentials = 0;  // as Carrier::credentials
-
 // What one look at all carriers has found.
 struct Findings {
   base::Deadline next;     // the first timer of those that can't fire their own
-  bool overdue = false;    // fibers wait behind one that has not switched since the last look
-  bool unmoved = false;    // some carrier has not switched since the last look
+  bool overdue = false;    // fibers wait behind one that should have switched
+  bool unmoved = false;    // some carrier should have switched
   bool blocks = false;     // and its kernel thread blocks signals
   bool stuck = false;      // another carrier got stuck
   bool unwatched = false;  // nobody looks for the events that fibers wait for
   bool deaf = false;       // nobody may be there who takes a signal of the process
+  bool helps = false;      // and somebody is free to do something about it
 
   void note_unmoved(const Carrier& carrier) {
     unmoved = true;
     blocks = blocks || carrier.kernel_mask.load(std::memory_order_relaxed) != 0;
   }
   [[nodiscard]] bool must_help() const { return overdue || unwatched || deaf; }
-  [[nodiscard]] bool must_correct() const { return must_help() || stuck; }
 };
 
 // Of a crowd of fibers that compute until another one has had its turn, each must get a place
@@ -70,13 +61,12 @@ struct Findings {
 constexpr uint32_t kCrowd = 4;
 constinit uint32_t stuck_ones = 0;  // the watchdog's own
 
-// After a slice without a switch.
-bool is_stuck(const Carrier& carrier, int64_t now) {
+// After a slice without a switch, with so much processor time.
+bool is_stuck(const Carrier& carrier, int64_t now, int64_t used) {
   const Watched& notes = carrier.watched;
   if (now - notes.since < base::config().slice) {
     return false;
   }
-  int64_t used = cpu_time(carrier.kernel_tid) - notes.cpu_before;
   // Those that are stuck already share the processors with it.
   return used >= base::config().slice / 2 / (1 + stuck_ones) || !is_runnable(carrier.kernel_tid);
 }
@@ -141,10 +131,10 @@ void end_long_turn(Carrier& carrier) {
   carrier.watched.turn = turn;
 }
 
-// Those that have not switched: their fibers may go from call to call, none of which has to wait.
+// Fibers that may go from call to call, none of which has to wait.
 void ask_to_yield() {
   for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
-    if (carrier->watched.is_unmoved) {
+    if (carrier->watched.is_long) {
       carrier->turn_ends.store(0, std::memory_order_relaxed);  // and its loop looks for events
       carrier->overstays.store(true, std::memory_order_relaxed);
     }
@@ -159,7 +149,7 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
   uint64_t switches = carrier.switches.load(std::memory_order_relaxed);
   bool is_gone = carrier.gone.load(std::memory_order_acquire);
   bool is_first_look = notes.since == 0;
-  notes.is_unmoved = false;
+  notes.is_long = false;
   if (!runs || switches != notes.switches || blocks || is_gone || is_first_look) {
     notes.switches = switches;
     notes.since = now;
@@ -176,14 +166,20 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     }
     return;
   }
-  found.note_unmoved(carrier);
   if (carrier.role.load(std::memory_order_relaxed) == Role::apart) {
+    found.note_unmoved(carrier);
     fire_timers_of(carrier, now, found);  // nobody else waits for it
     return;
   }
-  notes.is_unmoved = true;
-  found.overdue = found.overdue || !carrier.ready.empty();
-  notes.is_stuck = notes.is_stuck || is_stuck(carrier, now);
+  int64_t used = cpu_time(carrier.kernel_tid) - notes.cpu_before;
+  notes.is_long = used >= base::config().slice / 4;  // most end after some microseconds
+  // Most turns end after some microseconds.  One that lasts in spite of little processor time is
+  // that of a carrier which waits for a processor: what others would do for it makes that worse.
+  if (notes.is_long || notes.is_stuck || now - notes.since >= base::config().slice) {
+    found.note_unmoved(carrier);
+    found.overdue = found.overdue || !carrier.ready.empty();
+  }
+  notes.is_stuck = notes.is_stuck || is_stuck(carrier, now, used);
   if (notes.places == 0 && notes.is_stuck && make_places(notes)) {
     found.stuck = true;
     base::log_line(base::LogLevel::debug, "carrier ", carrier.kernel_tid,
@@ -259,23 +255,11 @@ Findings look() {
   // Who sleeps lets in what some thread lets in; see OpenToSignals.
   found.deaf = found.blocks && crew.idle.load(std::memory_order_relaxed) == 0;
   // One more that may take part is called when there is something for it.
-  if (found.must_help() || (found.stuck && is_work_somewhere())) {
+  found.helps = is_anybody_free() && (found.must_help() || found.stuck);
+  if (found.helps && (found.must_help() || is_work_somewhere())) {
     call_help_on_suspicion();
   }
   return found;
-}
-
-void run_errand() {
-  Errand* wanted = errand.exchange(nullptr, std::memory_order_acq_rel);
-  if (wanted == nullptr) {
-    return;
-  }
-  if (signal_hooks().follow != nullptr) {
-    signal_hooks().follow(credentials);
-  }
-  wanted->result = start_kernel_thread(*wanted->thread);
-  wanted->done.store(1, std::memory_order_release);
-  base::futex_wake(wanted->done, 1);
 }
 
 void run(KernelThread&) {
@@ -294,7 +278,7 @@ void run(KernelThread&) {
     if (is_cpu_alarm_set()) {
       longest = std::min(longest, kAlarmTick);
     }
-    tick = found.must_correct() ? kShortTick : std::min(2 * tick, longest);
+    tick = found.helps ? kShortTick : std::min(2 * tick, longest);
     tick = std::min(tick, base::nanos_left(found.next));
     quiet = is_watchdog_needed() ? 0 : quiet + 1;
     if (++ticks % kTicksOfSurplus == 0 || quiet == kQuietTicks) {
@@ -354,22 +338,6 @@ void look_now() {
 
 bool is_watchdog_there() { return state.load(std::memory_order_relaxed) != kNone; }
 
-int start_by_watchdog(KernelThread& wanted) {
-  if (!is_watchdog_there() || sys::gettid() == watchdog_tid()) {
-    return start_kernel_thread(wanted);
-  }
-  base::LockGuard guard(asking);
-  Errand mine;
-  mine.thread = &wanted;
-  errand.store(&mine, std::memory_order_release);
-  while (mine.done.load(std::memory_order_acquire) == 0) {
-    look_now();
-    // It may have been on its way to sleep for a tick.
-    base::futex_wait(mine.done, 0, base::Deadline::after(base::now(), kShortTick));
-  }
-  return mine.result;
-}
-
 int watchdog_tid() { return static_cast<int>(thread.tid.load(std::memory_order_relaxed)); }
 
 void notice_work() {
@@ -384,9 +352,7 @@ void reset_watchdog_after_fork() {
   reset_thread_state_after_fork();
   reset_slices_after_fork();
   starting.reset();
-  asking.reset();
-  errand.store(nullptr, std::memory_order_relaxed);
-  credentials.store(0, std::memory_order_relaxed);
+  reset_errands_after_fork();
   thread.tid.store(0, std::memory_order_relaxed);
   state.store(kNone, std::memory_order_relaxed);
   timers_are_left.store(false, std::memory_order_relaxed);

@@ -39,10 +39,6 @@ void leave_timers_to_watchdog();
 // A carrier has woken up.  Any thread; a system call only if the watchdog sleeps.
 void notice_work();
 
-// start_kernel_thread(), called by the watchdog, whose own kernel thread has what the crew's have.
-// Where there is no watchdog, the caller calls it.
-[[nodiscard]] int start_by_watchdog(KernelThread& thread);
-
 // The id of its kernel thread; 0 where there is none.
 [[nodiscard]] int watchdog_tid();
 

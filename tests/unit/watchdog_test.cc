@@ -11,6 +11,7 @@
 
 #include "base/deadline.h"
 #include "core/crew.h"
+#include "core/errand.h"
 #include "core/kernel_thread.h"
 #include "core/park.h"
 #include "core/scheduler.h"
