@@ -32,7 +32,9 @@ struct Watched {
   int64_t since = 0;       // when it was first seen with this number
   int64_t cpu_before = 0;  // and how much processor time it had used then
   uint64_t turn = 0;       // Carrier::turn_ends, as it was last seen
-  bool is_long = false;    // the running fiber's turn, as a turn on a processor
+  // How much processor time it had used when the turn of its fiber was first found to be long; 0:
+  // it is not.
+  int64_t cpu_at_long = 0;
   bool is_stuck = false;
   // How many more take part because it is stuck; none if there are too many.  Others may read it.
   std::atomic<uint32_t> places = 0;

@@ -61,14 +61,19 @@ struct Findings {
 constexpr uint32_t kCrowd = 4;
 constinit uint32_t stuck_ones = 0;  // the watchdog's own
 
-// After a slice without a switch, with so much processor time.
-bool is_stuck(const Carrier& carrier, int64_t now, int64_t used) {
+// What part of a slice is to be used; those that are stuck already share the processors with it.
+int64_t part_of_slice(int parts) { return base::config().slice / parts / (1 + stuck_ones); }
+
+// After a slice without a switch.  `cpu` is the processor time that it has used.
+bool is_stuck(const Carrier& carrier, int64_t now, int64_t cpu) {
   const Watched& notes = carrier.watched;
   if (now - notes.since < base::config().slice) {
     return false;
   }
-  // Those that are stuck already share the processors with it.
-  return used >= base::config().slice / 2 / (1 + stuck_ones) || !is_runnable(carrier.kernel_tid);
+  // It may have been asked to yield, and needs time for that.
+  bool computes = cpu - notes.cpu_before >= part_of_slice(2) && notes.cpu_at_long != 0 &&
+                  cpu - notes.cpu_at_long >= part_of_slice(8);
+  return computes || !is_runnable(carrier.kernel_tid);
 }
 
 // Those that aren't stuck are to wake up at once, as long as some are, or were a moment ago.
@@ -134,7 +139,7 @@ void end_long_turn(Carrier& carrier) {
 // Fibers that may go from call to call, none of which has to wait.
 void ask_to_yield() {
   for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
-    if (carrier->watched.is_long) {
+    if (carrier->watched.cpu_at_long != 0) {
       carrier->turn_ends.store(0, std::memory_order_relaxed);  // and its loop looks for events
       carrier->overstays.store(true, std::memory_order_relaxed);
     }
@@ -149,10 +154,10 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
   uint64_t switches = carrier.switches.load(std::memory_order_relaxed);
   bool is_gone = carrier.gone.load(std::memory_order_acquire);
   bool is_first_look = notes.since == 0;
-  notes.is_long = false;
   if (!runs || switches != notes.switches || blocks || is_gone || is_first_look) {
     notes.switches = switches;
     notes.since = now;
+    notes.cpu_at_long = 0;
     notes.cpu_before = runs && !is_gone ? cpu_time(carrier.kernel_tid) : 0;
     take_places_back(notes);
     if (is_gone) {
@@ -171,15 +176,18 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     fire_timers_of(carrier, now, found);  // nobody else waits for it
     return;
   }
-  int64_t used = cpu_time(carrier.kernel_tid) - notes.cpu_before;
-  notes.is_long = used >= base::config().slice / 4;  // most end after some microseconds
-  // Most turns end after some microseconds.  One that lasts in spite of little processor time is
-  // that of a carrier which waits for a processor: what others would do for it makes that worse.
-  if (notes.is_long || notes.is_stuck || now - notes.since >= base::config().slice) {
+  int64_t cpu = cpu_time(carrier.kernel_tid);
+  notes.is_stuck = notes.is_stuck || is_stuck(carrier, now, cpu);
+  // Most turns end after some microseconds.
+  if (notes.cpu_at_long == 0 && cpu - notes.cpu_before >= part_of_slice(4)) {
+    notes.cpu_at_long = cpu;
+  }
+  // One that lasts in spite of little processor time is that of a carrier which waits for a
+  // processor: what others would do for it makes that worse.
+  if (notes.cpu_at_long != 0 || notes.is_stuck || now - notes.since >= base::config().slice) {
     found.note_unmoved(carrier);
     found.overdue = found.overdue || !carrier.ready.empty();
   }
-  notes.is_stuck = notes.is_stuck || is_stuck(carrier, now, used);
   if (notes.places == 0 && notes.is_stuck && make_places(notes)) {
     found.stuck = true;
     base::log_line(base::LogLevel::debug, "carrier ", carrier.kernel_tid,

@@ -228,33 +228,27 @@ static void crowd_that_spins(void) {
 
 enum { kWriters = 20, kRounds = 300 };
 
-static int may_write = 1;
+static int had_turns;
 
 static void* write_and_read_back(void* argument) {
-  long* rounds = argument;
   int ends[2];
   MUST(pipe(ends) == 0);
-  while (__atomic_load_n(&may_write, __ATOMIC_SEQ_CST)) {
+  for (int round = 0; __atomic_load_n(&had_turns, __ATOMIC_SEQ_CST) < kWriters; ++round) {
     char byte = 'x';
     CHECK(write(ends[1], &byte, 1) == 1);
     CHECK(read(ends[0], &byte, 1) == 1);
-    __atomic_add_fetch(rounds, 1, __ATOMIC_SEQ_CST);
+    if (round == kRounds) __atomic_add_fetch(&had_turns, 1, __ATOMIC_SEQ_CST);
   }
   close(ends[0]);
   close(ends[1]);
-  return NULL;
+  return argument;
 }
 
 // Calls that may wait and never do: each of the threads has its turn between two of another one,
 // without a kernel thread of its own.
 static void crowd_that_never_waits(void) {
-  static pthread_t threads[kWriters];
-  static long rounds[kWriters];
-  for (int i = 0; i < kWriters; ++i) threads[i] = start(write_and_read_back, &rounds[i]);
-  for (int i = 0; i < kWriters; ++i) {
-    while (__atomic_load_n(&rounds[i], __ATOMIC_SEQ_CST) < kRounds) nap(1);
-  }
-  __atomic_store_n(&may_write, 0, __ATOMIC_SEQ_CST);
+  pthread_t threads[kWriters];
+  for (int i = 0; i < kWriters; ++i) threads[i] = start(write_and_read_back, NULL);
   for (int i = 0; i < kWriters; ++i) finish(threads[i]);
   printf("all had their turns\n");
 }
