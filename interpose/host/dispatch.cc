@@ -159,7 +159,7 @@ const Row& row_of(long number) {
   if (may_come_with_signal(result) && thread != nullptr) [[unlikely]] {
     take_call_signal(*thread);
   }
-  if (fiber.carrier->overstays.load(std::memory_order_relaxed)) [[unlikely]] {
+  if (fiber.carrier->overstays.load(std::memory_order_relaxed) != 0) [[unlikely]] {
     give_way(fiber);
   }
   return result;

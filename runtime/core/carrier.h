@@ -98,8 +98,8 @@ struct Carrier {
   std::atomic<uint32_t> background_timers = 0;  // and those under way
   std::atomic<uint64_t> kernel_mask = 0;  // the signal mask that the kernel has for this thread
   // The watchdog's wish: others wait while calls that never wait follow each other, so the one that
-  // runs is to yield at its next call.
-  std::atomic<bool> overstays = false;
+  // runs is to yield at its next call.  `switches` + 1 as it was seen to overstay, or 0.
+  std::atomic<uint64_t> overstays = 0;
   std::atomic<uint64_t> credentials = 0;  // the shim's: which change of them it has made
 
   CpuAccount cpu_account;

@@ -141,9 +141,21 @@ void ask_to_yield() {
   for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
     if (carrier->watched.cpu_at_long != 0) {
       carrier->turn_ends.store(0, std::memory_order_relaxed);  // and its loop looks for events
-      carrier->overstays.store(true, std::memory_order_relaxed);
+      carrier->overstays.store(carrier->watched.switches + 1, std::memory_order_relaxed);
     }
   }
+}
+
+// It has not switched since the last look, and should have.  A turn that lasts in spite of little
+// processor time is mostly that of a carrier which waits for a processor: what others would do for
+// it makes that worse.
+bool lags(const Carrier& carrier, int64_t now) {
+  const Watched& notes = carrier.watched;
+  if (notes.cpu_at_long != 0 || notes.is_stuck || now - notes.since >= base::config().slice) {
+    return true;
+  }
+  return !carrier.ready.empty() && crew.idle.load(std::memory_order_relaxed) > 0 &&
+         !is_runnable(carrier.kernel_tid);
 }
 
 void look_at(Carrier& carrier, int64_t now, Findings& found) {
@@ -153,7 +165,7 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
   bool blocks = is_blocking(carrier);
   uint64_t switches = carrier.switches.load(std::memory_order_relaxed);
   bool is_gone = carrier.gone.load(std::memory_order_acquire);
-  bool is_first_look = notes.since == 0;
+  bool is_first_look = notes.since == 0 || notes.cpu_before == 0;  // since it was made, or slept
   if (!runs || switches != notes.switches || blocks || is_gone || is_first_look) {
     notes.switches = switches;
     notes.since = now;
@@ -182,9 +194,7 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
   if (notes.cpu_at_long == 0 && cpu - notes.cpu_before >= part_of_slice(4)) {
     notes.cpu_at_long = cpu;
   }
-  // One that lasts in spite of little processor time is that of a carrier which waits for a
-  // processor: what others would do for it makes that worse.
-  if (notes.cpu_at_long != 0 || notes.is_stuck || now - notes.since >= base::config().slice) {
+  if (lags(carrier, now)) {
     found.note_unmoved(carrier);
     found.overdue = found.overdue || !carrier.ready.empty();
   }

@@ -253,6 +253,33 @@ static void crowd_that_never_waits(void) {
   printf("all had their turns\n");
 }
 
+static int may_yield = 1;
+
+static void* compute_and_yield(void* argument) {
+  while (__atomic_load_n(&may_yield, __ATOMIC_SEQ_CST)) {
+    for (volatile int i = 0; i < 300000; ++i) {
+    }
+    sched_yield();
+  }
+  return argument;
+}
+
+// Forks at the end of a long turn, while another thread waits for its own.
+static void forks_after_computing(void) {
+  const pthread_t other = start(compute_and_yield, NULL);
+  for (int i = 0; i < 60; ++i) {
+    for (const long long end = now_ms() + 8; now_ms() < end;) {
+    }
+    const pid_t child = fork();
+    if (child == 0) _exit(getppid() == 0);
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    nap(1);
+  }
+  __atomic_store_n(&may_yield, 0, __ATOMIC_SEQ_CST);
+  finish(other);
+}
+
 static const struct twin_case cases[] = {
     {"signals_and_locks", THREADS, signals_and_locks},
     {"signals_and_short_lives", THREADS, signals_and_short_lives},
@@ -263,6 +290,7 @@ static const struct twin_case cases[] = {
     {"many_that_only_yield", THREADS, many_that_only_yield},
     {"crowd_that_spins", THREADS, crowd_that_spins},
     {"crowd_that_never_waits", THREADS, crowd_that_never_waits},
+    {"forks_after_computing", THREADS, forks_after_computing},
 };
 
 TWIN_MAIN(cases)
