@@ -82,11 +82,7 @@ bool wait_until_none(const void* announced_at, int64_t deadline, IsSomeLeft is_s
 
 }  // namespace
 
-void tell_of_rest(core::Carrier& carrier) {
-  uint32_t who = carrier.rest_awaited.load(std::memory_order_seq_cst);
-  if (who == 0) {
-    return;
-  }
+void tell_who_awaits_rest(core::Carrier& carrier, uint32_t who) {
   if ((who & core::Carrier::kOwnRest) != 0 && rest_of(carrier) == 0 &&
       is_to_be_told(carrier, core::Carrier::kOwnRest)) {
     sync::unpark(&carrier.light_fibers, sync::kEverybody);

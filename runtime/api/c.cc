@@ -37,7 +37,7 @@ struct Task : ramie::detail::task_base {
 void run_task(ramie::detail::task_base* base, control* fiber) noexcept {
   auto* task = static_cast<Task*>(base);
   task->function(task->argument);
-  (void)ramie::detail::finish(fiber);
+  (void)ramie::detail::finish(fiber, true);
 }
 
 control* inner(ramie_fiber* fiber) { return reinterpret_cast<control*>(fiber); }

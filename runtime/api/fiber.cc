@@ -7,6 +7,7 @@
 // | kJoined   | ... both unset when it gives up | the end wakes the park in Fiber::joiner        |
 // | kAwaited  | any other that waits for it     | the end has to be announced in the parking lot |
 // | kDetached | the handle, when it is dropped  | the fiber destroys its task itself             |
+// | kEmpty    | the fiber, with kEnded          | the task needs no destruction                  |
 //
 // Fiber::joiner is read by the fiber that ends, when it has found kJoined as it set kEnded, and
 // then nobody writes it any more.
@@ -44,6 +45,7 @@ constexpr uint32_t kAwaited = 2;
 constexpr uint32_t kDetached = 4;
 constexpr uint32_t kTaken = 8;
 constexpr uint32_t kJoined = 16;
+constexpr uint32_t kEmpty = 32;
 
 core::Fiber& fiber_of(control* control) { return *reinterpret_cast<core::Fiber*>(control); }
 
@@ -105,12 +107,8 @@ control* create(std::size_t stack_size, std::size_t extra, void** memory,
                 const char* name) noexcept {
   event::Section section;
   core::Fiber* fiber = core::create_light_fiber(stack_size, extra, memory);
-  if (fiber != nullptr) {
-    if (name != nullptr && name[0] != '\0') {
-      std::strncpy(fiber->name, name, sizeof fiber->name - 1);
-    }
-    const core::Fiber* spawner = core::current();
-    fiber->parent = spawner == nullptr ? 0 : spawner->id;
+  if (fiber != nullptr && name != nullptr && name[0] != '\0') [[unlikely]] {
+    std::strncpy(fiber->name, name, sizeof fiber->name - 1);
   }
   return reinterpret_cast<control*>(fiber);
 }
@@ -157,7 +155,8 @@ void drop(control* control) noexcept {
   core::Fiber& fiber = fiber_of(control);
   // Acquire pairs with finish(): the result is destroyed next.  Release: what the handle's owner
   // read.
-  if ((base::fetch_or(fiber.done, kDetached, std::memory_order_acq_rel) & kEnded) != 0) {
+  uint32_t before = base::fetch_or(fiber.done, kDetached, std::memory_order_acq_rel);
+  if ((before & (kEnded | kEmpty)) == kEnded) {
     auto* task = static_cast<task_base*>(fiber.argument);
     task->destroy(task, control);
   }
@@ -180,10 +179,11 @@ void release(control* control) noexcept {
   core::release(fiber_of(control));
 }
 
-bool finish(control* control) noexcept {
+bool finish(control* control, bool needs_nothing) noexcept {
   core::Fiber& fiber = fiber_of(control);
   // Release pairs with join() and drop(); acquire with the same.
-  uint32_t before = base::fetch_or(fiber.done, kEnded, std::memory_order_acq_rel);
+  uint32_t bits = needs_nothing ? kEnded | kEmpty : kEnded;
+  uint32_t before = base::fetch_or(fiber.done, bits, std::memory_order_acq_rel);
   if ((before & kJoined) != 0) {
     core::RuntimeSection section(*core::current());
     (void)core::unpark_here(fiber.joiner);

@@ -149,7 +149,7 @@ struct Carrier {
   [[nodiscard]] bool has_ready() const { return !pinned.empty() || !ready.empty(); }
 
   // The next fiber of its own queues, from both in turn; null when they are empty.
-  [[nodiscard]] Fiber* take_ready() {
+  [[nodiscard, gnu::always_inline]] Fiber* take_ready() {
     if (pinned.empty()) [[unlikely]] {
       return take_homeless();
     }

@@ -84,19 +84,16 @@ struct alignas(64) Fiber {
     state.store(pack(last + 1, Wake::unparked, Phase::idle), std::memory_order_relaxed);
   }
   // The same where a light fiber has ended, which left everything else as a new one needs it.  What
-  // settle_light_fiber() sets is left to that.
+  // create_light_fiber() and settle_light_fiber() set is left to them.
   void begin_again() {
     uint64_t last = epoch_of(state.load(std::memory_order_relaxed));
     state.store(pack(last + 1, Wake::unparked, Phase::idle), std::memory_order_relaxed);
-    runtime_depth.store(1, std::memory_order_relaxed);
     signal_pending.store(false, std::memory_order_relaxed);
     interrupt_requested.store(false, std::memory_order_relaxed);
     cancel_requested.store(false, std::memory_order_relaxed);
-    entry = nullptr;
     done.store(0, std::memory_order_relaxed);
     interruptions_off = 0;
     interruptible = false;
-    parent = 0;
     name[0] = '\0';
     cpu_time.store(0, std::memory_order_relaxed);
     cpu_alarm.store(INT64_MAX, std::memory_order_relaxed);
@@ -129,7 +126,6 @@ struct alignas(64) Fiber {
   FiberKind kind = FiberKind::light;
   bool interruptible = false;   // the parks that come may end by an interruption (interruptible.h)
   bool has_had_scopes = false;  // `scopes` below may not be empty
-  uint8_t stack_order = 0;      // of a light fiber: which slab its stack goes back to
   bool of_workers = false;      // a light one that counts as the workers' (workers.h)
 
   // What a fiber that never waits needs besides, from its start to the end of its handle, fills the
@@ -141,7 +137,8 @@ struct alignas(64) Fiber {
   std::atomic<uint32_t> done = 0;        // of a light fiber: see api/fiber.cc
   Ticket joiner;                         // likewise
   uint64_t id = 0;
-  uint32_t interruptions_off = 0;  // how many scopes forbid them, see interruptible.h
+  uint32_t interruptions_off : 24 = 0;  // how many scopes forbid them, see interruptible.h
+  uint32_t stack_order : 8 = 0;         // of a light fiber: which slab its stack goes back to
   // More than zero while the fiber is inside the runtime: a signal handler of the program must not
   // run then (it might call back into a lock that its own stack holds).  Written by the fiber
   // alone, read by the signal handler on the same kernel thread.  A new fiber starts in the

@@ -73,37 +73,53 @@ void send_for_slot(const char* slot, size_t stride) {
   }
 }
 
-char* take_slot(Slab& slab, size_t stride, bool& recycled) {
-  Carrier* carrier = this_carrier();
-  if (carrier == nullptr) {
-    return slab.allocate(recycled);
+[[gnu::noinline]] StackCache::Taken take_without_carrier(Slab& slab) {
+  StackCache::Taken taken{};
+  taken.slot = slab.allocate(taken.recycled);
+  return taken;
+}
+
+[[gnu::always_inline]] inline StackCache::Taken take_slot(Carrier* carrier, Slab& slab,
+                                                          size_t stride) {
+  if (carrier == nullptr) [[unlikely]] {
+    return take_without_carrier(slab);
   }
-  char* slot = carrier->stacks.take(slab, recycled);
-  if (const char* next = carrier->stacks.next_untouched()) {
+  StackCache::Taken taken = carrier->stacks.take(slab);
+  if (const char* next = carrier->stacks.next_untouched()) [[unlikely]] {
     send_for_slot(next, stride);
   }
-  return slot;
+  return taken;
 }
 
-void give_slot(Slab& slab, char* slot) {
-  if (Carrier* carrier = this_carrier()) {
+[[gnu::noinline]] void give_without_carrier(Slab& slab, char* slot) { slab.free(&slot, 1); }
+
+[[gnu::always_inline]] inline void give_slot(Slab& slab, char* slot) {
+  if (Carrier* carrier = this_carrier()) [[likely]] {
     carrier->stacks.give(slab, slot);
   } else {
-    slab.free(&slot, 1);
+    give_without_carrier(slab, slot);
   }
 }
 
-uint64_t take_id() {
-  Carrier* carrier = this_carrier();
-  if (carrier == nullptr) {
+[[gnu::always_inline]] inline uint64_t take_id(Carrier* carrier) {
+  if (carrier == nullptr) [[unlikely]] {
     return next_id.fetch_add(1, std::memory_order_relaxed);
   }
   FiberIds& ids = carrier->ids;
-  if (ids.next == ids.end) {
+  if (ids.next == ids.end) [[unlikely]] {
     ids.next = next_id.fetch_add(kIdsAtOnce, std::memory_order_relaxed);
     ids.end = ids.next + kIdsAtOnce;
   }
   return ids.next++;
+}
+
+// Where another fiber has been, or nobody yet; see Slab::allocate().
+[[gnu::noinline]] void begin_anew(Fiber* fiber, bool recycled) {
+  if (!recycled) {
+    new (fiber) Fiber;
+  } else {  // after forget() was called for the slot: by the slab's lock
+    new (fiber) Fiber(Recycled{}, forgotten_epoch.load(std::memory_order_relaxed));
+  }
 }
 
 }  // namespace
@@ -115,27 +131,27 @@ Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
   }
   Slab& slab = slab_of(order);
   const size_t stride = size_t{1} << order;
-  bool recycled = false;
-  char* slot = take_slot(slab, stride, recycled);
-  if (slot == nullptr) {
+  const Fiber* self = current();
+  Carrier* carrier = self == nullptr ? nullptr : self->carrier;
+  auto [slot, recycled] = take_slot(carrier, slab, stride);
+  if (slot == nullptr) [[unlikely]] {
     return nullptr;
   }
   Fiber* fiber = fiber_at(slot, stride);
-  if (!recycled) {
-    new (fiber) Fiber;
-  } else if (fiber->state.load(std::memory_order_relaxed) != 0) {
+  if (recycled && fiber->state.load(std::memory_order_relaxed) != 0) [[likely]] {
     fiber->begin_again();
-  } else {  // after forget() was called for the slot: by the slab's lock
-    new (fiber) Fiber(Recycled{}, forgotten_epoch.load(std::memory_order_relaxed));
+  } else {
+    begin_anew(fiber, recycled);
   }
-  fiber->id = take_id();
+  fiber->id = take_id(carrier);
+  fiber->parent = self == nullptr ? 0 : self->id;
   fiber->references.store(1, std::memory_order_relaxed);
   fiber->stack_order = static_cast<uint8_t>(order);
 
   auto top = reinterpret_cast<uintptr_t>(fiber);
   top = (top - extra_size) & ~(kAlign - 1);
   char* low = slot + Slab::kPage;
-  if (top < reinterpret_cast<uintptr_t>(low) + Slab::kPage) {
+  if (top < reinterpret_cast<uintptr_t>(low) + Slab::kPage) [[unlikely]] {
     give_slot(slab, slot);
     return nullptr;
   }
@@ -168,14 +184,16 @@ void prepare_light_fiber(Fiber& fiber, Carrier& spawner, Fiber::Entry entry) {
   prepare(fiber, spawner, entry, true);
 }
 
-void settle_light_fiber(Fiber& fiber, Fiber::Entry entry) {
+[[gnu::always_inline]] inline void settle(Fiber& fiber, Fiber::Entry entry) {
   Carrier& carrier = home_for_light_fibers();
   live_on(fiber, carrier);
   prepare(fiber, carrier, entry, carrier.is_worker.load(std::memory_order_relaxed));
 }
 
+void settle_light_fiber(Fiber& fiber, Fiber::Entry entry) { settle(fiber, entry); }
+
 void start_light_fiber(Fiber& fiber, Fiber::Entry entry) {
-  settle_light_fiber(fiber, entry);
+  settle(fiber, entry);
   make_ready(fiber);
 }
 

@@ -15,21 +15,15 @@ namespace ramie::core {
 class StackCache {
  public:
   // As Slab::allocate() and Slab::free().
-  [[nodiscard]] char* take(Slab& slab, bool& recycled) {
-    if (slab_ == nullptr) {
-      slab_ = &slab;
+  struct Taken {
+    char* slot;
+    bool recycled;
+  };
+  [[nodiscard, gnu::always_inline]] Taken take(Slab& slab) {
+    if (&slab != slab_ || count_ == 0) [[unlikely]] {
+      return take_from(slab);
     }
-    if (&slab == slab_) {
-      if (count_ == 0) {
-        count_ = slab.allocate_recycled(slots_, kBatch);
-        untouched_ = count_;
-      }
-      if (count_ != 0) {
-        recycled = true;
-        return slots_[--count_];
-      }
-    }
-    return slab.allocate(recycled);
+    return {slots_[--count_], true};
   }
 
   // After take(): a slot that will be taken soon, and that nobody has had since it came from the
@@ -42,19 +36,13 @@ class StackCache {
     return count_ < kAhead ? nullptr : slots_[count_ - kAhead];
   }
 
-  void give(Slab& slab, char* slot) {
-    if (&slab != slab_) {
-      slab.free(&slot, 1);
+  [[gnu::always_inline]] void give(Slab& slab, char* slot) {
+    if (&slab != slab_) [[unlikely]] {
+      give_to(slab, slot);
       return;
     }
-    if (count_ == kCapacity) {
-      // The oldest go: their lines of the processor's cache are gone already.
-      slab.free(slots_, kBatch);
-      count_ -= kBatch;
-      untouched_ -= std::min(untouched_, kBatch);
-      for (uint32_t i = 0; i < count_; ++i) {
-        slots_[i] = slots_[i + kBatch];
-      }
+    if (count_ == kCapacity) [[unlikely]] {
+      give_oldest_back();
     }
     slots_[count_++] = slot;
   }
@@ -71,6 +59,35 @@ class StackCache {
   static constexpr uint32_t kCapacity = 64;
   static constexpr uint32_t kBatch = 32;
   static constexpr uint32_t kAhead = 4;
+
+  // Not inline: what these pass by address would be in memory on the short way as well.
+  [[gnu::noinline]] Taken take_from(Slab& slab) {
+    if (slab_ == nullptr) {
+      slab_ = &slab;
+    }
+    if (&slab == slab_) {
+      count_ = slab.allocate_recycled(slots_, kBatch);
+      untouched_ = count_;
+      if (count_ != 0) {
+        return {slots_[--count_], true};
+      }
+    }
+    Taken taken{};
+    taken.slot = slab.allocate(taken.recycled);
+    return taken;
+  }
+
+  [[gnu::noinline]] static void give_to(Slab& slab, char* slot) { slab.free(&slot, 1); }
+
+  // Their lines of the processor's cache are gone already.
+  [[gnu::noinline]] void give_oldest_back() {
+    slab_->free(slots_, kBatch);
+    count_ -= kBatch;
+    untouched_ -= std::min(untouched_, kBatch);
+    for (uint32_t i = 0; i < count_; ++i) {
+      slots_[i] = slots_[i + kBatch];
+    }
+  }
 
   Slab* slab_ = nullptr;
   uint32_t count_ = 0;

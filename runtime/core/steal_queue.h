@@ -74,7 +74,7 @@ class StealQueue {
 
   // The owner.  Who is next, or with 1 the one after; null where there is none.  Others may take
   // it.
-  [[nodiscard]] const Fiber* glance(uint32_t further) const {
+  [[nodiscard, gnu::always_inline]] const Fiber* glance(uint32_t further) const {
     uint32_t number = head_.load(std::memory_order_relaxed) + further;
     auto rest = static_cast<int32_t>(tail_.load(std::memory_order_relaxed) - number);
     return rest > 0

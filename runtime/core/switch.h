@@ -137,8 +137,8 @@ template <int kFrames>
 }
 
 // As switch_to(), for a fiber that never comes back.
-[[noreturn]] inline void switch_to_for_ever(Carrier& carrier, Fiber& from, Fiber& to,
-                                            Carrier::After after) {
+[[noreturn, gnu::always_inline]] inline void switch_to_for_ever(Carrier& carrier, Fiber& from,
+                                                                Fiber& to, Carrier::After after) {
   (void)leave(carrier, from, to, after, true);
   __builtin_unreachable();
 }

@@ -46,8 +46,8 @@ RAMIE_API void retain(control*) noexcept;
 // Frees the stack, now or at the fiber's end.
 RAMIE_API void release(control*) noexcept;
 // By the fiber itself, at its end; true if the handle is given up, and the task is the fiber's to
-// destroy.
-[[nodiscard]] RAMIE_API bool finish(control*) noexcept;
+// destroy.  One that `needs_nothing` is not destroyed by drop(): what it lies in is not touched.
+[[nodiscard]] RAMIE_API bool finish(control*, bool needs_nothing) noexcept;
 // 0, ETIMEDOUT (or an interruption), or EDEADLK from the fiber itself.
 [[nodiscard]] RAMIE_API int join(control*, std::int64_t deadline) noexcept;
 [[nodiscard]] RAMIE_API task_base* task_of(const control*) noexcept;

@@ -5,7 +5,7 @@
 //
 // | who is done first  | what happens to the task                                          |
 // |--------------------|-------------------------------------------------------------------|
-// | the fiber          | the handle destroys it, when it is dropped                        |
+// | the fiber          | the handle destroys it, when it is dropped, if anything is left   |
 // | the handle         | the fiber destroys it, at its end (finish() says so)              |
 #pragma once
 
@@ -187,9 +187,15 @@ struct task final : task_result<R>, task_delay<Delayed> {
     if (link_node* first = this->more.links.close()) [[unlikely]] {
       fire_links(*this, fiber, first);
     }
-    if (finish(fiber)) {
+    if (finish(fiber, has_nothing_left())) {
       this->destroy(this, fiber);
     }
+  }
+
+  // At the end: then there is nothing for the destructor to do, nor to report.
+  [[nodiscard]] bool has_nothing_left() const noexcept {
+    return std::is_trivially_destructible_v<result<R>> && !this->exception &&
+           this->more.stored == nullptr && !this->more.is_on_heap;
   }
 
   template <class... Values>
