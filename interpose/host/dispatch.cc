@@ -150,26 +150,33 @@ const Row& row_of(long number) {
   return number >= 0 && number < kTableSize ? table.rows[number] : kUnknown;
 }
 
+// After which a thread may have to yield.  Not after those of locks: python3 makes such a call with
+// a lock held, as it hands its interpreter's lock over, and who waits for that would wait longer.
+constexpr uint8_t kOfDescriptors =
+    bit(base::Family::io) | bit(base::Family::socket) | bit(base::Family::poll);
+
 // Once, on a fiber of the program: the operation; as the section ends, the signals that came
 // meanwhile.
-[[gnu::always_inline]] inline long run_once(Handler handler, core::Fiber& fiber, Thread* thread,
+[[gnu::always_inline]] inline long run_once(const Row& row, core::Fiber& fiber, Thread* thread,
                                             const long* arguments) {
   core::RuntimeSection section(fiber);
-  long result = handler(arguments);
+  long result = row.handler(arguments);
   if (may_come_with_signal(result) && thread != nullptr) [[unlikely]] {
     take_call_signal(*thread);
   }
   if (fiber.carrier->overstays.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-    give_way(fiber);
+    if ((row.family & kOfDescriptors) != 0) {
+      give_way(fiber);
+    }
   }
   return result;
 }
 
 // The same, then maybe the operation again.
-[[gnu::hot]] long run(Handler handler, core::Fiber& fiber, Thread* thread, const long* arguments) {
+[[gnu::hot]] long run(const Row& row, core::Fiber& fiber, Thread* thread, const long* arguments) {
   for (;;) {
     unsigned before = thread != nullptr ? thread->interruptions : 0;
-    long result = run_once(handler, fiber, thread, arguments);
+    long result = run_once(row, fiber, thread, arguments);
     if (result != sys::kRestart && result != kRestartAlways) {
       return result;
     }
@@ -307,7 +314,7 @@ long dispatch(long number, const long* arguments) {
   if (row.kind == Class::block) {
     bool is_kernels = row.handler == nullptr || thread == nullptr ||
                       (number == SYS_io_uring_enter && is_kernels_own(*thread));
-    long result = is_kernels ? sys::kPassOn : run(row.handler, *fiber, thread, arguments);
+    long result = is_kernels ? sys::kPassOn : run(row, *fiber, thread, arguments);
     if (is_kernels && thread != nullptr && number == SYS_io_uring_enter && arguments[1] != 0) {
       fiber->carrier->has_submitted = true;  // else the operation sees to that
     }
@@ -322,7 +329,7 @@ long dispatch(long number, const long* arguments) {
       (row.kind == Class::offload && must_make_itself(thread, number, arguments))) {
     return passed_call(number, arguments);
   }
-  return run(row.handler, *fiber, thread, arguments);
+  return run(row, *fiber, thread, arguments);
 }
 
 // Inside libc a light fiber may hold a lock that libc knows by its owner, and that owner is the TCB
@@ -378,7 +385,7 @@ extern "C" [[gnu::visibility("hidden"), gnu::hot]] long ramie_syscall(long numbe
   if (fiber != nullptr && fiber->host != nullptr && row.is_ours) [[likely]] {
     auto& thread = *static_cast<host::Thread*>(fiber->host);
     if ((row.family & host::families_off_for(&thread)) == 0 && !thread.lends_memory) [[likely]] {
-      return host::run(row.handler, *fiber, &thread, arguments);
+      return host::run(row, *fiber, &thread, arguments);
     }
   }
   return host::call_inside_libc(number, arguments);
