@@ -165,7 +165,7 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
   bool blocks = is_blocking(carrier);
   uint64_t switches = carrier.switches.load(std::memory_order_relaxed);
   bool is_gone = carrier.gone.load(std::memory_order_acquire);
-  bool is_first_look = notes.since == 0 || notes.cpu_before == 0;  // since it was made, or slept
+  bool is_first_look = notes.cpu_before == 0;  // since it was made, or slept
   if (!runs || switches != notes.switches || blocks || is_gone || is_first_look) {
     notes.switches = switches;
     notes.since = now;

@@ -186,7 +186,6 @@ TEST_F(Carriers, AFiberStaysWhereItBegan) {
   }
 }
 
-// Otherwise all connections of a server would be where they are accepted.
 std::map<pid_t, int> count_those_that_come_one_by_one() {
   std::map<pid_t, int> counts;
   spawn([&] {
@@ -209,6 +208,7 @@ std::map<pid_t, int> count_those_that_come_one_by_one() {
   return counts;
 }
 
+// Otherwise all connections of a server would be where they are accepted.
 // On a busy machine the kernel may not run both carriers in the moment that this takes.
 TEST_F(Carriers, ThoseThatComeOneByOneAreSpread) {
   std::map<pid_t, int> counts;
