@@ -12,8 +12,7 @@ namespace {
 // waits, and at no other time.
 bool may_yield(const core::Fiber& fiber, const Thread* thread) {
   bool is_in_call_alone = fiber.runtime_depth.load(std::memory_order_relaxed) == 1;
-  return core::current() == &fiber && thread != nullptr && !thread->lends_memory &&
-         is_in_call_alone &&
+  return thread != nullptr && !thread->lends_memory && is_in_call_alone &&
          (fiber.shared == nullptr ||
           fiber.carrier->light_fibers.load(std::memory_order_relaxed) == 0);
 }

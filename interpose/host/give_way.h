@@ -5,7 +5,7 @@
 
 namespace ramie::host {
 
-// At the end of a call of the program: lets others have their turn.  A thread that never waits
+// At the end of a call on a descriptor: lets others have their turn.  A thread that never waits
 // itself does so some times in a row; then it is left alone, gets stuck, and the kernel shares out
 // the processor, which lets those who wait run as soon as they can.  Switches.
 [[gnu::cold]] void give_way(core::Fiber& fiber);

@@ -11,13 +11,13 @@
 // (core/blocking.h) counts as stuck from then on.
 //
 // A thread whose calls never have to wait, say on a connection where the next request is always
-// there, does not switch either.  It is asked to yield at its next call (Carrier::overstays), long
-// before the slice is over; only one that makes no call gets stuck.
+// there, does not switch either.  It is asked to yield at its next call on a descriptor
+// (Carrier::overstays), long before the slice is over, and gets stuck if it goes on so.
 //
 // Between slices it corrects what the crew's cheap rules have missed: fibers that wait in the queue
 // of a carrier while another sleeps, events for which nobody watches.  It looks each millisecond
-// while that happens, else twice a slice, and sleeps while all carriers do.  While fibers have
-// alarms on their CPU clocks (cpu_clock.h) it looks each few milliseconds at least.
+// while somebody is free to help, else twice a slice, and sleeps while all carriers do.  While
+// fibers have alarms on their CPU clocks (cpu_clock.h) it looks each few milliseconds at least.
 #pragma once
 
 #include "core/kernel_thread.h"
