@@ -135,6 +135,30 @@ void hand_out(uint64_t pending) {
   }
 }
 
+// What the kernel keeps back, and the thread is about to let in, becomes its own while no other
+// carrier lets it in either.  One that sleeps would else do so as soon as it sees the new mask, and
+// hand it out when the thread's call has returned already; that call is promised to run a handler
+// first (man 3p pthread_sigmask).
+void take_from_kernel(Thread& thread, uint64_t opening) {
+  if (core::carriers()->next_carrier == nullptr) {
+    return;  // the kernel delivers it at the end of the call
+  }
+  uint64_t pending = 0;
+  sys::call(SYS_rt_sigpending, sys::arg(&pending), sizeof pending);
+  pending &= opening;
+  if (pending == 0) {
+    return;
+  }
+  AllBlocked block;
+  siginfo_t info;
+  timespec at_once{};
+  while (!sys::failed(sys::call(SYS_rt_sigtimedwait, sys::arg(&pending), sys::arg(&info),
+                                sys::arg(&at_once), sizeof pending))) {
+    restore_info(info);
+    add_given(thread, info);
+  }
+}
+
 // The same for what the kernel can't keep.  Nobody may take one: then it stays until somebody
 // unblocks it, or waits for it.
 void hand_out_held() {
@@ -226,6 +250,9 @@ void take_no_signals(Thread& thread) {
 }
 
 void set_blocked(Thread& thread, uint64_t mask) {
+  if (uint64_t opening = thread.fiber->signal_mask & ~(mask | kInternal)) {
+    take_from_kernel(thread, opening);
+  }
   uint64_t before = thread.blocked;
   thread.blocked = mask & kAllSignals;
   note_masks_changed();

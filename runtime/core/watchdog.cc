@@ -12,6 +12,7 @@
 #include "core/cpu_clock.h"
 #include "core/crew.h"
 #include "core/errand.h"
+#include "core/hogs.h"
 #include "core/kernel_slice.h"
 #include "core/kernel_thread.h"
 #include "core/loop.h"
@@ -64,11 +65,14 @@ constinit uint32_t stuck_ones = 0;  // the watchdog's own
 // What part of a slice is to be used; those that are stuck already share the processors with it.
 int64_t part_of_slice(int parts) { return base::config().slice / parts / (1 + stuck_ones); }
 
-// After a slice without a switch.  `cpu` is the processor time that it has used.
+constinit Hogs hogs;
+
+// After a slice without a switch, or a part of one.  `cpu` is the processor time that it has used.
 bool is_stuck(const Carrier& carrier, int64_t now, int64_t cpu) {
   const Watched& notes = carrier.watched;
   if (now - notes.since < base::config().slice) {
-    return false;
+    return cpu - notes.cpu_before >= part_of_slice(16) &&
+           hogs.is_one(carrier.current.load(std::memory_order_relaxed), now);
   }
   // It may have been asked to yield, and needs time for that.
   bool computes = cpu - notes.cpu_before >= part_of_slice(2) && notes.cpu_at_long != 0 &&
@@ -189,7 +193,10 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     return;
   }
   int64_t cpu = cpu_time(carrier.kernel_tid);
-  notes.is_stuck = notes.is_stuck || is_stuck(carrier, now, cpu);
+  if (!notes.is_stuck && is_stuck(carrier, now, cpu)) {
+    notes.is_stuck = true;
+    hogs.note(carrier.current.load(std::memory_order_relaxed), now);
+  }
   // Most turns end after some microseconds.
   if (notes.cpu_at_long == 0 && cpu - notes.cpu_before >= part_of_slice(4)) {
     notes.cpu_at_long = cpu;
@@ -296,7 +303,7 @@ void run(KernelThread&) {
     if (is_cpu_alarm_set()) {
       longest = std::min(longest, kAlarmTick);
     }
-    tick = found.helps ? kShortTick : std::min(2 * tick, longest);
+    tick = found.helps || hogs.may_return(base::now()) ? kShortTick : std::min(2 * tick, longest);
     tick = std::min(tick, base::nanos_left(found.next));
     quiet = is_watchdog_needed() ? 0 : quiet + 1;
     if (++ticks % kTicksOfSurplus == 0 || quiet == kQuietTicks) {

@@ -306,7 +306,34 @@ static void blocked_beside_those_who_nap(void) {
   printf("lost beside one with an affinity: %d\n", count_lost(1));
 }
 
+// Those who nap let nothing in, but their kernel threads may be about to for the one who unblocks.
+static void handled_before_the_call_ends(void) {
+  const int numbers[] = {SIGUSR1, SIGRTMIN};
+  int late = 0;
+  stopped = 0;
+  sigset_t both;
+  sigemptyset(&both);
+  for (int i = 0; i < 2; ++i) {
+    sigaddset(&both, numbers[i]);
+    install(numbers[i], note_hit, SA_RESTART);
+  }
+  pthread_sigmask(SIG_BLOCK, &both, NULL);
+  pthread_t napping[3];
+  for (int i = 0; i < 3; ++i) napping[i] = start(nap_often, NULL);
+  for (int round = 0; round < 20000; ++round) {
+    const int before = hits;
+    kill(getpid(), numbers[round % 2]);
+    pthread_sigmask(SIG_UNBLOCK, &both, NULL);
+    late += hits == before;
+    pthread_sigmask(SIG_BLOCK, &both, NULL);
+  }
+  stopped = 1;
+  for (int i = 0; i < 3; ++i) finish(napping[i]);
+  printf("late: %d, handled %d\n", late, hits);
+}
+
 static const struct twin_case cases[] = {
+    {"handled_before_the_call_ends", THREADS, handled_before_the_call_ends},
     {"blocked_beside_those_who_nap", THREADS, blocked_beside_those_who_nap},
     {"taken_beside_those_who_block", THREADS, taken_beside_those_who_block},
     {"taken_by_those_who_pass", THREADS, taken_by_those_who_pass},

@@ -1,5 +1,6 @@
 // Much at the same time: signals that meet locks and short lives, children of many threads, crowds
 // that only yield, and stacks that overflow where others have been before.
+#include <semaphore.h>
 #include <spawn.h>
 
 #include "handlers.h"
@@ -280,7 +281,48 @@ static void forks_after_computing(void) {
   finish(other);
 }
 
+enum { kTurns = 100 };
+
+static sem_t is_asked, is_answered;
+static int answers;
+
+static void* answer_late(void* argument) {
+  for (int turn = 0; turn < kTurns; ++turn) {
+    MUST(sem_wait(&is_asked) == 0);
+    nap(1);
+    __atomic_store_n(&answers, turn + 1, __ATOMIC_SEQ_CST);
+    nap(1);
+    MUST(sem_post(&is_answered) == 0);
+  }
+  return argument;
+}
+
+static long long cpu_ms(void) {
+  struct timespec used;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return used.tv_sec * 1000LL + used.tv_nsec / 1000000;
+}
+
+// One that computes until another one has had its turn, and waits in between.  That takes eight
+// milliseconds of its own or more, unless it is known after the first time.
+static void computes_and_waits(void) {
+  sem_init(&is_asked, 0, 0);
+  sem_init(&is_answered, 0, 0);
+  const pthread_t other = start(answer_late, NULL);
+  const long long begin = cpu_ms();
+  for (int turn = 0; turn < kTurns; ++turn) {
+    MUST(sem_post(&is_asked) == 0);
+    while (__atomic_load_n(&answers, __ATOMIC_SEQ_CST) == turn) {
+    }
+    MUST(sem_wait(&is_answered) == 0);
+  }
+  const long long used = cpu_ms() - begin;
+  finish(other);
+  printf("quickly: %d\n", used < kTurns * 5);
+}
+
 static const struct twin_case cases[] = {
+    {"computes_and_waits", THREADS, computes_and_waits},
     {"signals_and_locks", THREADS, signals_and_locks},
     {"signals_and_short_lives", THREADS, signals_and_short_lives},
     {"forks_of_many_threads", THREADS, forks_of_many_threads},
