@@ -129,9 +129,11 @@ struct Manner {
   bool ends_early = true;        // at the deadline, and by a signal
 };
 
-// Waits until the operation is over, ending it early if that can be.
+// Waits until the operation is over, ending it early if that can be.  An interruption that comes
+// meanwhile is for the next park: the caller may go on waiting without a return to the program.
 void finish(Operation& operation, const Manner& manner) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   bool cancelled = !manner.ends_early;
+  bool interrupted = false;
   while (!operation.is_done) {
     if (!cancelled) {
       cancelled = submit_entry(nullptr, [&](io_uring_sqe* entry) {
@@ -144,8 +146,11 @@ void finish(Operation& operation, const Manner& manner) RAMIE_NO_THREAD_SAFETY_A
     }
     operation.ticket = core::prepare_park();
     Deadline next_try = cancelled ? Deadline::never() : Deadline::after(base::now(), kTryAgain);
-    (void)core::park(manner.reason, next_try, {unlock, nullptr});
+    interrupted |= core::park(manner.reason, next_try, {unlock, nullptr}) == Wake::interrupted;
     lock.lock();
+  }
+  if (interrupted) {
+    core::current()->interrupt_requested.store(true, std::memory_order_seq_cst);
   }
 }
 
