@@ -70,6 +70,8 @@ bool interrupt(Fiber& fiber) {
   return wake_from(fiber, fiber.state.load(std::memory_order_seq_cst), Wake::interrupted);
 }
 
+void keep_interruption() { current()->interrupt_requested.store(true, std::memory_order_seq_cst); }
+
 void cancel(Fiber& fiber) {
   fiber.cancel_requested.store(true, std::memory_order_seq_cst);
   uint64_t state = fiber.state.load(std::memory_order_seq_cst);  // both as in finish_park()

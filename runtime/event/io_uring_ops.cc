@@ -129,8 +129,7 @@ struct Manner {
   bool ends_early = true;        // at the deadline, and by a signal
 };
 
-// Waits until the operation is over, ending it early if that can be.  An interruption that comes
-// meanwhile is for the next park: the caller may go on waiting without a return to the program.
+// Waits until the operation is over, ending it early if that can be.
 void finish(Operation& operation, const Manner& manner) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   bool cancelled = !manner.ends_early;
   bool interrupted = false;
@@ -150,7 +149,7 @@ void finish(Operation& operation, const Manner& manner) RAMIE_NO_THREAD_SAFETY_A
     lock.lock();
   }
   if (interrupted) {
-    core::current()->interrupt_requested.store(true, std::memory_order_seq_cst);
+    core::keep_interruption();
   }
 }
 

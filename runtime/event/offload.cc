@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <cerrno>
+
 #include "base/lock.h"
 #include "base/sys.h"
 #include "core/carrier.h"
@@ -64,10 +66,14 @@ long run(long number, const long arguments[6],
     return sys::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
   }
   bool is_queued = true;
+  bool interrupted = false;
   for (;;) {
     call.lock.lock();
     if (call.is_done) {
       call.lock.unlock();
+      if (interrupted && call.result != -EINTR) {
+        core::keep_interruption();
+      }
       if (call.signal != 0) {
         raise_here(call.signal);
       }
@@ -78,6 +84,7 @@ long run(long number, const long arguments[6],
         is_queued ? base::Deadline::after(base::now(), kPatience) : base::Deadline::never();
     core::Wake wake =
         core::park({kind, static_cast<uint64_t>(number)}, until, {unlock, &call.lock});
+    interrupted |= wake == core::Wake::interrupted;
     if (wake == core::Wake::timed_out) {
       is_queued = add_helper_if_stuck(call);
     } else if (wake == core::Wake::interrupted && kind == core::WaitKind::helper) {

@@ -1,6 +1,7 @@
 // Signals of synchronous kinds (SIGSEGV, SIGSYS, SIGBUS) that somebody sends, at any moment; and
 // masks that a handler leaves behind; and handlers in the middle of a lock that inherits
 // priorities.
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -269,6 +270,19 @@ static void fault_twice(void) {
 // The kernel kills for a fault that the thread blocks.
 static void blocked_fault_kills(void) { in_child(fault_twice); }
 
+static _Atomic long long hit_at_us;
+
+static long long now_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
+static void note_moment(int number) {
+  hit_at_us = now_us();
+  note_hit(number);
+}
+
 static pthread_mutex_t inheriting;
 static _Atomic int is_held, has_broken_in;
 
@@ -286,16 +300,19 @@ static void handlers_let_nobody_in(int is_shared) {
   MUST(pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT) == 0);
   MUST(pthread_mutexattr_setpshared(&attributes, is_shared) == 0);
   MUST(pthread_mutex_init(&inheriting, &attributes) == 0);
-  install(SIGUSR1, note_hit, 0);
+  install(SIGUSR1, note_moment, 0);
   MUST(pthread_mutex_lock(&inheriting) == 0);
   is_held = 1;
   pthread_t waiter = start(lock_inheriting, NULL);
   nap(20);
-  for (int i = 0; i < 3; ++i) {
+  // Also where a round of ten milliseconds ends, if the wait is made of such.
+  for (int i = 0; i < 80; ++i) {
     const int before = hits;
     CHECK(pthread_kill(waiter, SIGUSR1) == 0);
-    while (hits == before) nap(1);
-    nap(2);
+    while (hits == before) sched_yield();
+    const long long until = hit_at_us + 9900 + i * 10 % 400;
+    const struct timespec at = {until / 1000000, until % 1000000 * 1000};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
   }
   is_held = 0;
   MUST(pthread_mutex_unlock(&inheriting) == 0);
