@@ -19,8 +19,11 @@ constexpr int kMadvGuardInstall = 102;     // Linux 6.13
 constexpr int kPidfdSelfProcess = -10001;  // Linux 6.14
 
 constexpr size_t kMaxSlots = 1UL << 24;
-constexpr uint32_t kFirstChunk = 16;
+// A chunk has half as many slots as there are already, within limits; and gets memory little by
+// little. Programs with few threads have little that is not in use.
+constexpr uint32_t kSmallestChunk = 16;
 constexpr uint32_t kLargestChunk = 128;
+constexpr uint32_t kPopulatedAtOnce = 32;
 
 enum class Guards : uint8_t { unknown, madvise, mprotect };
 constinit std::atomic<Guards> guards = Guards::unknown;
@@ -167,7 +170,14 @@ char* Slab::allocate(bool& recycled) {
   }
   recycled = false;
   const Chunk& chunk = chunks_[chunk_count_.load(std::memory_order_relaxed) - 1];
-  return chunk.base + (chunk.slots - fresh_left_--) * stride();
+  char* slot = chunk.base + (chunk.slots - fresh_left_) * stride();
+  if (fresh_left_ <= unpopulated_) {
+    uint32_t batch = std::min(unpopulated_, kPopulatedAtOnce);
+    unpopulated_ -= batch;
+    populate_slots(slot, batch);
+  }
+  --fresh_left_;
+  return slot;
 }
 
 uint32_t Slab::allocate_recycled(char** slots, uint32_t count) {
@@ -214,7 +224,7 @@ bool Slab::grow() {
   if (count == kMaxChunks) {
     return false;
   }
-  uint32_t slots = count == 0 ? kFirstChunk : kLargestChunk;
+  uint32_t slots = std::clamp(slot_count_ / 2, kSmallestChunk, kLargestChunk);
   char* base = static_cast<char*>(map(slots * stride(), PROT_READ | PROT_WRITE));
   if (base == nullptr) {
     return false;
@@ -222,9 +232,9 @@ bool Slab::grow() {
   // A huge page for the first touched byte of a stack would cost 2 MB a fiber.
   sys::call(SYS_madvise, sys::arg(base), static_cast<long>(slots * stride()), MADV_NOHUGEPAGE);
   guard_slots(base, slots);
-  populate_slots(base, slots);
   chunks_[count] = {base, slots};
-  fresh_left_ = slots;
+  fresh_left_ = unpopulated_ = slots;
+  slot_count_ += slots;
   chunk_count_.store(count + 1, std::memory_order_release);  // pairs with slot_of(), for_each()
   return true;
 }
