@@ -117,9 +117,11 @@ long rt_sigprocmask(const long* a) {
         set_blocked(*thread, before | set);
         break;
       case SIG_UNBLOCK:
+        take_before_opening(*thread, before & ~set);
         set_blocked(*thread, before & ~set);
         break;
       case SIG_SETMASK:
+        take_before_opening(*thread, set);
         set_blocked(*thread, set);
         break;
       default:
@@ -162,13 +164,16 @@ long rt_sigsuspend(const long* a) {
     return kernel(SYS_rt_sigsuspend, a);
   }
   uint64_t before = thread->blocked;
-  core::Ticket ticket = core::prepare_park();
+  uint16_t handled = thread->handled;
   set_blocked(*thread, *pointer<const uint64_t>(a[0]));
-  if (thread->fiber->signal_pending.load(std::memory_order_relaxed)) {
-    (void)core::unpark(ticket, core::Wake::interrupted);
-  }
-  (void)core::park({core::WaitKind::none, 0});
-  deliver_now(*thread->fiber);
+  do {
+    core::Ticket ticket = core::prepare_park();
+    if (thread->fiber->signal_pending.load(std::memory_order_relaxed)) {
+      (void)core::unpark(ticket, core::Wake::interrupted);
+    }
+    (void)core::park({core::WaitKind::none, 0});
+    deliver_now(*thread->fiber);
+  } while (thread->handled == handled);
   set_blocked(*thread, before);
   return -EINTR;
 }

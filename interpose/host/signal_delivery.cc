@@ -56,17 +56,13 @@ void put_off(core::Carrier& carrier, int signal, const siginfo_t& info, ucontext
 
 // The kernel gives a signal that is meant for the process to its first thread, if that one doesn't
 // block it; programs rely on it (python's main thread wakes up for Ctrl-C).  True: it will get this
-// one.  Faults and SIGPIPE are of the thread that caused them.  Real-time signals queue up, and
-// stay with the thread at which they arrived.
+// one.
 bool leave_to_first_thread(core::Fiber& running, int signal, const siginfo_t& info) {
-  Thread* first = first_thread();
-  if (first == nullptr || first->fiber == &running || signal >= kFirstRealTime ||
-      info.si_code == SI_TKILL || signal == SIGPIPE || is_fault(signal, info) ||
-      (first->blocked & signal_bit(signal)) != 0 || is_offloaded(*first->fiber)) {
+  if (!is_for_first_thread(running, signal, info)) {
     return false;
   }
   WithinRuntime within(running);
-  give(*first, signal, info);
+  give(*first_thread(), signal, info);
   return true;
 }
 
@@ -202,6 +198,9 @@ void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_
     alternate = thread->alternate_stack;
     thread->blocked = during;
     note_masks_changed();
+    if (interrupts) {
+      ++thread->handled;
+    }
     if (interrupts && (action.flags & SA_RESTART) == 0) {
       ++thread->interruptions;
       end_passed_call(context);
@@ -338,6 +337,10 @@ void handle_signal(int signal, siginfo_t* info, void* raw_context) {
   SignalAction action = program_action(signal);
   if (!action.has_handler()) {
     carry_out_default(signal, *info);
+  } else if (signal >= kFirstRealTime && thread != nullptr &&
+             (thread->pending & signal_bit(signal)) != 0) {
+    add_given(*thread, *info);  // in order
+    start_own(*fiber, *thread, context);
   } else if (!leave_to_first_thread(*fiber, signal, *info)) {
     run_on_fiber(*fiber, thread, signal, *info, context, action);
   }
@@ -352,6 +355,13 @@ bool handle_fault(int signal, const siginfo_t& info, ucontext_t& context,
   }
   run_on_fiber(fiber, thread, signal, info, context, action);
   return true;
+}
+
+bool is_for_first_thread(const core::Fiber& running, int signal, const siginfo_t& info) {
+  Thread* first = first_thread();
+  return first != nullptr && first->fiber != &running && signal < kFirstRealTime &&
+         info.si_code != SI_TKILL && signal != SIGPIPE && !is_fault(signal, info) &&
+         (first->blocked & signal_bit(signal)) == 0 && !is_offloaded(*first->fiber);
 }
 
 void die_by(int signal) {

@@ -22,6 +22,12 @@ void handle_signal(int signal, siginfo_t* info, void* context);
 [[nodiscard]] bool handle_fault(int signal, const siginfo_t& info, ucontext_t& context,
                                 const core::SignalAction& action);
 
+// Whether a signal that has come where `running` is goes to the first thread in preference.  Faults
+// and SIGPIPE are of the thread that caused them.  Real-time signals queue up, and stay with the
+// thread at which they arrived.
+[[nodiscard]] bool is_for_first_thread(const core::Fiber& running, int signal,
+                                       const siginfo_t& info);
+
 // Death by a signal for which the kernel has our handler.
 void die_by(int signal);
 

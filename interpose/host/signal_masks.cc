@@ -87,7 +87,11 @@ void leave_runtime(core::Fiber& fiber) {
       WithinRuntime within(fiber);
       deliver_timer_signals();  // a timer may have expired in there
     }
-    raise_own(*thread, thread->blocked);
+    if ((thread->pending.load(std::memory_order_seq_cst) & ~thread->blocked.load()) != 0) {
+      raise_own(*thread, thread->blocked);
+    } else {
+      settle_interruption(*thread);
+    }
   }
 }
 
@@ -121,6 +125,9 @@ Thread* find_taker(uint64_t signals) {
 void hand_out(uint64_t pending) {
   for (; pending != 0; pending &= pending - 1) {
     int signal = __builtin_ctzl(pending) + 1;
+    if (!program_action(signal).has_handler()) {
+      continue;  // the kernel knows what to do, as soon as a carrier lets it in
+    }
     uint64_t one = signal_bit(signal);
     siginfo_t info;
     timespec at_once{};
@@ -132,30 +139,6 @@ void hand_out(uint64_t pending) {
         give(*taker, signal, info);
       }
     }
-  }
-}
-
-// What the kernel keeps back, and the thread is about to let in, becomes its own while no other
-// carrier lets it in either.  One that sleeps would else do so as soon as it sees the new mask, and
-// hand it out when the thread's call has returned already; that call is promised to run a handler
-// first (man 3p pthread_sigmask).
-void take_from_kernel(Thread& thread, uint64_t opening) {
-  if (core::carriers()->next_carrier == nullptr) {
-    return;  // the kernel delivers it at the end of the call
-  }
-  uint64_t pending = 0;
-  sys::call(SYS_rt_sigpending, sys::arg(&pending), sizeof pending);
-  pending &= opening;
-  if (pending == 0) {
-    return;
-  }
-  AllBlocked block;
-  siginfo_t info;
-  timespec at_once{};
-  while (!sys::failed(sys::call(SYS_rt_sigtimedwait, sys::arg(&pending), sys::arg(&info),
-                                sys::arg(&at_once), sizeof pending))) {
-    restore_info(info);
-    add_given(thread, info);
   }
 }
 
@@ -250,9 +233,6 @@ void take_no_signals(Thread& thread) {
 }
 
 void set_blocked(Thread& thread, uint64_t mask) {
-  if (uint64_t opening = thread.fiber->signal_mask & ~(mask | kInternal)) {
-    take_from_kernel(thread, opening);
-  }
   uint64_t before = thread.blocked;
   thread.blocked = mask & kAllSignals;
   note_masks_changed();
@@ -279,6 +259,36 @@ void set_blocked(Thread& thread, uint64_t mask) {
       take_over_held(thread, mask);
     }
     open_sleepers(blockable(before & ~mask));
+  }
+}
+
+// One of each kind, which is what the call is promised to handle.
+void take_before_opening(Thread& thread, uint64_t mask) {
+  uint64_t opening = thread.fiber->signal_mask & ~mask;
+  if (opening == 0 || (mask & kInternal) == kInternal ||
+      core::carriers()->next_carrier == nullptr) {
+    return;
+  }
+  uint64_t pending = 0;
+  sys::call(SYS_rt_sigpending, sys::arg(&pending), sizeof pending);
+  for (pending &= opening; pending != 0; pending &= pending - 1) {
+    int signal = __builtin_ctzl(pending) + 1;
+    uint64_t one = signal_bit(signal);
+    siginfo_t info;
+    timespec at_once{};
+    AllBlocked block;
+    // Without a handler, the kernel knows what to do.
+    if (!program_action(signal).has_handler() ||
+        sys::call(SYS_rt_sigtimedwait, sys::arg(&one), sys::arg(&info), sys::arg(&at_once),
+                  sizeof one) != signal) {
+      continue;
+    }
+    restore_info(info);
+    if (is_for_first_thread(*thread.fiber, signal, info)) {
+      give(*first_thread(), signal, info);
+    } else {
+      add_given(thread, info);
+    }
   }
 }
 

@@ -67,4 +67,10 @@ void take_no_signals(Thread& thread);
 // Sets the thread's mask.  The kernel's follows when the call ends.
 void set_blocked(Thread& thread, uint64_t mask);
 
+// Before set_blocked(thread, mask) in a call that is promised to handle one of the pending signals
+// that it lets in before it returns (man 3p pthread_sigmask): the thread takes what the kernel
+// keeps back while no carrier lets it in.  One that sleeps would do so as soon as it sees the new
+// mask, and hand it out when the call has returned already.
+void take_before_opening(Thread& thread, uint64_t mask);
+
 }  // namespace ramie::host

@@ -24,7 +24,8 @@ struct Thread : base::ListLink {
 
   core::Fiber* fiber = nullptr;  // `own` below, or for the first thread the carrier's
   int tid = 0;                   // virtual, but for the first thread, which keeps its own
-  unsigned interruptions = 0;    // handlers without SA_RESTART that have run on it
+  uint16_t handled = 0;          // signals whose handlers have run on it
+  uint16_t interruptions = 0;    // of these, without SA_RESTART
   int* clear_child_tid = nullptr;
   robust_list_head* robust_list = nullptr;
 

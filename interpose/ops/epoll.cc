@@ -22,7 +22,7 @@ long wait_on_epoll(const long* a, base::Deadline deadline, long mask_address, lo
   auto wait = [&](base::Deadline until) {
     return mask.interrupted() ? -long{EINTR} : file.wait(POLLIN, until);
   };
-  return mask.finish(look_until(deadline, look, wait));
+  return mask.end_by_handlers([&] { return look_until(deadline, look, wait); });
 }
 
 }  // namespace

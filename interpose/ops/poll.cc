@@ -67,7 +67,8 @@ long ppoll(const long* a) {
   SignalMask mask(a[3], a[4]);
   auto look = [&] {
     timespec zero = {};
-    return sys::call(SYS_ppoll, a[0], count, sys::arg(&zero), a[3], a[4]);
+    long found = sys::call(SYS_ppoll, a[0], count, sys::arg(&zero), a[3], a[4]);
+    return found == 0 && mask.interrupted() ? -long{EINTR} : found;
   };
   auto wait = [&](base::Deadline until) {
     if (mask.interrupted()) {
@@ -76,7 +77,7 @@ long ppoll(const long* a) {
     return count == 0 ? sleep_only(until)
                       : event::wait_fds(reinterpret_cast<const pollfd*>(a[0]), count, until);
   };
-  long result = mask.finish(look_until(timeout.deadline(), look, wait));
+  long result = mask.end_by_handlers([&] { return look_until(timeout.deadline(), look, wait); });
   timeout.store_rest();
   return result;
 }

@@ -118,8 +118,8 @@ long wait_for_completion(long fd, const Limits& limits) {
   auto wait = [&](base::Deadline until) {
     return mask.interrupted() ? -long{EINTR} : event::wait_fd(static_cast<int>(fd), POLLIN, until);
   };
-  long result = mask.finish(look_until(
-      timeout.deadline(), [&] { return look_for_completion(fd, limits); }, wait));
+  auto look = [&] { return look_for_completion(fd, limits); };
+  long result = mask.end_by_handlers([&] { return look_until(timeout.deadline(), look, wait); });
   return result == 0 ? -ETIME : result > 0 ? 0 : result;
 }
 

@@ -121,7 +121,8 @@ long select_until(const long* a, const Timeout& timeout, SignalMask& mask, Look 
   sets.to_poll(fds.data());
   auto look_again = [&] {
     sets.restore();
-    return look();
+    long found = look();
+    return found == 0 && mask.interrupted() ? -long{EINTR} : found;
   };
   auto wait = [&](base::Deadline until) {
     if (mask.interrupted()) {
@@ -129,7 +130,8 @@ long select_until(const long* a, const Timeout& timeout, SignalMask& mask, Look 
     }
     return watched == 0 ? sleep_only(until) : event::wait_fds(fds.data(), watched, until);
   };
-  long result = mask.finish(look_until(timeout.deadline(), look_again, wait));
+  long result =
+      mask.end_by_handlers([&] { return look_until(timeout.deadline(), look_again, wait); });
   if (result < 0) {
     sets.restore();
   }

@@ -21,6 +21,7 @@ class SignalMask {
     if (thread != nullptr && size == sizeof mask && address != 0 && copy_in(mask, address)) {
       thread_ = thread;
       before_ = thread->blocked;
+      host::take_before_opening(*thread, mask);
       host::set_blocked(*thread, mask);
     }
   }
@@ -32,17 +33,27 @@ class SignalMask {
   SignalMask(const SignalMask&) = delete;
   SignalMask& operator=(const SignalMask&) = delete;
 
-  // Whether a signal waits that the new mask lets in: then there is nothing to wait for.
+  // Whether a signal waits that the new mask lets in: then there is nothing to wait for, and who
+  // finds nothing is interrupted.
   [[nodiscard]] bool interrupted() const {
     return thread_ != nullptr && thread_->fiber->signal_pending.load(std::memory_order_relaxed);
   }
 
-  // Passes the call's result on, and runs the handlers if a signal has ended it.
-  long finish(long result) {
-    if (thread_ != nullptr && result == -EINTR) {
+  // Makes the call, and runs the handlers if a signal has ended it.  Once more if none has run:
+  // another carrier may have the signal, and is about to give it to this thread or to another one.
+  template <class Call>
+  long end_by_handlers(Call call) {
+    for (;;) {
+      long result = call();
+      if (thread_ == nullptr || result != -EINTR) {
+        return result;
+      }
+      uint16_t handled = thread_->handled;
       host::deliver_now(*thread_->fiber);
+      if (thread_->handled != handled) {
+        return result;
+      }
     }
-    return result;
   }
 
  private:

@@ -16,8 +16,11 @@ class Hogs {
  public:
   void note(const Fiber* fiber, int64_t now) {
     places_[place_of(fiber)] = {fiber, now};
-    last_ = now;
+    expect(now);
   }
+
+  // One has come back.
+  void expect(int64_t now) { last_ = now; }
 
   [[nodiscard]] bool is_one(const Fiber* fiber, int64_t now) const {
     const Place& place = places_[place_of(fiber)];

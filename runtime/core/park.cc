@@ -70,7 +70,13 @@ bool interrupt(Fiber& fiber) {
   return wake_from(fiber, fiber.state.load(std::memory_order_seq_cst), Wake::interrupted);
 }
 
-void keep_interruption() { current()->interrupt_requested.store(true, std::memory_order_seq_cst); }
+void keep_interruption() {
+  Fiber& self = *current();
+  self.interrupt_requested.store(true, std::memory_order_seq_cst);
+  if (self.host != nullptr) {
+    self.signal_pending.store(true, std::memory_order_relaxed);  // who leaves looks what it was
+  }
+}
 
 void cancel(Fiber& fiber) {
   fiber.cancel_requested.store(true, std::memory_order_seq_cst);

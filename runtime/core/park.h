@@ -38,8 +38,8 @@ bool unpark(Ticket ticket, Wake why = Wake::unparked);
 // its next park will end so at once, unless Fiber::interrupt_requested is cleared before.
 bool interrupt(Fiber& fiber);
 
-// What has interrupted the running fiber ends its next park as well.  For calls that don't tell their
-// caller of an interruption, and callers that may go on waiting inside the runtime.
+// What has interrupted the running fiber ends its next park as well, unless the runtime is left
+// before. For calls that don't tell their caller of an interruption, which may go on waiting.
 void keep_interruption();
 
 // Asks a light fiber to stop waiting: the park that it is in, or its next one, ends with

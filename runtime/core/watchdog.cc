@@ -67,16 +67,27 @@ int64_t part_of_slice(int parts) { return base::config().slice / parts / (1 + st
 
 constinit Hogs hogs;
 
-// After a slice without a switch, or a part of one.  `cpu` is the processor time that it has used.
-bool is_stuck(const Carrier& carrier, int64_t now, int64_t cpu) {
+// A known one that has used `cpu` of processor time in this turn is stuck before the slice is over.
+bool is_hog_back(const Fiber* fiber, int64_t now, int64_t cpu) {
+  if (cpu < part_of_slice(16) || !hogs.is_one(fiber, now)) {
+    return false;
+  }
+  hogs.expect(now);
+  return true;
+}
+
+// After a slice in which `fiber` has run and not switched.  `cpu` is what its carrier has used.
+bool is_stuck(const Carrier& carrier, const Fiber* fiber, int64_t now, int64_t cpu) {
   const Watched& notes = carrier.watched;
   if (now - notes.since < base::config().slice) {
-    return cpu - notes.cpu_before >= part_of_slice(16) &&
-           hogs.is_one(carrier.current.load(std::memory_order_relaxed), now);
+    return is_hog_back(fiber, now, cpu - notes.cpu_before);
   }
   // It may have been asked to yield, and needs time for that.
   bool computes = cpu - notes.cpu_before >= part_of_slice(2) && notes.cpu_at_long != 0 &&
                   cpu - notes.cpu_at_long >= part_of_slice(8);
+  if (computes) {
+    hogs.note(fiber, now);
+  }
   return computes || !is_runnable(carrier.kernel_tid);
 }
 
@@ -167,6 +178,8 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
   uint32_t how = carrier.sleeping.load(std::memory_order_relaxed);
   bool runs = how == kAwake || how == kSummoned;
   bool blocks = is_blocking(carrier);
+  // Before the number of switches: it has run since that was noted, if it is still the same.
+  const Fiber* fiber = carrier.current.load(std::memory_order_acquire);
   uint64_t switches = carrier.switches.load(std::memory_order_relaxed);
   bool is_gone = carrier.gone.load(std::memory_order_acquire);
   bool is_first_look = notes.cpu_before == 0;  // since it was made, or slept
@@ -193,13 +206,13 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     return;
   }
   int64_t cpu = cpu_time(carrier.kernel_tid);
-  if (!notes.is_stuck && is_stuck(carrier, now, cpu)) {
-    notes.is_stuck = true;
-    hogs.note(carrier.current.load(std::memory_order_relaxed), now);
-  }
+  notes.is_stuck = notes.is_stuck || is_stuck(carrier, fiber, now, cpu);
   // Most turns end after some microseconds.
   if (notes.cpu_at_long == 0 && cpu - notes.cpu_before >= part_of_slice(4)) {
     notes.cpu_at_long = cpu;
+    if (hogs.is_one(fiber, now)) {
+      hogs.note(fiber, now);
+    }
   }
   if (lags(carrier, now)) {
     found.note_unmoved(carrier);

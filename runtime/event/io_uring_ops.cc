@@ -193,6 +193,9 @@ long run(const Manner& manner, Prepare prepare) {
       return -ENOSYS;
     }
     if (operation.result != -ECANCELED && operation.result != -EINTR) {
+      if (wake == Wake::interrupted) {
+        core::keep_interruption();  // it was over all the same
+      }
       return operation.result;
     }
     if (!manner.ends_early) {

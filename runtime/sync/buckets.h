@@ -87,6 +87,9 @@ template <class Validate>
   if (wake != core::Wake::unparked && withdraw(waiter)) {
     return {outcome_of(wake)};
   }
+  if (wake == core::Wake::interrupted) [[unlikely]] {
+    core::keep_interruption();  // somebody has woken it as well
+  }
   return {Outcome::woken, waiter.token};
 }
 

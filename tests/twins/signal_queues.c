@@ -1,5 +1,6 @@
 // Signals that carry values to one thread: their order, who gets them and when, and how many there
 // may be.
+#include <poll.h>
 #include <sys/resource.h>
 
 #include "handlers.h"
@@ -217,7 +218,42 @@ static void handled_before_return(void) {
   printf("done\n");
 }
 
+static void* nap_often(void* argument) {
+  while (!stopped) nanosleep(&(struct timespec){0, 1000}, NULL);
+  return argument;
+}
+
+// What is pending and let in at last, but has no handler, ends no wait; what has one does.
+static void only_handlers_end_waits(void) {
+  stopped = 0;
+  const int ignored[] = {SIGCHLD, SIGURG, SIGWINCH, SIGCONT};
+  sigset_t set, none;
+  sigemptyset(&none);
+  sigemptyset(&set);
+  for (int i = 0; i < 4; ++i) sigaddset(&set, ignored[i]);
+  sigaddset(&set, SIGUSR1);
+  install(SIGUSR1, note_hit, 0);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+  pthread_t napping = start(nap_often, NULL);
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 4; ++i) kill(getpid(), ignored[i]);
+    const struct timespec a_little = {0, 2000000}, at_once = {0, 0};
+    CHECK(ppoll(NULL, 0, &a_little, &none) == 0);
+    const int before = hits;
+    kill(getpid(), SIGUSR1);
+    if (round % 2 == 0) {
+      CHECK(ppoll(NULL, 0, &at_once, &none) == -1 && errno == EINTR);
+    } else {
+      CHECK(sigsuspend(&none) == -1 && errno == EINTR);
+    }
+    CHECK(hits == before + 1);
+  }
+  stopped = 1;
+  finish(napping);
+}
+
 static const struct twin_case cases[] = {
+    {"only_handlers_end_waits", THREADS, only_handlers_end_waits},
     {"queue_in_order", THREADS, queue_in_order},
     {"waited_for", THREADS, waited_for},
     {"none_is_lost", THREADS, none_is_lost},

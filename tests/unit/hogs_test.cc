@@ -30,6 +30,9 @@ TEST(Hogs, MayReturnAtOnceOnly) {
   hogs.note(fiber_at(0x7000'0000), 5 * kMs);
   EXPECT_TRUE(hogs.may_return(24 * kMs));
   EXPECT_FALSE(hogs.may_return(26 * kMs));
+  hogs.expect(30 * kMs);
+  EXPECT_TRUE(hogs.may_return(49 * kMs));
+  EXPECT_FALSE(hogs.is_one(fiber_at(0x7000'0000), 1006 * kMs));
 }
 
 TEST(Hogs, NeighboursHavePlacesOfTheirOwn) {
