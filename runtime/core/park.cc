@@ -71,10 +71,13 @@ bool interrupt(Fiber& fiber) {
 }
 
 void keep_interruption() {
-  Fiber& self = *current();
-  self.interrupt_requested.store(true, std::memory_order_seq_cst);
-  if (self.host != nullptr) {
-    self.signal_pending.store(true, std::memory_order_relaxed);  // who leaves looks what it was
+  Fiber* self = current();
+  if (self == nullptr) {
+    return;
+  }
+  self->interrupt_requested.store(true, std::memory_order_seq_cst);
+  if (self->host != nullptr) {
+    self->signal_pending.store(true, std::memory_order_relaxed);  // who leaves looks what it was
   }
 }
 

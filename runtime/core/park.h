@@ -39,7 +39,8 @@ bool unpark(Ticket ticket, Wake why = Wake::unparked);
 bool interrupt(Fiber& fiber);
 
 // What has interrupted the running fiber ends its next park as well, unless the runtime is left
-// before. For calls that don't tell their caller of an interruption, which may go on waiting.
+// before. For calls that don't tell their caller of an interruption, which may go on waiting.  Of a
+// kernel thread that runs no fiber, nothing is kept.
 void keep_interruption();
 
 // Asks a light fiber to stop waiting: the park that it is in, or its next one, ends with

@@ -279,6 +279,40 @@ TEST(ParkingLotInterrupted, AKernelThreadReturnsAfterASignal) {
   waiter.join();
 }
 
+TEST(ParkingLotInterrupted, AKernelThreadIsWokenAndInterruptedAtOnce) {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  sigaction(SIGUSR1, &action, nullptr);
+  constexpr int kRounds = 20'000;
+  int word = 0;
+  std::atomic<int> woken = 0;
+  std::thread waiter([&] {
+    while (woken < kRounds) {
+      woken += park(&word, {}, kAlways).how == Outcome::woken ? 1 : 0;
+    }
+  });
+  while (woken < kRounds) {
+    pthread_kill(waiter.native_handle(), SIGUSR1);
+    (void)unpark(&word, 1);
+  }
+  waiter.join();
+}
+
+// A fiber that is woken as well goes on, and its next park ends.
+TEST(ParkingLotInterrupted, AFiberThatIsWokenAsWellKeepsTheInterruption) {
+  int word = 0;
+  core::Fiber* parked = nullptr;
+  fiber<void> waiter = spawn([&] {
+    parked = core::current();
+    EXPECT_EQ(park(&word, {}, kAlways).how, Outcome::woken);
+    EXPECT_EQ(park(&word, {}, kAlways).how, Outcome::interrupted);
+  });
+  ASSERT_TRUE(eventually([&] { return parked_on(&word) == 1; }));
+  EXPECT_TRUE(core::interrupt(*parked));
+  EXPECT_EQ(unpark(&word, 1), 1U);
+  waiter.get();
+}
+
 TEST(ParkingLotSignals, AFiberIsInTheRuntimeFromItsTicketToItsSleep) {
   int word = 0;
   fiber<void> waiter = spawn([&] {
