@@ -19,6 +19,13 @@ class Hogs {
     expect(now);
   }
 
+  // If it is one, it stays one.
+  void keep(const Fiber* fiber, int64_t now) {
+    if (is_one(fiber, now)) {
+      places_[place_of(fiber)].seen = now;
+    }
+  }
+
   // One has come back.
   void expect(int64_t now) { last_ = now; }
 

@@ -210,9 +210,9 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
   // Most turns end after some microseconds.
   if (notes.cpu_at_long == 0 && cpu - notes.cpu_before >= part_of_slice(4)) {
     notes.cpu_at_long = cpu;
-    if (hogs.is_one(fiber, now)) {
-      hogs.note(fiber, now);
-    }
+  }
+  if (notes.is_stuck && cpu - notes.cpu_before >= part_of_slice(8)) {
+    hogs.keep(fiber, now);
   }
   if (lags(carrier, now)) {
     found.note_unmoved(carrier);

@@ -22,6 +22,11 @@ TEST(Hogs, AreKnownForASecond) {
   EXPECT_TRUE(hogs.is_one(fiber_at(0x7000'0000), 1000 * kMs));
   EXPECT_FALSE(hogs.is_one(fiber_at(0x7000'0000), 1006 * kMs));
   EXPECT_FALSE(hogs.is_one(fiber_at(0x7001'0000), 5 * kMs));
+  hogs.note(fiber_at(0x7000'0000), 2000 * kMs);
+  hogs.keep(fiber_at(0x7000'0000), 2900 * kMs);
+  EXPECT_TRUE(hogs.is_one(fiber_at(0x7000'0000), 3800 * kMs));
+  hogs.keep(fiber_at(0x7000'0000), 3901 * kMs);
+  EXPECT_FALSE(hogs.is_one(fiber_at(0x7000'0000), 3902 * kMs));
 }
 
 TEST(Hogs, MayReturnAtOnceOnly) {
