@@ -32,7 +32,8 @@ TEST(Slab, SlotsHaveMemoryWhenTheyAreHandedOutAndFewBefore) {
     slots.insert(slot);
     int ahead = 0;
     for (char* next = slot + kStride; !slots.contains(next); next += kStride) {
-      if (!has_memory(next + kStride - Slab::kPage)) {
+      bool is_ours = slab.slot_of(reinterpret_cast<uintptr_t>(next)) != nullptr;
+      if (!is_ours || !has_memory(next + kStride - Slab::kPage)) {
         break;
       }
       ++ahead;
