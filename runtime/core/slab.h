@@ -90,7 +90,7 @@ class Slab {
   size_t to_trim_ RAMIE_GUARDED_BY(lock_) = 0;     // what is left to be done of that time
   Chunk* chunks_ = nullptr;  // grows only; entries below chunk_count_ don't change
   std::atomic<uint32_t> chunk_count_ = 0;
-  uint32_t slot_count_ RAMIE_GUARDED_BY(lock_) = 0;  // of all chunks
+  uint32_t slot_count_ RAMIE_GUARDED_BY(lock_) = 0;   // of all chunks
   uint32_t fresh_left_ RAMIE_GUARDED_BY(lock_) = 0;   // slots of the last chunk never handed out
   uint32_t unpopulated_ RAMIE_GUARDED_BY(lock_) = 0;  // of these, the last ones, without memory
 };
