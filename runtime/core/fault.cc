@@ -14,8 +14,12 @@
 namespace ramie::core::fault {
 namespace {
 
-constexpr size_t kStackSize = 64UL << 10;
 constexpr size_t kPage = 4096;
+constexpr size_t kStackSize = 64UL << 10;
+// Nothing lies right behind it: where a stack of the program's overflows by a large frame, the
+// stack pointer is already beyond the guard, and would be taken for one of our handlers'.
+constexpr size_t kGap = 256UL << 10;
+constexpr size_t kMapped = kPage + kStackSize + kGap;
 constexpr size_t kMaxThreads = 8192;
 
 constinit std::atomic<const Hooks*> the_hooks = nullptr;
@@ -215,13 +219,18 @@ namespace {
 
 // Its alternate stack, and the list of those.
 int make_stack(Thread& thread) {
-  long map = sys::call(SYS_mmap, 0, kPage + kStackSize, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  long map = sys::call(SYS_mmap, 0, kMapped, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
   if (sys::failed(map)) {
     return static_cast<int>(map);
   }
-  sys::call(SYS_mprotect, map, kPage, PROT_NONE);
-  thread.stack = static_cast<uintptr_t>(map) + kPage;
+  long stack = map + static_cast<long>(kPage);
+  long opened = sys::call(SYS_mprotect, stack, kStackSize, PROT_READ | PROT_WRITE);
+  if (sys::failed(opened)) {
+    sys::call(SYS_munmap, map, kMapped);
+    return static_cast<int>(opened);
+  }
+  thread.stack = static_cast<uintptr_t>(stack);
   for (size_t i = 0; i < kMaxThreads; ++i) {
     uintptr_t none = 0;
     if (stacks[i].compare_exchange_strong(none, thread.stack, std::memory_order_relaxed)) {
@@ -268,7 +277,7 @@ void stop_thread(Thread& thread) {
     stacks[i - 1].compare_exchange_strong(mine, 0, std::memory_order_relaxed);
   }
   rest_thread(thread);
-  sys::call(SYS_munmap, static_cast<long>(thread.stack - kPage), kPage + kStackSize);
+  sys::call(SYS_munmap, static_cast<long>(thread.stack - kPage), kMapped);
   thread.stack = 0;
 }
 
