@@ -114,19 +114,18 @@ long rt_sigprocmask(const long* a) {
     uint64_t set = *pointer<const uint64_t>(a[1]);
     switch (static_cast<int>(a[0])) {
       case SIG_BLOCK:
-        set_blocked(*thread, before | set);
+        set |= before;
         break;
       case SIG_UNBLOCK:
-        take_before_opening(*thread, before & ~set);
-        set_blocked(*thread, before & ~set);
+        set = before & ~set;
         break;
       case SIG_SETMASK:
-        take_before_opening(*thread, set);
-        set_blocked(*thread, set);
         break;
       default:
         return -EINVAL;
     }
+    take_before_opening(*thread, set);
+    set_blocked(*thread, set);
   }
   if (a[2] != 0) {
     *pointer<uint64_t>(a[2]) = before;

@@ -93,7 +93,7 @@ extern "C" [[gnu::visibility("hidden")]] void ramie_leave_handler(ucontext_t* co
       take_over_held(*thread, mask);
     }
     open_sleepers(blockable(before & ~mask));
-    raise_own(*thread, mask);  // what the handler blocked comes right after it
+    (void)raise_own(*thread, mask);  // what the handler blocked comes right after it
   }
   fiber->signal_mask = blockable(mask);
   fiber->carrier->kernel_mask = fiber->signal_mask;
@@ -274,15 +274,16 @@ void give_back(Thread& thread, uint64_t signals) {
   }
 }
 
-void raise_own(Thread& thread, uint64_t mask) {
+bool raise_own(Thread& thread, uint64_t mask) {
   if ((thread.pending.load(std::memory_order_seq_cst) & ~mask) == 0) {
-    return;
+    return false;
   }
   // The kernel thread that is asked for its id is still this one when it is kicked; the kick comes
   // when the block ends.
   AllBlocked block;
   thread.fiber->signal_pending.store(true, std::memory_order_relaxed);
   kick(*thread.fiber->carrier);
+  return true;
 }
 
 void handle_signal(int signal, siginfo_t* info, void* raw_context) {

@@ -36,8 +36,8 @@ void run_on_fiber(core::Fiber& fiber, Thread* thread, int signal, const siginfo_
                   ucontext_t& context, core::SignalAction action);
 
 // If something outside of `mask` is pending for the thread, its handler is entered as soon as the
-// kernel lets kicks in.  By the thread itself.
-void raise_own(Thread& thread, uint64_t mask);
+// kernel lets kicks in.  By the thread itself.  False if there is nothing.
+bool raise_own(Thread& thread, uint64_t mask);
 
 // The thread shall take this signal, which was sent to the process.  With all signals blocked.
 void give(Thread& thread, int signal, const siginfo_t& info);

@@ -87,9 +87,7 @@ void leave_runtime(core::Fiber& fiber) {
       WithinRuntime within(fiber);
       deliver_timer_signals();  // a timer may have expired in there
     }
-    if ((thread->pending.load(std::memory_order_seq_cst) & ~thread->blocked.load()) != 0) {
-      raise_own(*thread, thread->blocked);
-    } else {
+    if (!raise_own(*thread, thread->blocked)) {
       settle_interruption(*thread);
     }
   }
@@ -121,6 +119,18 @@ Thread* find_taker(uint64_t signals) {
   return search.found;
 }
 
+// One that the kernel keeps, blocked here.  False if it has none by now.
+[[nodiscard]] bool take_from_kernel(int signal, siginfo_t& info) {
+  uint64_t one = signal_bit(signal);
+  timespec at_once{};
+  if (sys::call(SYS_rt_sigtimedwait, sys::arg(&one), sys::arg(&info), sys::arg(&at_once),
+                sizeof one) != signal) {
+    return false;
+  }
+  restore_info(info);
+  return true;
+}
+
 // What the kernel keeps for the process, blocked here, is given to threads that don't block it.
 void hand_out(uint64_t pending) {
   for (; pending != 0; pending &= pending - 1) {
@@ -128,16 +138,11 @@ void hand_out(uint64_t pending) {
     if (!program_action(signal).has_handler()) {
       continue;  // the kernel knows what to do, as soon as a carrier lets it in
     }
-    uint64_t one = signal_bit(signal);
     siginfo_t info;
-    timespec at_once{};
     LiveThreads threads;
-    if (Thread* taker = find_taker(one)) {
-      if (sys::call(SYS_rt_sigtimedwait, sys::arg(&one), sys::arg(&info), sys::arg(&at_once),
-                    sizeof one) == signal) {
-        restore_info(info);
-        give(*taker, signal, info);
-      }
+    Thread* taker = find_taker(signal_bit(signal));
+    if (taker != nullptr && take_from_kernel(signal, info)) {
+      give(*taker, signal, info);
     }
   }
 }
@@ -273,17 +278,12 @@ void take_before_opening(Thread& thread, uint64_t mask) {
   sys::call(SYS_rt_sigpending, sys::arg(&pending), sizeof pending);
   for (pending &= opening; pending != 0; pending &= pending - 1) {
     int signal = __builtin_ctzl(pending) + 1;
-    uint64_t one = signal_bit(signal);
     siginfo_t info;
-    timespec at_once{};
     AllBlocked block;
     // Without a handler, the kernel knows what to do.
-    if (!program_action(signal).has_handler() ||
-        sys::call(SYS_rt_sigtimedwait, sys::arg(&one), sys::arg(&info), sys::arg(&at_once),
-                  sizeof one) != signal) {
+    if (!program_action(signal).has_handler() || !take_from_kernel(signal, info)) {
       continue;
     }
-    restore_info(info);
     if (is_for_first_thread(*thread.fiber, signal, info)) {
       give(*first_thread(), signal, info);
     } else {

@@ -71,9 +71,6 @@ long ppoll(const long* a) {
     return found == 0 && mask.interrupted() ? -long{EINTR} : found;
   };
   auto wait = [&](base::Deadline until) {
-    if (mask.interrupted()) {
-      return -long{EINTR};
-    }
     return count == 0 ? sleep_only(until)
                       : event::wait_fds(reinterpret_cast<const pollfd*>(a[0]), count, until);
   };

@@ -125,9 +125,6 @@ long select_until(const long* a, const Timeout& timeout, SignalMask& mask, Look 
     return found == 0 && mask.interrupted() ? -long{EINTR} : found;
   };
   auto wait = [&](base::Deadline until) {
-    if (mask.interrupted()) {
-      return -long{EINTR};
-    }
     return watched == 0 ? sleep_only(until) : event::wait_fds(fds.data(), watched, until);
   };
   long result =

@@ -67,28 +67,26 @@ int64_t part_of_slice(int parts) { return base::config().slice / parts / (1 + st
 
 constinit Hogs hogs;
 
-// A known one that has used `cpu` of processor time in this turn is stuck before the slice is over.
-bool is_hog_back(const Fiber* fiber, int64_t now, int64_t cpu) {
-  if (cpu < part_of_slice(16) || !hogs.is_one(fiber, now)) {
-    return false;
-  }
-  hogs.expect(now);
-  return true;
-}
-
-// After a slice in which `fiber` has run and not switched.  `cpu` is what its carrier has used.
-bool is_stuck(const Carrier& carrier, const Fiber* fiber, int64_t now, int64_t cpu) {
-  const Watched& notes = carrier.watched;
+// A turn of `fiber` on the carrier goes on: is it stuck from now on?  After a slice without a
+// switch, or a part of one where it is a hog.  `cpu` is the processor time that the carrier has
+// used.
+void note_if_stuck(Carrier& carrier, const Fiber* fiber, int64_t now, int64_t cpu) {
+  Watched& notes = carrier.watched;
+  int64_t used = cpu - notes.cpu_before;
   if (now - notes.since < base::config().slice) {
-    return is_hog_back(fiber, now, cpu - notes.cpu_before);
+    if (used >= part_of_slice(16) && hogs.is_one(fiber, now)) {
+      notes.is_stuck = true;
+      hogs.expect(now);
+    }
+    return;
   }
   // It may have been asked to yield, and needs time for that.
-  bool computes = cpu - notes.cpu_before >= part_of_slice(2) && notes.cpu_at_long != 0 &&
+  bool computes = used >= part_of_slice(2) && notes.cpu_at_long != 0 &&
                   cpu - notes.cpu_at_long >= part_of_slice(8);
   if (computes) {
     hogs.note(fiber, now);
   }
-  return computes || !is_runnable(carrier.kernel_tid);
+  notes.is_stuck = computes || !is_runnable(carrier.kernel_tid);
 }
 
 // Those that aren't stuck are to wake up at once, as long as some are, or were a moment ago.
@@ -206,7 +204,9 @@ void look_at(Carrier& carrier, int64_t now, Findings& found) {
     return;
   }
   int64_t cpu = cpu_time(carrier.kernel_tid);
-  notes.is_stuck = notes.is_stuck || is_stuck(carrier, fiber, now, cpu);
+  if (!notes.is_stuck) {
+    note_if_stuck(carrier, fiber, now, cpu);
+  }
   // Most turns end after some microseconds.
   if (notes.cpu_at_long == 0 && cpu - notes.cpu_before >= part_of_slice(4)) {
     notes.cpu_at_long = cpu;

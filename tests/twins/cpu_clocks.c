@@ -3,12 +3,6 @@
 
 #include "twin.h"
 
-static long long clock_us(clockid_t clock) {
-  struct timespec now;
-  MUST(clock_gettime(clock, &now) == 0);
-  return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
-}
-
 static long long own_us(void) { return clock_us(CLOCK_THREAD_CPUTIME_ID); }
 
 static clockid_t clock_of(pthread_t thread) {

@@ -9,12 +9,6 @@
 static _Atomic int is_over, is_ready, fired, wrong;
 static timer_t timer;
 
-static long long clock_us(clockid_t clock) {
-  struct timespec now;
-  MUST(clock_gettime(clock, &now) == 0);
-  return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
-}
-
 static long long own_us(void) { return clock_us(CLOCK_THREAD_CPUTIME_ID); }
 
 static clockid_t clock_of(pthread_t thread) {

@@ -60,6 +60,12 @@ static inline long long clock_ms(clockid_t clock) {
   return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
+static inline long long clock_us(clockid_t clock) {
+  struct timespec now;
+  MUST(clock_gettime(clock, &now) == 0);
+  return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
 static inline long long now_ms(void) { return clock_ms(CLOCK_MONOTONIC); }
 
 static inline void nap(int ms) {

@@ -259,10 +259,14 @@ TEST(ParkingLotInterrupted, AFiberReturnsFromItsPark) {
   waiter.get();
 }
 
-TEST(ParkingLotInterrupted, AKernelThreadReturnsAfterASignal) {
+void let_usr1_interrupt() {
   struct sigaction action {};
   action.sa_handler = [](int) {};
   sigaction(SIGUSR1, &action, nullptr);
+}
+
+TEST(ParkingLotInterrupted, AKernelThreadReturnsAfterASignal) {
+  let_usr1_interrupt();
   int word = 0;
   std::atomic<bool> done = false;
   std::thread waiter([&] {
@@ -280,9 +284,7 @@ TEST(ParkingLotInterrupted, AKernelThreadReturnsAfterASignal) {
 }
 
 TEST(ParkingLotInterrupted, AKernelThreadIsWokenAndInterruptedAtOnce) {
-  struct sigaction action {};
-  action.sa_handler = [](int) {};
-  sigaction(SIGUSR1, &action, nullptr);
+  let_usr1_interrupt();
   constexpr int kRounds = 20'000;
   int word = 0;
   std::atomic<int> woken = 0;
