@@ -71,6 +71,17 @@ Place find(uintptr_t address) {
 
 bool is_whole_pages(size_t size) { return size % kPage == 0; }
 
+// A mapping that is no stack. A small one gets its pages at once: who maps 17 kB means to use them,
+// as for OpenSSL's buffers in stunnel, whose mallopt() makes a mapping of each. Faults, one for
+// each page, cost several times what the mapping does, and hold up the carrier.
+long map_other(const long* a) {
+  constexpr size_t kSmall = 16 * kPage;
+  bool is_small = a[0] == 0 && a[2] == (PROT_READ | PROT_WRITE) &&
+                  a[3] == (MAP_PRIVATE | MAP_ANONYMOUS) && static_cast<size_t>(a[1]) <= kSmall;
+  return is_small ? sys::call(SYS_mmap, a[0], a[1], a[2], a[3] | MAP_POPULATE, a[4], a[5])
+                  : kernel(SYS_mmap, a);
+}
+
 }  // namespace
 
 long mmap(const long* a) {
@@ -84,7 +95,7 @@ long mmap(const long* a) {
   bool recycled = false;
   char* slot = slab == nullptr ? nullptr : slab->allocate(recycled);
   if (slot == nullptr) {
-    return kernel(SYS_mmap, a);
+    return map_other(a);
   }
   if (recycled) {
     size_t dirty = tcb_size.load(std::memory_order_relaxed);

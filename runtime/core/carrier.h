@@ -11,6 +11,7 @@
 #include "core/fault.h"
 #include "core/fiber.h"
 #include "core/hand_over.h"
+#include "core/hogs.h"
 #include "core/hold.h"
 #include "core/idle.h"
 #include "core/kernel_slice.h"
@@ -71,6 +72,7 @@ struct Carrier {
   FiberIds ids;        // likewise
   RunQueue pinned;     // ready fibers whose home this is
   HandOver hand_over;  // of these
+  Deferral deferral;
   base::IntrusiveList<Idler> idlers;
   bool is_bare = false;    // its kernel thread is Ramie's own: no fiber's home, but for make_home()
   bool searching = false;  // was woken to look for work, and has found none yet
@@ -233,6 +235,9 @@ class RuntimeSection {
 // Not inline: it would keep what follows from being so, where light fibers switch.
 [[gnu::noinline]] inline Fiber* Carrier::take_homeless() {
   Fiber* fiber = ready.pop();
+  if (hogs.any() && fiber != nullptr && put_off(*this, *fiber)) [[unlikely]] {
+    return nullptr;
+  }
   return fiber == nullptr || fiber->kind != FiberKind::light ? fiber : take_in(*this, *fiber);
 }
 

@@ -135,6 +135,17 @@ void look_at_events(Carrier& carrier) {
   }
 }
 
+// Before the fiber that it has put off.  Where another carrier is in the poller, the kernel may
+// have woken that one already, but has not given it a processor.
+void let_others_go_first(Carrier& carrier) {
+  if (polling.load(std::memory_order_relaxed)) {
+    (void)sys::call(SYS_sched_yield);
+  }
+  carrier.last_poll = carrier.now - kPollInterval;
+  look_at_events(carrier);
+  end_deferral(carrier);
+}
+
 }  // namespace
 
 void look_at_ring(Carrier& carrier) {
@@ -173,6 +184,9 @@ void run_loop(Fiber& loop) {
       carrier.last_poll = carrier.now;
     }
     fire_timers(carrier.timers, carrier.now);
+    if (carrier.deferral.fiber != nullptr) [[unlikely]] {
+      let_others_go_first(carrier);
+    }
     if (carrier.now >= carrier.spread.next_look && is_watchdog_there() &&
         carrier.role.load(std::memory_order_relaxed) == Role::crew) {
       look_at_neighbours(carrier);
@@ -354,6 +368,7 @@ void reset_after_fork() {
   self.interrupt_requested.store(false, std::memory_order_relaxed);
   carrier.pinned.clear();
   carrier.hand_over = {};
+  carrier.deferral = {};
   carrier.ready.clear();
   carrier.inbox.clear();
   while (carrier.idlers.pop_front() != nullptr) {
