@@ -31,7 +31,7 @@ Blocking::Blocking(Carrier& carrier)
     mark_ = 0;
     return;
   }
-  if (!carrier.ready.empty() || !crew.shared.empty() || !is_event_watched()) {
+  if (!carrier.ready.empty() || crew.has_shared() || !is_event_watched()) {
     call_help();
   }
   if (!carrier.timers.next().is_never()) {

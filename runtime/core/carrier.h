@@ -1,7 +1,7 @@
 // A carrier: the kernel thread that runs fibers, one at a time.
 //
 // Fibers switch directly to each other; the carrier's loop (a stack of its own) runs only when no
-// fiber is ready, and every kSwitchesPerTurn switches, to look at timers and events.
+// fiber is ready, and every now and then, to look at timers and events (Turns::span()).
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,6 @@
 #include "core/fault.h"
 #include "core/fiber.h"
 #include "core/hand_over.h"
-#include "core/hogs.h"
 #include "core/hold.h"
 #include "core/idle.h"
 #include "core/kernel_slice.h"
@@ -22,6 +21,7 @@
 #include "core/steal_queue.h"
 #include "core/timer.h"
 #include "core/tls.h"
+#include "core/turns.h"
 
 namespace ramie::core {
 
@@ -57,8 +57,6 @@ enum class Role : uint8_t {
 };
 
 struct Carrier {
-  static constexpr uint32_t kSwitchesPerTurn = 128;
-
   // What to do once the stack that is being left is left; runs on the next one.
   using After = void (*)(Carrier& carrier, Fiber& left);
 
@@ -72,7 +70,7 @@ struct Carrier {
   FiberIds ids;        // likewise
   RunQueue pinned;     // ready fibers whose home this is
   HandOver hand_over;  // of these
-  Deferral deferral;
+  Turns turns;
   base::IntrusiveList<Idler> idlers;
   bool is_bare = false;    // its kernel thread is Ramie's own: no fiber's home, but for make_home()
   bool searching = false;  // was woken to look for work, and has found none yet
@@ -94,7 +92,7 @@ struct Carrier {
   std::atomic<Fiber*> current = nullptr;  // what runs now: a fiber, the thread's own, or the loop
   std::atomic<uint64_t> switches = 0;
   // When so many switches were made, the loop has its turn.  The watchdog may end a turn, too.
-  std::atomic<uint64_t> turn_ends = kSwitchesPerTurn;
+  std::atomic<uint64_t> turn_ends = Turns{}.span();
   std::atomic<uint64_t> parks = 0;
   std::atomic<uint64_t> background_parks = 0;   // of these, sleeps in the background
   std::atomic<uint32_t> background_timers = 0;  // and those under way
@@ -111,7 +109,7 @@ struct Carrier {
   std::atomic<uint64_t> ended = 0;  // and how many of these have ended here
   std::atomic<uint64_t> offers = 0;
   uint32_t taken_in = 0;
-  uint32_t turns = 0;
+  uint32_t worker_turns = 0;
   Carrier* passes_to = nullptr;
   uint64_t passes_seen = 0;  // how often that one had switched, and when that was seen to change
   int64_t passes_since = 0;
@@ -144,7 +142,7 @@ struct Carrier {
 
   // The carrier itself: the loop has run, and does so again a good while later.
   void begin_turn() {
-    turn_ends.store(switches.load(std::memory_order_relaxed) + kSwitchesPerTurn,
+    turn_ends.store(switches.load(std::memory_order_relaxed) + turns.span(),
                     std::memory_order_relaxed);
   }
 
@@ -235,7 +233,7 @@ class RuntimeSection {
 // Not inline: it would keep what follows from being so, where light fibers switch.
 [[gnu::noinline]] inline Fiber* Carrier::take_homeless() {
   Fiber* fiber = ready.pop();
-  if (hogs.any() && fiber != nullptr && put_off(*this, *fiber)) [[unlikely]] {
+  if (fiber != nullptr && fiber->busy != 0 && put_off(*this, *fiber)) [[unlikely]] {
     return nullptr;
   }
   return fiber == nullptr || fiber->kind != FiberKind::light ? fiber : take_in(*this, *fiber);

@@ -184,6 +184,14 @@ void call_help() { call(true); }
 void call_help_on_suspicion() { call(false); }
 
 void enqueue(Carrier& carrier, Fiber& fiber) {
+  if (carrier.turns.measures() && goes_first(fiber)) [[unlikely]] {
+    crew.express.push(&fiber);
+  } else {
+    enqueue_last(carrier, fiber);
+  }
+}
+
+void enqueue_last(Carrier& carrier, Fiber& fiber) {
   if (!carrier.ready.push(&fiber)) [[unlikely]] {
     crew.shared.push(&fiber);
     if (carrier.role.load(std::memory_order_relaxed) != Role::crew) {
@@ -193,9 +201,13 @@ void enqueue(Carrier& carrier, Fiber& fiber) {
 }
 
 void take_shared(Carrier& carrier) {
-  if (!crew.shared.empty() && takes_any(carrier)) {
-    crew.shared.give_to(carrier.ready, kBatch);
+  if (!crew.has_shared() || !takes_any(carrier)) {
+    return;
   }
+  if (!carrier.turns.measures()) {
+    crew.express.give_to(carrier.ready, kBatch);
+  }
+  crew.shared.give_to(carrier.ready, kBatch);
 }
 
 bool find_work(Carrier& carrier) {
@@ -203,7 +215,7 @@ bool find_work(Carrier& carrier) {
     return false;
   }
   take_shared(carrier);
-  if (!carrier.ready.empty()) {
+  if (!carrier.ready.empty() || !crew.express.empty()) {
     return true;
   }
   for (Carrier* other = carriers_of_crew(); other != nullptr; other = other->next_in_crew) {
@@ -215,7 +227,7 @@ bool find_work(Carrier& carrier) {
 }
 
 bool is_work_somewhere() {
-  if (!crew.shared.empty()) {
+  if (crew.has_shared()) {
     return true;
   }
   for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
@@ -235,7 +247,7 @@ void end_search(Carrier& carrier, bool success) {
     change_eagerness(success ? 1 : -2);
   }
   crew.searching.fetch_sub(1, std::memory_order_seq_cst);
-  if (success && !(carrier.ready.empty() && crew.shared.empty())) {
+  if (success && (!carrier.ready.empty() || crew.has_shared())) {
     call_help();
   }
 }
@@ -282,7 +294,7 @@ bool stand_by(Carrier& carrier) {
   for (;;) {
     // What others may have to run, they are told of.
     crew.shared.push_all(carrier.ready);
-    if (!crew.shared.empty()) {
+    if (crew.has_shared()) {
       call_help();
     } else if (are_events_missed()) {
       call_help_on_suspicion();
@@ -317,6 +329,7 @@ void reset_crew_after_fork() {
   crew.searching.store(0, std::memory_order_relaxed);
   crew.eagerness.store(Crew::kEagerAtFirst, std::memory_order_relaxed);
   crew.shared.reset();
+  crew.express.reset();
   no_start_before.store(0, std::memory_order_relaxed);
 }
 

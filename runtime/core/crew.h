@@ -42,6 +42,9 @@ struct Crew {
   std::atomic<bool> is_search_for_offer = false;  // who made `searching` 1 writes it
   std::atomic<uint32_t> eagerness = kEagerAtFirst;
   SharedQueue shared;
+  SharedQueue express;  // see turns.h
+
+  [[nodiscard]] bool has_shared() const { return !shared.empty() || !express.empty(); }
 
   static constexpr uint32_t kEagerAtFirst = 8;
   static constexpr uint32_t kMostEager = 16;
@@ -90,8 +93,12 @@ inline void offer_work(const Carrier& carrier) {
 // there was nothing.
 bool find_work(Carrier& carrier);
 
-// Puts a fiber without a home into the calling carrier's StealQueue, or where there is room.
+// Puts a fiber without a home that has waited into the calling carrier's StealQueue, or where there
+// is room, or where it comes first (turns.h).
 void enqueue(Carrier& carrier, Fiber& fiber);
+
+// The same behind all others, for one that has not waited.
+void enqueue_last(Carrier& carrier, Fiber& fiber);
 
 // A few fibers of the shared queue have their turn too.
 void take_shared(Carrier& carrier);

@@ -127,6 +127,7 @@ struct alignas(64) Fiber {
   bool interruptible = false;   // the parks that come may end by an interruption (interruptible.h)
   bool has_had_scopes = false;  // `scopes` below may not be empty
   bool of_workers = false;      // a light one that counts as the workers' (workers.h)
+  uint8_t busy = 0;             // its turns are long; how often others go first (turns.h)
 
   // What a fiber that never waits needs besides, from its start to the end of its handle, fills the
   // second one.

@@ -11,6 +11,9 @@ namespace ramie::core {
 // After a switch away from a fiber that parks.  From the compare-exchange on, the fiber may run
 // again, on any carrier: nothing of it is touched afterwards.
 void finish_park(Carrier& carrier, Fiber& left) {
+  if (carrier.turns.measures()) [[unlikely]] {
+    note_turn(carrier, left);
+  }
   if (carrier.commit.function != nullptr) {
     carrier.commit.function(carrier.commit.argument);
     carrier.hand_over.begin(carrier.switches.load(std::memory_order_relaxed));
@@ -94,7 +97,7 @@ bool yield() {
   RuntimeSection::begin(self);
   Carrier& carrier = *self.carrier;
   Fiber& next = next_to_run(carrier);
-  Carrier::After after = put_back;
+  Carrier::After after = put_behind;
   if (self.home.load(std::memory_order_relaxed) == &carrier) [[likely]] {
     // Nobody else takes from this queue, so the fiber may be there before its stack is left.
     carrier.pinned.push(&self);

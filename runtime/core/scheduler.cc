@@ -52,7 +52,7 @@ bool is_at_rest(Carrier& carrier) {
 bool is_standstill(const Poller* events) {
   uint64_t before = awake_carriers.load(std::memory_order_seq_cst);
   if (before % kOneWakesUp != 0 || outside_work.load(std::memory_order_relaxed) != 0 ||
-      crew.searching.load(std::memory_order_seq_cst) != 0 || !crew.shared.empty() ||
+      crew.searching.load(std::memory_order_seq_cst) != 0 || crew.has_shared() ||
       (events != nullptr && events->has_waiters())) {
     return false;
   }
@@ -135,15 +135,15 @@ void look_at_events(Carrier& carrier) {
   }
 }
 
-// Before the fiber that it has put off.  Where another carrier is in the poller, the kernel may
-// have woken that one already, but has not given it a processor.
-void let_others_go_first(Carrier& carrier) {
+// Before the fiber that it has put off, which is returned if nobody does.  Where another carrier is
+// in the poller, the kernel may have woken that one already, but has not given it a processor.
+Fiber* let_others_go_first(Carrier& carrier) {
   if (polling.load(std::memory_order_relaxed)) {
     (void)sys::call(SYS_sched_yield);
   }
   carrier.last_poll = carrier.now - kPollInterval;
   look_at_events(carrier);
-  end_deferral(carrier);
+  return after_others(carrier);
 }
 
 }  // namespace
@@ -176,17 +176,17 @@ void run_loop(Fiber& loop) {
   for (;;) {
     Carrier& carrier = *loop.carrier;
     bool has_found = false;
+    bool has_slept = false;
+    Fiber* next = nullptr;
+    carrier.now = base::now();
+    end_turns(carrier);
     carrier.begin_turn();
     carrier.inbox.drain_into(carrier.pinned);
-    carrier.now = base::now();
     if (has_just_polled) {
       has_just_polled = false;
       carrier.last_poll = carrier.now;
     }
     fire_timers(carrier.timers, carrier.now);
-    if (carrier.deferral.fiber != nullptr) [[unlikely]] {
-      let_others_go_first(carrier);
-    }
     if (carrier.now >= carrier.spread.next_look && is_watchdog_there() &&
         carrier.role.load(std::memory_order_relaxed) == Role::crew) {
       look_at_neighbours(carrier);
@@ -194,14 +194,22 @@ void run_loop(Fiber& loop) {
     if (loop.signal_pending.exchange(false, std::memory_order_relaxed)) [[unlikely]] {
       signal_hooks().hand_out(carrier);
     }
-    if (carrier.role.load(std::memory_order_relaxed) != Role::crew) [[unlikely]] {
+    bool is_of_crew = carrier.role.load(std::memory_order_relaxed) == Role::crew;
+    bool may_go = is_of_crew && may_stand_by(carrier) && is_one_too_many();
+    if ((!is_of_crew || may_go) && carrier.turns.put_off != nullptr) [[unlikely]] {
+      give_back_put_off(carrier);
+    }
+    if (!is_of_crew) [[unlikely]] {
       if (!take_turn_apart(carrier)) {
         return;
       }
-    } else if (may_stand_by(carrier) && is_one_too_many()) [[unlikely]] {
+    } else if (may_go) [[unlikely]] {
       if (!stand_by(carrier)) {
         return;
       }
+      has_slept = true;
+    } else if (carrier.turns.put_off != nullptr) [[unlikely]] {
+      next = let_others_go_first(carrier);
     } else if (carrier.has_ready()) {
       look_at_events(carrier);
       take_shared(carrier);
@@ -213,9 +221,13 @@ void run_loop(Fiber& loop) {
       look_at_ring(carrier);
     } else if (!serve_idler(carrier)) {
       has_just_polled = sleep(carrier);
+      has_slept = true;
       may_be_called_to_poll = !has_just_polled;
     }
-    if (Fiber* next = carrier.take_ready()) {
+    if (next == nullptr) [[likely]] {
+      next = take_next(carrier);
+    }
+    if (next != nullptr) {
       has_just_polled = false;
       has_found |= carrier.searching;
       end_search(carrier, true);
@@ -230,45 +242,9 @@ void run_loop(Fiber& loop) {
         may_be_called_to_poll = false;
         pass_on_polling(carrier);
       }
+      begin_turns(carrier, has_slept ? base::now() : carrier.now);
       (void)switch_to(carrier, loop, *next, nullptr);
     }
-  }
-}
-
-void make_ready_elsewhere(Fiber& fiber) {
-  const Fiber* self = current();
-  if (Carrier* home = fiber.home.load(std::memory_order_relaxed)) {
-    home->inbox.push(&fiber);
-    wake(*home);
-  } else if (self != nullptr) {
-    Carrier& carrier = *self->carrier;
-    enqueue(carrier, fiber);
-    bool is_next = self->kind == FiberKind::loop && carrier.ready.size() < 2;
-    if (!is_next || !carrier.pinned.empty()) {
-      offer_work(carrier);
-    }
-  } else {
-    crew.shared.push(&fiber);
-    call_help();
-  }
-}
-
-void put_back(Carrier& carrier, Fiber& fiber) {
-  Carrier* home = fiber.home.load(std::memory_order_relaxed);
-  if (home == nullptr) {
-    enqueue(carrier, fiber);
-  } else if (home == &carrier) {
-    carrier.pinned.push(&fiber);
-  } else {
-    home->inbox.push(&fiber);
-    wake(*home);
-  }
-}
-
-void fire_timers(TimerHeap& timers, int64_t now) {
-  Ticket ticket;
-  while (timers.take_due(now, ticket)) {
-    (void)unpark(ticket, Wake::timed_out);
   }
 }
 
@@ -368,7 +344,7 @@ void reset_after_fork() {
   self.interrupt_requested.store(false, std::memory_order_relaxed);
   carrier.pinned.clear();
   carrier.hand_over = {};
-  carrier.deferral = {};
+  carrier.turns = {};
   carrier.ready.clear();
   carrier.inbox.clear();
   while (carrier.idlers.pop_front() != nullptr) {

@@ -29,6 +29,9 @@ inline void make_ready(Fiber& fiber);
 // The same for the fiber that the calling carrier has just left; nobody else is told.
 void put_back(Carrier& carrier, Fiber& fiber);
 
+// The same for one that only yields.
+void put_behind(Carrier& carrier, Fiber& fiber);
+
 // Unparks those whose deadline has passed.  Any thread.
 void fire_timers(TimerHeap& timers, int64_t now);
 

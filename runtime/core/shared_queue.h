@@ -23,6 +23,15 @@ class SharedQueue {
     size_.fetch_add(1, std::memory_order_seq_cst);
   }
 
+  Fiber* pop() {
+    base::LockGuard guard(lock_);
+    Fiber* fiber = queue_.pop();
+    if (fiber != nullptr) {
+      size_.fetch_sub(1, std::memory_order_seq_cst);
+    }
+    return fiber;
+  }
+
   // All of `from`, by its owner.
   void push_all(StealQueue& from) {
     base::LockGuard guard(lock_);

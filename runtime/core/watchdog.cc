@@ -65,6 +65,8 @@ constinit uint32_t stuck_ones = 0;  // the watchdog's own
 // What part of a slice is to be used; those that are stuck already share the processors with it.
 int64_t part_of_slice(int parts) { return base::config().slice / parts / (1 + stuck_ones); }
 
+constinit Hogs hogs;
+
 // A turn of `fiber` on the carrier goes on: is it stuck from now on?  After a slice without a
 // switch, or a part of one where it is a hog.  `cpu` is the processor time that the carrier has
 // used.
@@ -271,7 +273,6 @@ Findings look() {
   for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
     look_at(*carrier, now, found);
   }
-  hogs.forget(now);
   set_slices();
   if (stuck_ones >= 2) {
     part_stuck_carriers(now, stuck_ones);
@@ -280,7 +281,7 @@ Findings look() {
     look_at_alarms(now, found);
   }
   fire_timers_that_are_left(now, found);
-  found.overdue = found.overdue || !crew.shared.empty();
+  found.overdue = found.overdue || crew.has_shared();
   if (found.overdue && crew.idle.load(std::memory_order_relaxed) > 0) {
     uint32_t eager = crew.eagerness.load(std::memory_order_relaxed) + 4;
     crew.eagerness.store(std::min(eager, Crew::kMostEager), std::memory_order_relaxed);

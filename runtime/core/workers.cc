@@ -124,7 +124,7 @@ void offer_rest() {
 }
 
 void steal_now_and_then(Carrier& carrier) {
-  if (++carrier.turns % kTurnsBetweenSteals == 0 && carrier.ready.empty()) {
+  if (++carrier.worker_turns % kTurnsBetweenSteals == 0 && carrier.ready.empty()) {
     (void)find_work(carrier);
   }
 }

@@ -66,8 +66,12 @@ static void* read_then_look(void* argument) {
   return NULL;
 }
 
-// It computes, with no system call.
+static _Atomic int is_bound;
+
+// It computes, with no system call, and does not end before it is bound.
 static void* compute_until_moved(void* argument) {
+  while (!is_bound) {
+  }
   return as_pointer(wait_for_cpu((int)as_number(argument)));
 }
 
@@ -81,9 +85,11 @@ static void affinity_of_another(void) {
     CHECK(pthread_setaffinity_np(reader, sizeof set, &set) == 0);
     CHECK(write(ends[1], "x", 1) == 1);
     finish(reader);
+    is_bound = 0;
     pthread_t worker = start(compute_until_moved, as_pointer(cpu));
     nap(20);
     printf("%s\n", error_name(pthread_setaffinity_np(worker, sizeof set, &set)));
+    is_bound = 1;
     printf("moved: %ld\n", as_number(finish(worker)));
   }
 }

@@ -322,6 +322,41 @@ static void computes_and_waits(void) {
   printf("quickly: %d\n", is_quick);
 }
 
+enum { kCrowd = 24, kNaps = 15 };
+
+static int is_crowd_over;
+
+static void* compute_and_nap(void* argument) {
+  while (!__atomic_load_n(&is_crowd_over, __ATOMIC_SEQ_CST)) {
+    for (const long long end = now_ms() + 4; now_ms() < end;) {
+    }
+    nap(1);
+  }
+  return argument;
+}
+
+// How many of the naps end late: by more than twice a turn of those who compute.
+static int late_naps(void) {
+  int late = 0;
+  for (int i = 0; i < kNaps; ++i) {
+    const long long begin = now_ms();
+    nap(10);
+    late += now_ms() - begin > 10 + 8;
+  }
+  return late;
+}
+
+// Who sleeps need not wait for the turns of all who compute: here that is some fifty milliseconds.
+static void sleeper_beside_a_crowd(void) {
+  pthread_t crowd[kCrowd];
+  for (int i = 0; i < kCrowd; ++i) crowd[i] = start(compute_and_nap, NULL);
+  int is_early = 0;
+  for (int i = 0; i < 10 && !is_early; ++i) is_early = late_naps() < kNaps / 2;
+  __atomic_store_n(&is_crowd_over, 1, __ATOMIC_SEQ_CST);
+  for (int i = 0; i < kCrowd; ++i) finish(crowd[i]);
+  printf("early: %d\n", is_early);
+}
+
 static const struct twin_case cases[] = {
     {"computes_and_waits", THREADS, computes_and_waits},
     {"signals_and_locks", THREADS, signals_and_locks},
@@ -332,6 +367,7 @@ static const struct twin_case cases[] = {
     {"overflow_of_used_stacks", THREADS, overflow_of_used_stacks},
     {"many_that_only_yield", THREADS, many_that_only_yield},
     {"crowd_that_spins", THREADS, crowd_that_spins},
+    {"sleeper_beside_a_crowd", THREADS, sleeper_beside_a_crowd},
     {"crowd_that_never_waits", THREADS, crowd_that_never_waits},
     {"forks_after_computing", THREADS, forks_after_computing},
 };
