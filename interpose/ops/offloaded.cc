@@ -1,8 +1,9 @@
 // Calls that wait for other processes or for a disk, and tell nobody when they could go on: a
-// helper thread makes them.  None of them depends on which thread of the process makes it (the undo
-// lists of semop belong to the process, whose threads are made with CLONE_SYSVSEM).
+// helper thread makes them.  None of them depends on which thread of the process makes it.
 //
 // Which of them a signal interrupts, and which are restarted after it: man 7 signal.
+#include <sys/mman.h>
+
 #include <cerrno>
 
 #include "base/sys.h"
@@ -16,22 +17,16 @@ long offload_and_restart(long number, const long* a) {
   return result == -EINTR ? sys::kRestart : result;
 }
 
-// man 2 semop, msgop
-long semop(const long* a) { return event::offload_interruptibly(SYS_semop, a); }
-long semtimedop(const long* a) { return event::offload_interruptibly(SYS_semtimedop, a); }
-long msgsnd(const long* a) { return event::offload_interruptibly(SYS_msgsnd, a); }
-long msgrcv(const long* a) { return event::offload_interruptibly(SYS_msgrcv, a); }
-
-// man 2 mq_timedsend, mq_timedreceive
-long mq_timedsend(const long* a) { return offload_and_restart(SYS_mq_timedsend, a); }
-long mq_timedreceive(const long* a) { return offload_and_restart(SYS_mq_timedreceive, a); }
-
 // man 2 fsync, sync, msync
 long fsync(const long* a) { return event::offload(SYS_fsync, a); }
 long fdatasync(const long* a) { return event::offload(SYS_fdatasync, a); }
 long sync(const long* a) { return event::offload(SYS_sync, a); }
 long syncfs(const long* a) { return event::offload(SYS_syncfs, a); }
-long msync(const long* a) { return event::offload(SYS_msync, a); }
+long msync(const long* a) {
+  // MS_ASYNC starts nothing since Linux 2.6.19.
+  return (a[2] & MS_SYNC) != 0 ? event::offload(SYS_msync, a)
+                               : sys::call(SYS_msync, a[0], a[1], a[2]);
+}
 long sync_file_range(const long* a) { return event::offload(SYS_sync_file_range, a); }
 
 // man 2 syslog: the kernel's log, of which reading alone waits.

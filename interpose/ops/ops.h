@@ -84,14 +84,15 @@ long open_by_handle_at(const long* a);
 // restarted.
 long offload_and_restart(long number, const long* a);
 
-// offloaded.cc: man 2 semop, msgop, mq_timedsend, mq_timedreceive, fsync, sync, msync,
-// sync_file_range, syslog
+// ipc.cc: man 2 semop, msgop, mq_timedsend, mq_timedreceive
 long semop(const long* a);
 long semtimedop(const long* a);
 long msgsnd(const long* a);
 long msgrcv(const long* a);
 long mq_timedsend(const long* a);
 long mq_timedreceive(const long* a);
+
+// offloaded.cc: man 2 fsync, sync, msync, sync_file_range, syslog
 long fsync(const long* a);
 long fdatasync(const long* a);
 long sync(const long* a);
