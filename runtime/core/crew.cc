@@ -25,7 +25,6 @@ namespace {
 
 constinit std::atomic<int64_t> no_start_before = 0;
 
-constexpr uint32_t kBatch = 64;  // fibers taken from the shared queue at a time
 constexpr int64_t kSpareTime = 2 * base::kNanosPerSecond;  // that a carrier stands by
 
 bool wake_from(Carrier& carrier, uint32_t how, uint32_t to) {
@@ -184,7 +183,8 @@ void call_help() { call(true); }
 void call_help_on_suspicion() { call(false); }
 
 void enqueue(Carrier& carrier, Fiber& fiber) {
-  if (carrier.turns.measures() && goes_first(fiber)) [[unlikely]] {
+  bool are_turns_long = carrier.turns.measures() || crew.stuck.load(std::memory_order_relaxed) != 0;
+  if (are_turns_long && goes_first(fiber)) [[unlikely]] {
     crew.express.push(&fiber);
   } else {
     enqueue_last(carrier, fiber);
@@ -201,13 +201,9 @@ void enqueue_last(Carrier& carrier, Fiber& fiber) {
 }
 
 void take_shared(Carrier& carrier) {
-  if (!crew.has_shared() || !takes_any(carrier)) {
-    return;
+  if (!crew.shared.empty() && takes_any(carrier)) {
+    crew.shared.give_to(carrier.ready, Crew::kBatch);
   }
-  if (!carrier.turns.measures()) {
-    crew.express.give_to(carrier.ready, kBatch);
-  }
-  crew.shared.give_to(carrier.ready, kBatch);
 }
 
 bool find_work(Carrier& carrier) {
@@ -330,6 +326,7 @@ void reset_crew_after_fork() {
   crew.eagerness.store(Crew::kEagerAtFirst, std::memory_order_relaxed);
   crew.shared.reset();
   crew.express.reset();
+  crew.stuck.store(0, std::memory_order_relaxed);
   no_start_before.store(0, std::memory_order_relaxed);
 }
 

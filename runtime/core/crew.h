@@ -39,10 +39,12 @@ struct Crew {
   std::atomic<uint32_t> active = 0;  // take part
   std::atomic<uint32_t> idle = 0;    // of these, sleep
   std::atomic<uint32_t> searching = 0;
+  std::atomic<uint32_t> stuck = 0;                // as the watchdog saw it last
   std::atomic<bool> is_search_for_offer = false;  // who made `searching` 1 writes it
   std::atomic<uint32_t> eagerness = kEagerAtFirst;
   SharedQueue shared;
-  SharedQueue express;  // see turns.h
+  SharedQueue express;                    // see turns.h
+  static constexpr uint32_t kBatch = 64;  // of these, taken at a time
 
   [[nodiscard]] bool has_shared() const { return !shared.empty() || !express.empty(); }
 

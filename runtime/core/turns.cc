@@ -33,10 +33,13 @@ bool have_waited_long(const Carrier& carrier, int64_t since) {
   return since != 0 && carrier.now - since >= longest_wait();
 }
 
-// Whether express fibers go first.
-bool takes_express(const Carrier& carrier) {
-  return carrier.turns.measures() && !crew.express.empty() && takes_any(carrier) &&
-         carrier.role.load(std::memory_order_relaxed) == Role::crew;
+// One to run now.  Where turns are short, the others go into the carrier's queue.
+Fiber* take_express(Carrier& carrier) {
+  Fiber* fiber = crew.express.pop();
+  if (!carrier.turns.measures() && !crew.express.empty()) {
+    crew.express.give_to(carrier.ready, Crew::kBatch);
+  }
+  return fiber;
 }
 
 }  // namespace
@@ -116,13 +119,14 @@ void give_back_put_off(Carrier& carrier) {
 
 Fiber* take_next(Carrier& carrier) {
   Turns& turns = carrier.turns;
-  if (takes_express(carrier)) [[unlikely]] {
+  if (!crew.express.empty() && takes_any(carrier) &&
+      carrier.role.load(std::memory_order_relaxed) == Role::crew) [[unlikely]] {
     if (carrier.ready.empty()) {
       turns.queue_since = 0;
     } else if (turns.queue_since == 0) {
       turns.queue_since = carrier.now;
     }
-    Fiber* fiber = have_waited_long(carrier, turns.queue_since) ? nullptr : crew.express.pop();
+    Fiber* fiber = have_waited_long(carrier, turns.queue_since) ? nullptr : take_express(carrier);
     if (fiber != nullptr) {
       return fiber;
     }
