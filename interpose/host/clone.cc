@@ -17,6 +17,7 @@
 #include "interpose/host/futex.h"
 #include "interpose/host/handlers.h"
 #include "interpose/host/hosting.h"
+#include "interpose/host/kick.h"
 #include "interpose/host/lend.h"
 #include "interpose/host/names.h"
 #include "interpose/host/native_threads.h"
@@ -80,6 +81,7 @@ long start_hosted_thread(const clone_args& args, void* (*start)(void*), void* ar
     }
     return -EAGAIN;
   }
+  thread->credentials = last_change_of_credentials();
   core::Fiber& fiber = *thread->fiber;
   core::Fiber& parent = *core::current();
   auto end = args.stack + args.stack_size;

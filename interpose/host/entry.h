@@ -31,6 +31,11 @@ inline long kernel(long number, const long* a) {
 // Delivers the signals that were put off meanwhile, and restarts the call where signal(7) says so.
 long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0);
 
+// The same for one that comes from syscall(): credentials become those of the calling thread alone,
+// where libc's own functions change them for all (kernel_state.cc).  kPassOn for all other calls,
+// and where no thread of the program runs.
+[[nodiscard]] long change_own_credentials(long number, const long* arguments);
+
 // From the kernel's convention to libc's: sets errno and answers -1 for -errno.
 long finish(long result);
 

@@ -1,6 +1,7 @@
 #include "interpose/host/hosting.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/single_threaded.h>
 
 #include <atomic>
@@ -232,6 +233,19 @@ bool is_left_to_kernel() {
   return is_native_program(program);
 }
 
+// For what is mapped as hosting begins and by the first threads: tables of threads, descriptors and
+// signals, of which little is touched, and stacks.
+bool has_room() {
+  constexpr long kRoom = 160L << 20;
+  long room = sys::call(SYS_mmap, 0, kRoom, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (sys::failed(room)) {
+    return false;
+  }
+  (void)sys::call(SYS_munmap, room, kRoom);
+  return true;
+}
+
 void start_hosting() {
   if (!base::config().hosting) {
     refuse("RAMIE_HOSTING=off");
@@ -243,6 +257,10 @@ void start_hosting() {
   }
   if (core::have_workers()) {
     refuse("its fibers have several carriers of their own (ramie/carriers.h)");
+    return;
+  }
+  if (!has_room()) {
+    refuse("there is no room for it (address space)");
     return;
   }
   if (has_threads_of_libc() && sys::getpid() != sys::gettid()) {

@@ -15,6 +15,7 @@
 #include "interpose/host/binding.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
+#include "interpose/host/kick.h"
 #include "interpose/host/thread.h"
 
 namespace ramie::host {
@@ -29,6 +30,21 @@ bool has_changed(long number, const long* a, long result) {
   return number == SYS_setfsuid || number == SYS_setfsgid
              ? sys::call(number, -1) == static_cast<int>(a[0])
              : !sys::failed(result);
+}
+
+bool is_of_credentials(long number) {
+  switch (number) {
+    case SYS_setuid:
+    case SYS_setgid:
+    case SYS_setreuid:
+    case SYS_setregid:
+    case SYS_setresuid:
+    case SYS_setresgid:
+    case SYS_setgroups:
+      return true;
+    default:
+      return false;
+  }
 }
 
 // The call, on a kernel thread of the caller's own; an error leaves the caller where it was.
@@ -51,8 +67,10 @@ long change(long number, const long* a, const char* what) {
     undo();
     return -EAGAIN;
   }
+  uint64_t followed = stop_following(is_of_credentials(number));
   long result = kernel(number, a);
   if (!has_changed(number, a, result)) {
+    follow_again(followed);
     undo();
   }
   return result;
@@ -109,6 +127,15 @@ long filter_all(const long* a) {
 }
 
 }  // namespace
+
+long change_own_credentials(long number, const long* a) {
+  Thread* thread = current_thread();
+  if (!is_of_credentials(number) || thread == nullptr || thread->lends_memory) {
+    return sys::kPassOn;
+  }
+  core::RuntimeSection section(*thread->fiber);
+  return change(number, a, kPrivileges);
+}
 
 long unshare(const long* a) { return a[0] == 0 ? 0 : change(SYS_unshare, a, kNamespaces); }
 long setns(const long* a) { return change(SYS_setns, a, kNamespaces); }

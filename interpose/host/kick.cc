@@ -8,6 +8,9 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "core/scheduler.h"
+#include "event/helper_pool.h"
+#include "interpose/host/signal_masks.h"
+#include "interpose/host/thread.h"
 
 namespace ramie::host {
 namespace {
@@ -34,6 +37,11 @@ struct Credentials {
   long count = 0;
 };
 constinit Credentials credentials RAMIE_GUARDED_BY(noting);
+
+// Carrier::credentials of those that follow no change, since their threads make each one
+// themselves: with the process's credentials, or with other ones.
+constexpr uint64_t kByItself = ~uint64_t{0} - 1;
+constexpr uint64_t kItsOwn = ~uint64_t{0};
 
 constexpr int64_t kPatience = 1'000'000'000;
 
@@ -82,6 +90,46 @@ void make_all_follow(uint64_t to) {
       }
     }
   }
+}
+
+// A kick in the middle would make the change once more.
+void catch_up_outside_of_kicks(core::Carrier& carrier) {
+  if (carrier.credentials.load(std::memory_order_relaxed) <
+      version.load(std::memory_order_acquire)) {
+    AllBlocked block;
+    catch_up_with_credentials(carrier);
+  }
+}
+
+// Whoever holds the lock waits for this carrier as well, whose signals may be blocked.
+void lock_changes(core::Carrier& carrier) RAMIE_ACQUIRE(changing) {
+  base::Backoff backoff;
+  while (!changing.try_lock()) {
+    catch_up_outside_of_kicks(carrier);
+    backoff.wait();
+  }
+  catch_up_outside_of_kicks(carrier);
+}
+
+bool is_last_change(long number, const long* a) RAMIE_REQUIRES(changing) {
+  return change.number == number && change.arguments[0] == a[0] && change.arguments[1] == a[1] &&
+         change.arguments[2] == a[2];
+}
+
+// What the caller has made, all others make now.
+void hand_on_change(core::Carrier& carrier, long number, const long* a) RAMIE_REQUIRES(changing) {
+  change = {number, {a[0], a[1], a[2]}};
+  uint64_t to = version.load(std::memory_order_relaxed) + 1;
+  if (carrier.credentials.load(std::memory_order_relaxed) != kByItself) {
+    carrier.credentials.store(to, std::memory_order_relaxed);
+  }
+  {
+    base::LockGuard noting_guard(noting);  // so that a carrier that begins makes it once
+    note_credentials();
+    version.store(to, std::memory_order_seq_cst);  // pairs with catch_up and take_on
+  }
+  make_all_follow(to);
+  event::renew_helpers();
 }
 
 }  // namespace
@@ -143,27 +191,50 @@ bool is_kick(int signal, const siginfo_t& info) {
 
 long change_credentials(long number, const long* a) {
   core::Fiber* self = core::current();
-  long result = sys::call(number, a[0], a[1], a[2]);
-  if (result != 0 || self == nullptr) {
-    return result;
+  if (self == nullptr || self->carrier->credentials.load(std::memory_order_relaxed) == kItsOwn) {
+    return sys::call(number, a[0], a[1], a[2]);
   }
-  // Whoever holds it waits for this carrier as well, whose signals may be blocked.
-  base::Backoff backoff;
-  while (!changing.try_lock()) {
-    catch_up_with_credentials(*self->carrier);
-    backoff.wait();
+  core::Carrier& carrier = *self->carrier;
+  Thread* thread = self->host != nullptr ? static_cast<Thread*>(self->host) : first_thread();
+  lock_changes(carrier);
+  bool is_made = thread != nullptr && thread->credentials != last_change_of_credentials() &&
+                 is_last_change(number, a);
+  bool is_left = !is_made || carrier.credentials.load(std::memory_order_relaxed) == kByItself;
+  long result = is_left ? sys::call(number, a[0], a[1], a[2]) : 0;
+  if (!is_made && result == 0) {
+    hand_on_change(carrier, number, a);
   }
-  change = {number, {a[0], a[1], a[2]}};
-  uint64_t to = version.load(std::memory_order_relaxed) + 1;
-  self->carrier->credentials.store(to, std::memory_order_relaxed);
-  {
-    base::LockGuard noting_guard(noting);
-    note_credentials();
+  if (thread != nullptr && result == 0) {
+    thread->credentials = last_change_of_credentials();
   }
-  version.store(to, std::memory_order_seq_cst);  // pairs with catch_up and take_on
-  make_all_follow(to);
   changing.unlock();
-  return 0;
+  return result;
+}
+
+uint64_t stop_following(bool has_other_credentials) {
+  core::Carrier& carrier = *core::current()->carrier;
+  lock_changes(carrier);
+  uint64_t before = carrier.credentials.load(std::memory_order_relaxed);
+  if (before != kItsOwn) {
+    carrier.credentials.store(has_other_credentials ? kItsOwn : kByItself,
+                              std::memory_order_relaxed);
+  }
+  changing.unlock();
+  return before;
+}
+
+void follow_again(uint64_t where_it_stopped) {
+  core::Carrier& carrier = *core::current()->carrier;
+  lock_changes(carrier);
+  // One change at most has been made meanwhile: the next one needs this thread as well.
+  AllBlocked block;
+  carrier.credentials.store(where_it_stopped, std::memory_order_relaxed);
+  catch_up_with_credentials(carrier);
+  changing.unlock();
+}
+
+uint8_t last_change_of_credentials() {
+  return static_cast<uint8_t>(version.load(std::memory_order_relaxed) & 0xf);
 }
 
 void catch_up_with_credentials(core::Carrier& carrier) {
@@ -179,11 +250,11 @@ void catch_up_with_credentials(core::Carrier& carrier) {
 }
 
 void take_on_credentials(std::atomic<uint64_t>& taken_on) {
-  uint64_t to = version.load(std::memory_order_seq_cst);
-  if (to == taken_on.load(std::memory_order_relaxed)) {
+  if (version.load(std::memory_order_seq_cst) <= taken_on.load(std::memory_order_relaxed)) {
     return;
   }
   base::LockGuard guard(noting);
+  uint64_t to = version.load(std::memory_order_relaxed);
   const Credentials& c = credentials;
   if (c.count >= 0) {
     (void)sys::call(SYS_setgroups, c.count, sys::arg(c.supplementary));
@@ -204,6 +275,9 @@ void reset_kicks_after_fork() RAMIE_NO_THREAD_SAFETY_ANALYSIS {
   is_stopping.store(false, std::memory_order_relaxed);
   stopped.store(0, std::memory_order_relaxed);
   credentials = {};
+  if (core::Fiber* self = core::current()) {
+    self->carrier->credentials.store(0, std::memory_order_relaxed);
+  }
 }
 
 }  // namespace ramie::host

@@ -27,9 +27,20 @@ void stop_if_told();
 
 [[nodiscard]] bool is_kick(int signal, const siginfo_t& info);
 
-// Changes the credentials of every carrier's kernel thread by the same system call.  0 or the
-// error of the calling one.  Signals are not blocked.
+// Changes the credentials of every carrier's kernel thread by the same system call, once: libc has
+// each of the program's threads make it, and those that come later find it made.  0 or the error of
+// the calling one.  Signals are not blocked.
 [[nodiscard]] long change_credentials(long number, const long* a);
+
+// The calling thread, on a kernel thread of its own, makes that other than the crew's: as natively,
+// it makes every change by itself from now on.  With credentials of its own, its changes are none
+// of the process's.  Answers what follow_again() wants, should it have been in vain.
+[[nodiscard]] uint64_t stop_following(bool has_other_credentials);
+void follow_again(uint64_t where_it_stopped);
+
+// What a new thread starts with (Thread::credentials).  While libc has its threads make a change,
+// none begins.
+[[nodiscard]] uint8_t last_change_of_credentials();
 
 // In the handler, on the kicked carrier.
 void catch_up_with_credentials(core::Carrier& carrier);

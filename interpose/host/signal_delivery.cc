@@ -121,7 +121,8 @@ void start_own(core::Fiber& fiber, Thread& thread, ucontext_t& context) {
     }
   }
   settle_interruption(thread);
-  if ((thread.pending.load(std::memory_order_seq_cst) & ~thread.blocked.load()) != 0) {
+  uint64_t waits = thread.pending.load(std::memory_order_seq_cst) | signals_kept_back();
+  if ((waits & ~thread.blocked.load()) != 0) {
     fiber.signal_pending.store(true, std::memory_order_relaxed);
   }
 }

@@ -41,8 +41,11 @@ void block_more(core::Carrier& carrier, core::Fiber& arrived) {
   set_kernel_mask(carrier, carrier.kernel_mask | arrived.signal_mask);
 }
 
-// They let in what was kept back until now.
-void wake_sleepers() {
+// Sleepers let in what was kept back until now.
+void stop_keeping_back() {
+  if (kept_back.load(std::memory_order_relaxed) == 0 || kept_back.exchange(0) == 0) {
+    return;
+  }
   for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
        carrier = carrier->next_carrier) {
     core::wake(*carrier);
@@ -60,9 +63,7 @@ void follow_mask(core::Fiber& fiber) {
   uint64_t mask;
   do {
     WithinRuntime::set_depth(fiber, 1);
-    if (kept_back.load(std::memory_order_relaxed) != 0 && kept_back.exchange(0) != 0) {
-      wake_sleepers();
-    }
+    stop_keeping_back();
     mask = fiber.signal_mask;
     fiber.carrier->kernel_mask = mask;
     WithinRuntime::set_depth(fiber, 0);
@@ -86,6 +87,9 @@ void leave_runtime(core::Fiber& fiber) {
       AllBlocked block;
       WithinRuntime within(fiber);
       deliver_timer_signals();  // a timer may have expired in there
+      // What was kept back for this thread it has got, or somebody else: the kernel's mask is its
+      // own already.
+      stop_keeping_back();
     }
     if (!raise_own(*thread, thread->blocked)) {
       settle_interruption(*thread);
@@ -174,6 +178,20 @@ void hand_out_held() {
   }
 }
 
+// Real-time signals queue up: the kernel keeps them until their takers let them in.  A taker may
+// have its mask in the kernel already, and nothing to set when it leaves the runtime; so it is told
+// to look all the same, after it is said what is kept back.
+void keep_back(uint64_t pending) {
+  LiveThreads threads;
+  Thread* taker = find_taker(pending);
+  kept_back = taker != nullptr ? pending : 0;
+  for (; taker != nullptr; taker = find_taker(pending)) {
+    pending &= taker->blocked;
+    taker->fiber->signal_pending.store(true, std::memory_order_seq_cst);
+    (void)core::interrupt(*taker->fiber);
+  }
+}
+
 void hand_out_all(core::Carrier& carrier) {
   set_kernel_mask(carrier, blockable(kAllSignals));
   uint64_t pending = 0;
@@ -181,14 +199,7 @@ void hand_out_all(core::Carrier& carrier) {
   hand_out(pending & kStandard);
   hand_out_held();
   deliver_timer_signals();
-  // Real-time signals queue up: the kernel keeps them until their taker lets them in.
-  pending &= ~kStandard;
-  LiveThreads threads;
-  Thread* taker = find_taker(pending);
-  kept_back = taker != nullptr ? pending : 0;
-  if (taker != nullptr) {
-    (void)core::interrupt(*taker->fiber);
-  }
+  keep_back(pending & ~kStandard);
 }
 
 // Of a bare carrier.
@@ -226,6 +237,7 @@ const core::SignalHooks& mask_hooks() { return kHooks; }
 void take_no_signals(Thread& thread) {
   uint64_t before = thread.blocked.exchange(kAllSignals);
   note_masks_changed();
+  stop_keeping_back();
   give_back(thread, kAllSignals);
   forget_pending(thread);
   Thread* first = first_thread();

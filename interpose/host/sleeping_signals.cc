@@ -41,6 +41,12 @@ uint64_t find_blocked_by_all() {
   return blocked_by_all;
 }
 
+// The first thread as well.
+uint64_t find_taken_by_none() {
+  Thread* first = first_thread();
+  return first != nullptr ? first->blocked.load() & find_blocked_by_all() : 0;
+}
+
 // A futex can't be waited for with another mask: whoever sleeps often had better do it in the
 // poller.
 void want_poller() {
@@ -121,10 +127,6 @@ void close_to_sleepers(uint64_t signals) {
   if (signals == 0 || !some_sleeper_lets_in(signals)) {
     return;
   }
-  signals &= find_blocked_by_all();
-  if (signals == 0) {
-    return;
-  }
   constexpr int kPatience = 10'000;
   for (core::Carrier* carrier = core::carriers(); carrier != nullptr;
        carrier = carrier->next_carrier) {
@@ -133,6 +135,8 @@ void close_to_sleepers(uint64_t signals) {
     }
     base::Backoff backoff;
     for (int i = 0; i < kPatience; ++i) {
+      // Somebody may let it in again meanwhile, and sleepers for that one.
+      signals &= find_taken_by_none();
       Entry entry = entry_of(*carrier, signals);
       if (entry == Entry::none) {
         break;

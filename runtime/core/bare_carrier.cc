@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <new>
 
-#include "base/check.h"
 #include "base/lock.h"
 #include "base/sys.h"
 #include "core/apart.h"
@@ -144,8 +143,8 @@ bool begin_bare_carrier(Carrier& carrier) {
   carrier.loop.fs_base = tls::self();
   carrier.current.store(&carrier.loop, std::memory_order_relaxed);
   become_current(&carrier.loop);
-  RAMIE_CHECK(fault::start_thread(carrier.fault) == 0);
-  RAMIE_CHECK(tls::start_thread(carrier.cpu) == 0);
+  // There may be no memory for its signal stack, or no slot for its FS base.
+  bool has_all = fault::start_thread(carrier.fault) == 0 && tls::start_thread(carrier.cpu) == 0;
   BareCarrier& bare = bare_carrier_with(carrier);
   // Who has started it may read it already (start_apart()).
   if (int tid = sys::gettid(); carrier.kernel_tid != tid) {
@@ -164,7 +163,7 @@ bool begin_bare_carrier(Carrier& carrier) {
   if (carrier.role.load(std::memory_order_relaxed) == Role::crew) {
     enlist(carrier);
   }
-  return signal_hooks().begin == nullptr || signal_hooks().begin(carrier);
+  return has_all && (signal_hooks().begin == nullptr || signal_hooks().begin(carrier));
 }
 
 void stop_taking_signals(Carrier& carrier) {

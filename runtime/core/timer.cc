@@ -11,22 +11,44 @@ namespace ramie::core {
 namespace {
 
 constexpr uint32_t kArity = 4;
-constexpr uint32_t kMaxTimers = 1U << 24;
+constexpr uint32_t kFirstMapped = 4096;
 
 }  // namespace
 
 void TimerHeap::set(Timer& timer, Ticket ticket, base::Deadline deadline) {
   base::LockGuard guard(lock_);
-  if (entries_ == nullptr) {
-    long memory = sys::call(SYS_mmap, 0, sizeof(Entry) * kMaxTimers, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    RAMIE_CHECK(!sys::failed(memory));
-    entries_ = reinterpret_cast<Entry*>(memory);
+  if (size_ == capacity_) {
+    RAMIE_CHECK(grow());
   }
-  RAMIE_CHECK(size_ < kMaxTimers);
   timer.heap = this;
   timer.ticket = ticket;
   sift_up(size_++, {deadline.nanos, &timer});
+}
+
+bool TimerHeap::grow() {
+  if (entries_ == nullptr) {
+    entries_ = first_;
+    capacity_ = kFirst;
+    return true;
+  }
+  bool is_first = entries_ == first_;
+  uint32_t capacity = is_first ? kFirstMapped : 2 * capacity_;
+  auto size = static_cast<long>(capacity * sizeof(Entry));
+  long memory = is_first
+                    ? sys::call(SYS_mmap, 0, size, PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+                    : sys::call(SYS_mremap, sys::arg(entries_),
+                                static_cast<long>(capacity_ * sizeof(Entry)), size, MREMAP_MAYMOVE);
+  if (sys::failed(memory)) {
+    return false;
+  }
+  auto* entries = reinterpret_cast<Entry*>(memory);
+  if (is_first) {
+    std::copy_n(first_, size_, entries);
+  }
+  entries_ = entries;
+  capacity_ = capacity;
+  return true;
 }
 
 void TimerHeap::cancel(Timer& timer) {

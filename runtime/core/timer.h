@@ -54,14 +54,21 @@ class TimerHeap {
     Timer* timer;
   };
 
+  // Room for twice as many.  False where there is no memory.
+  [[nodiscard]] bool grow() RAMIE_REQUIRES(lock_);
   void place(uint32_t index, Entry entry) RAMIE_REQUIRES(lock_);
   void sift_up(uint32_t index, Entry entry) RAMIE_REQUIRES(lock_);
   void sift_down(uint32_t index, Entry entry) RAMIE_REQUIRES(lock_);
   void remove(uint32_t index) RAMIE_REQUIRES(lock_);
 
+  // The first ones have their place here: where address space is limited, there may be no more.
+  static constexpr uint32_t kFirst = 64;
+
   base::Lock lock_;
-  Entry* entries_ RAMIE_GUARDED_BY(lock_) = nullptr;  // one lazily touched reservation
+  Entry* entries_ RAMIE_GUARDED_BY(lock_) = nullptr;  // `first_`, or a mapping; null: none yet
+  uint32_t capacity_ RAMIE_GUARDED_BY(lock_) = 0;
   uint32_t size_ RAMIE_GUARDED_BY(lock_) = 0;
+  Entry first_[kFirst] RAMIE_GUARDED_BY(lock_) = {};
 };
 
 }  // namespace ramie::core

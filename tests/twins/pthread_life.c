@@ -3,7 +3,9 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "twin.h"
 
@@ -224,6 +226,70 @@ static void* set_tid_address_back(void* argument) {
 
 static void tid_address(void) { finish(start(set_tid_address_back, NULL)); }
 
+// As much address space as the process has now, and so many kB.
+static void leave_room(long kilobytes) {
+  char line[128];
+  long has = 0;
+  FILE* status = fopen("/proc/self/status", "r");
+  MUST(status != NULL);
+  while (fgets(line, sizeof line, status) != NULL) sscanf(line, "VmSize: %ld", &has);
+  fclose(status);
+  MUST(has > 0);
+  const rlim_t bytes = (rlim_t)(has + kilobytes) << 10;
+  const struct rlimit limit = {bytes, bytes};
+  MUST(setrlimit(RLIMIT_AS, &limit) == 0);
+}
+
+static void* nap_often(void* ends) {
+  char byte;
+  for (int i = 0; i < 20; ++i) nap(1);
+  CHECK(read(*(int*)ends, &byte, 1) == 1);
+  return ends;
+}
+
+// Three threads with small stacks that sleep and wait, or none.
+static void live_with(long kilobytes) {
+  enum { kThreads = 3 };
+  pthread_t threads[kThreads];
+  pthread_attr_t attributes;
+  int ends[2], error = 0;
+  MUST(pipe(ends) == 0 && pthread_attr_init(&attributes) == 0);
+  MUST(pthread_attr_setstacksize(&attributes, 256 << 10) == 0);
+  leave_room(kilobytes);
+  for (int i = 0; i < kThreads && error == 0; ++i) {
+    error = pthread_create(&threads[i], &attributes, nap_often, ends);
+  }
+  printf("%ld kB: %s\n", kilobytes, error_name(error));
+  if (error != 0) exit(0);
+  nap(5);
+  CHECK(write(ends[1], "abc", kThreads) == kThreads);
+  for (int i = 0; i < kThreads; ++i) finish(threads[i]);
+  exit(twin_failures);
+}
+
+static void* do_nothing(void* argument) { return argument; }
+
+static void live_with_less_and_less(int had_one) {
+  static const long rooms[] = {700000, 400000, 250000, 170000, 120000, 60000, 20000, 4000, 100};
+  for (size_t i = 0; i < sizeof rooms / sizeof *rooms; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      if (had_one) finish(start(do_nothing, NULL));
+      live_with(rooms[i]);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+  }
+}
+
+// Before the process has had a thread, after it, and where it has got one when there was room.
+static void little_room(void) {
+  live_with_less_and_less(0);
+  finish(start(do_nothing, NULL));
+  live_with_less_and_less(0);
+  live_with_less_and_less(1);
+}
+
 static const struct twin_case cases[] = {
     {"tid_address", THREADS, tid_address},
     {"many_in_a_row", THREADS, many_in_a_row},
@@ -233,6 +299,7 @@ static const struct twin_case cases[] = {
     {"joins_with_limits", THREADS, joins_with_limits},
     {"identity", THREADS, identity},
     {"names_of_others", THREADS, names_of_others},
+    {"little_room", THREADS, little_room},
     {"exit_of_main", THREADS, exit_of_main},
 };
 

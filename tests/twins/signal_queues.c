@@ -1,6 +1,7 @@
 // Signals that carry values to one thread: their order, who gets them and when, and how many there
 // may be.
 #include <poll.h>
+#include <semaphore.h>
 #include <sys/resource.h>
 
 #include "handlers.h"
@@ -252,11 +253,50 @@ static void only_handlers_end_waits(void) {
   finish(napping);
 }
 
+// Sleepers that let in the first so many of several signals for the process.
+enum { kSleepers = 8, kSent = 4000, kAtATime = 4 };
+static sem_t may_be_sent, may_end;
+
+static void note_arrival(int number) {
+  (void)number;
+  ++noted;
+  sem_post(&may_be_sent);
+}
+
+static void* let_some_in(void* how_many) {
+  for (int i = 0; i < as_number(how_many); ++i) unblock(SIGRTMIN + i);
+  while (sem_wait(&may_end) != 0) {
+  }
+  return NULL;
+}
+
+static void every_one_finds_a_sleeper(void) {
+  struct sigaction action = {.sa_handler = note_arrival};
+  sigfillset(&action.sa_mask);
+  for (int i = 0; i < kSleepers; ++i) {
+    block(SIGRTMIN + i);
+    MUST(sigaction(SIGRTMIN + i, &action, NULL) == 0);
+  }
+  noted = 0;
+  MUST(sem_init(&may_be_sent, 0, kAtATime) == 0 && sem_init(&may_end, 0, 0) == 0);
+  pthread_t sleepers[kSleepers];
+  for (int i = 0; i < kSleepers; ++i) sleepers[i] = start(let_some_in, as_pointer(i + 1));
+  for (int i = 0; i < kSent + kAtATime; ++i) {
+    const struct timespec end = after_ms(CLOCK_REALTIME, 30000);
+    MUST(sem_timedwait(&may_be_sent, &end) == 0);
+    if (i < kSent) CHECK(kill(getpid(), SIGRTMIN + i * 5 % kSleepers) == 0);
+  }
+  for (int i = 0; i < kSleepers; ++i) sem_post(&may_end);
+  for (int i = 0; i < kSleepers; ++i) finish(sleepers[i]);
+  printf("handled %d\n", noted);
+}
+
 static const struct twin_case cases[] = {
     {"only_handlers_end_waits", THREADS, only_handlers_end_waits},
     {"queue_in_order", THREADS, queue_in_order},
     {"waited_for", THREADS, waited_for},
     {"none_is_lost", THREADS, none_is_lost},
+    {"every_one_finds_a_sleeper", THREADS, every_one_finds_a_sleeper},
     {"standard_signals", THREADS, standard_signals},
     {"queue_is_bounded", THREADS, queue_is_bounded},
     {"handled_before_return", THREADS, handled_before_return},

@@ -332,6 +332,34 @@ static void handled_before_the_call_ends(void) {
   printf("late: %d, handled %d\n", late, hits);
 }
 
+// A thread that blocks a signal, just as another one's handler of it ends, waits for nobody.
+static void* block_and_unblock(void* first) {
+  long long longest = 0;
+  for (int i = 0; i < 10000; ++i) {
+    pthread_kill(*(pthread_t*)first, SIGUSR1);
+    if (i % 3 == 0) sched_yield();
+    const long long begin = now_ms();
+    block(SIGUSR1);
+    const long long took = now_ms() - begin;
+    longest = took > longest ? took : longest;
+    unblock(SIGUSR1);
+  }
+  CHECK(longest < 700);
+  stopped = 1;
+  return NULL;
+}
+
+static void blocked_as_handlers_end(void) {
+  pthread_t first = pthread_self();
+  install(SIGUSR1, note_hit, SA_RESTART);
+  stopped = 0;
+  pthread_t thread = start(block_and_unblock, &first);
+  while (!stopped) nap(1);
+  finish(thread);
+  CHECK(hits > 0);
+  printf("blocked\n");
+}
+
 static const struct twin_case cases[] = {
     {"handled_before_the_call_ends", THREADS, handled_before_the_call_ends},
     {"blocked_beside_those_who_nap", THREADS, blocked_beside_those_who_nap},
@@ -341,6 +369,7 @@ static const struct twin_case cases[] = {
     {"reset_after_one", THREADS, reset_after_one},
     {"reset_leaves_the_next", THREADS, reset_leaves_the_next},
     {"fork_under_fire", THREADS, fork_under_fire},
+    {"blocked_as_handlers_end", THREADS, blocked_as_handlers_end},
     {"fork_beside_queues", THREADS, fork_beside_queues},
 };
 

@@ -86,6 +86,29 @@ TEST(TimerHeap, FiresInOrderWhateverIsSetAndCancelled) {
   EXPECT_EQ(fired, expected);
 }
 
+TEST(TimerHeap, GrowsWithWhatIsSet) {
+  TimerHeap heap;
+  constexpr uint32_t kMany = 20'000;  // past the first growth by moving
+  std::vector<Timer> timers(kMany);
+  for (uint32_t i = 0; i < kMany; ++i) {
+    heap.set(timers[i], ticket(i), Deadline::at(1 + i * 7919LL % kMany));
+  }
+  EXPECT_EQ(heap.size(), kMany);
+  for (uint32_t i = 0; i < kMany; i += 2) {
+    TimerHeap::cancel(timers[i]);
+  }
+  int64_t last = 0;
+  Ticket fired;
+  for (uint32_t left = kMany / 2; left > 0; --left) {
+    int64_t now = heap.next().nanos;
+    EXPECT_GT(now, last);
+    last = now;
+    ASSERT_TRUE(heap.take_due(now, fired));
+    EXPECT_EQ(fired.epoch % 2, 1U);
+  }
+  EXPECT_EQ(heap.size(), 0U);
+}
+
 TEST(TimerHeap, ResetForgetsThem) {
   TimerHeap heap;
   Timer timer;
