@@ -143,6 +143,7 @@ bool leave_crew(Carrier& carrier) {
   crew.active.fetch_sub(1, std::memory_order_relaxed);
   carrier.role.store(Role::apart, std::memory_order_relaxed);
   carrier.ready.close();
+  carrier.turns = {};
   crew.shared.push_all(carrier.ready);
   call_help();
   if (crew.active.load(std::memory_order_relaxed) == 0) {

@@ -103,7 +103,7 @@ namespace {
 // to take back.  (Ramie's own requests to a ring are made again.  Timers that fibers have left here
 // are the watchdog's then.)
 bool is_dispensable(Carrier& carrier) {
-  return carrier.is_bare && carrier.ready.empty() &&
+  return carrier.is_bare && carrier.ready.empty() && crew.express.empty() &&
          (carrier.timers.next().is_never() || is_watchdog_there()) &&
          carrier.blocking.load(std::memory_order_relaxed) == 0 &&
          carrier.watched.places.load(std::memory_order_relaxed) == 0 && carrier.ring == nullptr &&
@@ -184,7 +184,8 @@ void call_help_on_suspicion() { call(false); }
 
 void enqueue(Carrier& carrier, Fiber& fiber) {
   bool are_turns_long = carrier.turns.measures() || crew.stuck.load(std::memory_order_relaxed) != 0;
-  if (are_turns_long && goes_first(fiber)) [[unlikely]] {
+  if (are_turns_long && goes_first(fiber) &&
+      carrier.role.load(std::memory_order_relaxed) == Role::crew) [[unlikely]] {
     crew.express.push(&fiber);
   } else {
     enqueue_last(carrier, fiber);
@@ -277,6 +278,7 @@ bool stand_by(Carrier& carrier) {
       return true;
     }
   } while (!crew.active.compare_exchange_weak(active, active - 1, std::memory_order_relaxed));
+  carrier.turns = {};
   // It takes no signal: one that came here would have to go elsewhere.
   uint64_t mask = fault::blockable(~uint64_t{0}) & ~signal_bit(kInternalSignal);
   (void)block_in_kernel(carrier, mask);

@@ -79,20 +79,25 @@ void start_no_more_carriers();
          crew.active.load(std::memory_order_relaxed) < crew.limit.load(std::memory_order_relaxed);
 }
 
-// The calling carrier has put a fiber into its own StealQueue.
+// How many the calling carrier might run next that others might, too.
+[[nodiscard]] inline uint32_t count_offered(const Carrier& carrier) {
+  return carrier.ready.size() + crew.express.size();
+}
+
+// The calling carrier has put a fiber into one of the queues that it takes from.
 inline void offer_work(const Carrier& carrier) {
   if (!is_anybody_free()) {
     return;
   }
   if (crew.searching.load(std::memory_order_relaxed) != 0 ||
-      (carrier.ready.size() < 2 && crew.eagerness.load(std::memory_order_relaxed) == 0)) {
+      (count_offered(carrier) < 2 && crew.eagerness.load(std::memory_order_relaxed) == 0)) {
     return;
   }
   call_help();
 }
 
-// Fills the calling carrier's empty StealQueue from the shared one or another carrier's.  False if
-// there was nothing.
+// Fills the calling carrier's empty StealQueue from the shared one or another carrier's, unless
+// there are express fibers.  False if there was nothing.
 bool find_work(Carrier& carrier);
 
 // Puts a fiber without a home that has waited into the calling carrier's StealQueue, or where there

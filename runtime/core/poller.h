@@ -28,6 +28,9 @@ struct Poller {
 
   // Whether anything is waited for; if not, nothing can ever come.
   bool (*has_waiters)() = nullptr;
+
+  // Whether there are events that the wait() under way has not seen yet.  Any thread.
+  bool (*has_events)() = nullptr;
 };
 
 // What a carrier may have of its own: a ring, by which calls of its fibers are made

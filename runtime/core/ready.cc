@@ -14,7 +14,7 @@ void make_ready_elsewhere(Fiber& fiber) {
   } else if (self != nullptr) {
     Carrier& carrier = *self->carrier;
     enqueue(carrier, fiber);
-    bool is_next = self->kind == FiberKind::loop && carrier.ready.size() < 2;
+    bool is_next = self->kind == FiberKind::loop && count_offered(carrier) < 2;
     if (!is_next || !carrier.pinned.empty()) {
       offer_work(carrier);
     }
@@ -40,11 +40,8 @@ void put_behind(Carrier& carrier, Fiber& fiber) {
   if (carrier.turns.measures()) [[unlikely]] {
     note_turn(carrier, fiber);
   }
-  if (fiber.home.load(std::memory_order_relaxed) == nullptr) {
-    enqueue_last(carrier, fiber);
-  } else {
-    put_back(carrier, fiber);
-  }
+  bool is_homeless = fiber.home.load(std::memory_order_relaxed) == nullptr;
+  (is_homeless ? enqueue_last : put_back)(carrier, fiber);
 }
 
 void fire_timers(TimerHeap& timers, int64_t now) {

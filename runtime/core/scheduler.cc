@@ -138,11 +138,17 @@ void look_at_events(Carrier& carrier) {
 // Before the fiber that it has put off, which is returned if nobody does.  Where another carrier is
 // in the poller, the kernel may have woken that one already, but has not given it a processor.
 Fiber* let_others_go_first(Carrier& carrier) {
-  if (polling.load(std::memory_order_relaxed)) {
+  end_search(carrier, true);
+  if (polling.load(std::memory_order_relaxed) &&
+      poller.load(std::memory_order_acquire)->has_events()) {
     (void)sys::call(SYS_sched_yield);
+    carrier.now = base::now();
+    carrier.inbox.drain_into(carrier.pinned);
+    fire_timers(carrier.timers, carrier.now);
   }
   carrier.last_poll = carrier.now - kPollInterval;
   look_at_events(carrier);
+  take_shared(carrier);
   return after_others(carrier);
 }
 
@@ -224,6 +230,9 @@ void run_loop(Fiber& loop) {
       has_slept = true;
       may_be_called_to_poll = !has_just_polled;
     }
+    if (has_slept) {
+      begin_anew(carrier, base::now());
+    }
     if (next == nullptr) [[likely]] {
       next = take_next(carrier);
     }
@@ -235,14 +244,15 @@ void run_loop(Fiber& loop) {
         offer_rest();
       }
       // For that one alone nobody was called: it was to be the next one.
-      if (!carrier.ready.empty() && next->home.load(std::memory_order_relaxed) != nullptr) {
+      if (!crew.express.empty() ||
+          (!carrier.ready.empty() && next->home.load(std::memory_order_relaxed) != nullptr)) {
         offer_work(carrier);
       }
       if (may_be_called_to_poll) {
         may_be_called_to_poll = false;
         pass_on_polling(carrier);
       }
-      begin_turns(carrier, has_slept ? base::now() : carrier.now);
+      begin_turns(carrier);
       (void)switch_to(carrier, loop, *next, nullptr);
     }
   }

@@ -1,6 +1,6 @@
 // Ready fibers that any carrier may run and that are in no carrier's own queue: what kernel threads
-// without fibers made ready, and what carriers leave behind.  Looked at once in each turn of a
-// carrier's loop.
+// without fibers made ready, and what carriers leave behind; or those that go before others
+// (turns.h).  Looked at once in each turn of a carrier's loop.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,8 @@ namespace ramie::core {
 class SharedQueue {
  public:
   // Sequentially consistent with push(): see crew.h.
-  [[nodiscard]] bool empty() const { return size_.load(std::memory_order_seq_cst) == 0; }
+  [[nodiscard]] bool empty() const { return size() == 0; }
+  [[nodiscard]] uint32_t size() const { return size_.load(std::memory_order_seq_cst); }
 
   void push(Fiber* fiber) {
     base::LockGuard guard(lock_);

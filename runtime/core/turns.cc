@@ -46,7 +46,10 @@ Fiber* take_express(Carrier& carrier) {
 
 void end_turns(Carrier& carrier) {
   Turns& turns = carrier.turns;
-  int64_t wall = turns.began == 0 ? 0 : carrier.now - turns.began;
+  if (turns.began == 0) {
+    return;  // nobody ran
+  }
+  int64_t wall = carrier.now - turns.began;
   turns.began = 0;
   switch (turns.look) {
     case Look::none:
@@ -67,8 +70,13 @@ void end_turns(Carrier& carrier) {
   }
 }
 
-void begin_turns(Carrier& carrier, int64_t now) {
-  carrier.turns.began = now;
+void begin_anew(Carrier& carrier, int64_t now) {
+  carrier.now = now;
+  carrier.turns.busy_since = carrier.turns.queue_since = 0;
+}
+
+void begin_turns(Carrier& carrier) {
+  carrier.turns.began = carrier.now;
   if (carrier.turns.look != Look::none) [[unlikely]] {
     carrier.turns.cpu_began = own_cpu_time();
   }
@@ -86,9 +94,11 @@ void note_turn(Carrier& carrier, Fiber& left) {
 
 bool put_off(Carrier& carrier, Fiber& fiber) {
   Turns& turns = carrier.turns;
-  bool has_looked = turns.looked_at == carrier.switches.load(std::memory_order_relaxed);
+  if (turns.looked_at == carrier.switches.load(std::memory_order_relaxed)) {
+    return false;  // there is another one that waits for longer
+  }
   // With pinned fibers the loop might be long in coming.
-  if (turns.put_off != nullptr || has_looked || !carrier.pinned.empty() ||
+  if (turns.put_off != nullptr || !carrier.pinned.empty() ||
       have_waited_long(carrier, turns.busy_since) || have_waited_long(carrier, turns.queue_since)) {
     turns.busy_since = 0;
     return false;
@@ -109,7 +119,7 @@ Fiber* after_others(Carrier& carrier) {
     give_back_put_off(carrier);
     return nullptr;
   }
-  turns.busy_since = 0;
+  turns.busy_since = turns.queue_since = 0;
   return std::exchange(turns.put_off, nullptr);
 }
 
@@ -121,7 +131,7 @@ Fiber* take_next(Carrier& carrier) {
   Turns& turns = carrier.turns;
   if (!crew.express.empty() && takes_any(carrier) &&
       carrier.role.load(std::memory_order_relaxed) == Role::crew) [[unlikely]] {
-    if (carrier.ready.empty()) {
+    if (!carrier.has_ready()) {
       turns.queue_since = 0;
     } else if (turns.queue_since == 0) {
       turns.queue_since = carrier.now;

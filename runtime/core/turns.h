@@ -33,7 +33,7 @@ struct Turns {
   int64_t began = 0;      // when the loop left off, 0 if it has looked since
   int64_t cpu_began = 0;  // and how much processor time had been used, unless it looks for none
   // Since when others have gone before busy ones that are ready, and before all that are in the
-  // carrier's queue; 0: none have.
+  // carrier's queues; 0: none have.
   int64_t busy_since = 0;
   int64_t queue_since = 0;
   Fiber* put_off = nullptr;   // the one that is to run next, unless others come first; in no queue
@@ -53,9 +53,11 @@ struct Turns {
   return fiber.busy == 0 && fiber.kind != FiberKind::light;
 }
 
-// The loop: has come again; lets fibers run from `now` on.
+// The loop: has come again; has slept until `now`, and nobody waits for his turn since longer ago;
+// lets fibers run from Carrier::now on.
 void end_turns(Carrier& carrier);
-void begin_turns(Carrier& carrier, int64_t now);
+void begin_anew(Carrier& carrier, int64_t now);
+void begin_turns(Carrier& carrier);
 
 // A carrier that measures: `left` waits or yields, and nobody else may run it yet.
 void note_turn(Carrier& carrier, Fiber& left);

@@ -48,7 +48,7 @@ int open_one() RAMIE_REQUIRES(starting) {
   if (int result = epoll::open(); result < 0) {
     return result;
   }
-  installed = {epoll::wait, epoll::wake, has_waiters};
+  installed = {epoll::wait, epoll::wake, has_waiters, epoll::has_events};
   is_open.store(true, std::memory_order_release);  // pairs with start_poller()
   core::set_poller(&installed);
   return 0;

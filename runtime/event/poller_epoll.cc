@@ -1,6 +1,7 @@
 // One epoll descriptor for the process, and an eventfd that ends a wait.
 #include "event/poller_epoll.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -72,6 +73,11 @@ bool wait(base::Deadline deadline, core::tls::Cpu& cpu, const std::atomic<uint64
 void wake() {
   uint64_t one = 1;
   (void)sys::call(SYS_write, wake_up, sys::arg(&one), sizeof one);
+}
+
+bool has_events() {
+  pollfd look = {epoll_descriptor.load(std::memory_order_relaxed), POLLIN, 0};
+  return sys::call(SYS_poll, sys::arg(&look), 1, 0) > 0;
 }
 
 int open() {

@@ -29,6 +29,7 @@ int open();
 [[nodiscard]] bool wait(base::Deadline deadline, core::tls::Cpu& cpu,
                         const std::atomic<uint64_t>* mask);
 void wake();
+[[nodiscard]] bool has_events();
 
 // Registers a descriptor, or registers it again, for these EPOLL* events with EPOLLET; `tag` comes
 // back with each.  What is true already is an event.  0 or epoll_ctl's -errno.  Any thread.

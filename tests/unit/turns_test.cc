@@ -40,7 +40,8 @@ class TurnsTest : public testing::Test {
 
   // The loop's turn, in which a fiber uses that much processor time.
   void let_run(Fiber& fiber, int64_t nanos) {
-    begin_turns(carrier_, base::now());
+    begin_anew(carrier_, base::now());
+    begin_turns(carrier_);
     for (int64_t begin = own_cpu_time(); own_cpu_time() - begin < nanos;) {
     }
     if (carrier_.turns.measures()) {
@@ -99,6 +100,48 @@ TEST_F(TurnsTest, BusyOnesHaveTurnsAmongThemselves) {
   EXPECT_EQ(run_next(), &busy_);
 }
 
+TEST_F(TurnsTest, OthersGoFirstAgainAfterABusyOnesTurn) {
+  third_.busy = 255;
+  enqueue(carrier_, busy_);
+  enqueue(carrier_, third_);
+  enqueue(carrier_, other_);
+  EXPECT_EQ(run_next(), &other_);
+  EXPECT_EQ(run_next(), &busy_);
+  carrier_.now += base::config().slice;  // that was long
+  enqueue(carrier_, other_);
+  EXPECT_EQ(run_next(), &other_);
+  EXPECT_EQ(run_next(), &third_);
+}
+
+TEST_F(TurnsTest, PinnedFibersHaveTheirTurnAfterAPartOfASlice) {
+  third_.home = &carrier_;
+  carrier_.pinned.push(&third_);
+  enqueue(carrier_, other_);
+  EXPECT_EQ(run_next(), &other_);
+  carrier_.now += base::config().slice / 4;
+  enqueue(carrier_, other_);
+  EXPECT_EQ(run_next(), &third_);
+  EXPECT_EQ(run_next(), &other_);
+}
+
+TEST_F(TurnsTest, WhereACarrierIsStuckOthersGoFirstEverywhere) {
+  carrier_.turns.look = Look::none;
+  crew.stuck = 1;
+  third_.busy = 0;
+  enqueue_last(carrier_, third_);  // to be the next one
+  enqueue(carrier_, other_);
+  EXPECT_EQ(run_next(), &other_);
+  EXPECT_EQ(run_next(), &third_);
+  crew.stuck = 0;
+}
+
+TEST_F(TurnsTest, CarriersThatAreNotOfTheCrewPutNobodyFirst) {
+  carrier_.role = Role::leaving;
+  enqueue(carrier_, other_);
+  EXPECT_TRUE(crew.express.empty());
+  EXPECT_EQ(run_next(), &other_);
+}
+
 TEST_F(TurnsTest, BusyOnesDoNotWaitBesidePinnedFibers) {
   enqueue(carrier_, busy_);
   carrier_.pinned.push(&other_);
@@ -130,7 +173,8 @@ TEST_F(TurnsTest, LightFibersAreNeverBusy) {
 }
 
 TEST_F(TurnsTest, OfOtherProcessesAreNotCounted) {
-  begin_turns(carrier_, base::now() - 100 * kMs);  // this one has not used the processor meanwhile
+  begin_anew(carrier_, base::now() - 100 * kMs);
+  begin_turns(carrier_);  // this one has not used the processor meanwhile
   note_turn(carrier_, other_);
   EXPECT_EQ(other_.busy, 0);
 }
