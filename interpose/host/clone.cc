@@ -107,9 +107,7 @@ long start_hosted_thread(const clone_args& args, void* (*start)(void*), void* ar
   Task* task = task_on(fiber.stack);
   *task = {start, argument};
   fiber.context = core::make_context(task, args.stack_size, core::fiber_main);
-  // So that current() is right on this TCB from the first instruction on.
-  *reinterpret_cast<core::Fiber**>(args.tls + static_cast<uintptr_t>(core::current_offset())) =
-      &fiber;
+  core::set_first(args.tls, &fiber);
   note_stack_end(end);
   forget_native_id(reinterpret_cast<const void*>(args.child_tid));
   int tid = thread->tid;

@@ -106,6 +106,7 @@ bool free_thread_fiber(Carrier& carrier) {
   if (fs == 0) {
     return false;
   }
+  set_first(fs, &carrier.loop);
   carrier.loop.fs_base = fs;
   carrier.thread.home.store(nullptr, std::memory_order_relaxed);
   return true;

@@ -184,6 +184,12 @@ struct Carrier {
   return offset;
 }
 
+// Makes current() answer `fiber` on a TCB that no kernel thread has yet, from the first instruction
+// on: a switch loads the FS base before it says who runs, and a signal may come in between.
+inline void set_first(uintptr_t fs_base, Fiber* fiber) {
+  *reinterpret_cast<Fiber**>(fs_base + static_cast<uintptr_t>(current_offset())) = fiber;
+}
+
 // While one lives, signal handlers of the program are put off (see Fiber::runtime_depth); the end
 // of the outermost makes up for that.
 class RuntimeSection {
