@@ -183,7 +183,8 @@ void call_help() { call(true); }
 void call_help_on_suspicion() { call(false); }
 
 void enqueue(Carrier& carrier, Fiber& fiber) {
-  bool are_turns_long = carrier.turns.measures() || crew.stuck.load(std::memory_order_relaxed) != 0;
+  bool are_turns_long =
+      carrier.turns.measures() || crew.many_are_stuck.load(std::memory_order_relaxed);
   if (are_turns_long && goes_first(fiber) &&
       carrier.role.load(std::memory_order_relaxed) == Role::crew) [[unlikely]] {
     crew.express.push(&fiber);
@@ -328,7 +329,7 @@ void reset_crew_after_fork() {
   crew.eagerness.store(Crew::kEagerAtFirst, std::memory_order_relaxed);
   crew.shared.reset();
   crew.express.reset();
-  crew.stuck.store(0, std::memory_order_relaxed);
+  crew.many_are_stuck.store(false, std::memory_order_relaxed);
   no_start_before.store(0, std::memory_order_relaxed);
 }
 

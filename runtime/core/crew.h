@@ -39,7 +39,7 @@ struct Crew {
   std::atomic<uint32_t> active = 0;  // take part
   std::atomic<uint32_t> idle = 0;    // of these, sleep
   std::atomic<uint32_t> searching = 0;
-  std::atomic<uint32_t> stuck = 0;                // as the watchdog saw it last
+  std::atomic<bool> many_are_stuck = false;       // as the watchdog saw it last
   std::atomic<bool> is_search_for_offer = false;  // who made `searching` 1 writes it
   std::atomic<uint32_t> eagerness = kEagerAtFirst;
   SharedQueue shared;

@@ -6,9 +6,8 @@
 // them: its loop then comes after each.  A hosted fiber whose turn was long is `busy`, and the
 // others go before it:
 //
-//   - Those that become ready on a carrier that measures, or while some carrier is stuck, or are
-//   woken by a
-//     kernel thread, go into the crew's express queue, from which all carriers take first.
+//   - Those that become ready on a carrier that measures, or while many are stuck, or are woken by
+//     a kernel thread, go into the crew's express queue, from which all carriers take first.
 //   - Before a busy one has its turn, its carrier looks for timers and events.
 //
 // After a quarter of a slice in which others have gone first, it is the turn of one of the rest.

@@ -273,7 +273,7 @@ Findings look() {
   for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
     look_at(*carrier, now, found);
   }
-  crew.stuck.store(stuck_ones, std::memory_order_relaxed);
+  crew.many_are_stuck.store(stuck_ones >= kCrowd, std::memory_order_relaxed);
   set_slices();
   if (stuck_ones >= 2) {
     part_stuck_carriers(now, stuck_ones);

@@ -124,15 +124,15 @@ TEST_F(TurnsTest, PinnedFibersHaveTheirTurnAfterAPartOfASlice) {
   EXPECT_EQ(run_next(), &other_);
 }
 
-TEST_F(TurnsTest, WhereACarrierIsStuckOthersGoFirstEverywhere) {
+TEST_F(TurnsTest, WhereManyAreStuckOthersGoFirstEverywhere) {
   carrier_.turns.look = Look::none;
-  crew.stuck = 1;
+  crew.many_are_stuck = true;
   third_.busy = 0;
   enqueue_last(carrier_, third_);  // to be the next one
   enqueue(carrier_, other_);
   EXPECT_EQ(run_next(), &other_);
   EXPECT_EQ(run_next(), &third_);
-  crew.stuck = 0;
+  crew.many_are_stuck = false;
 }
 
 TEST_F(TurnsTest, CarriersThatAreNotOfTheCrewPutNobodyFirst) {
