@@ -200,16 +200,13 @@ void run_loop(Fiber& loop) {
     if (loop.signal_pending.exchange(false, std::memory_order_relaxed)) [[unlikely]] {
       signal_hooks().hand_out(carrier);
     }
-    bool is_of_crew = carrier.role.load(std::memory_order_relaxed) == Role::crew;
-    bool may_go = is_of_crew && may_stand_by(carrier) && is_one_too_many();
-    if ((!is_of_crew || may_go) && carrier.turns.put_off != nullptr) [[unlikely]] {
+    if (carrier.role.load(std::memory_order_relaxed) != Role::crew) [[unlikely]] {
       give_back_put_off(carrier);
-    }
-    if (!is_of_crew) [[unlikely]] {
       if (!take_turn_apart(carrier)) {
         return;
       }
-    } else if (may_go) [[unlikely]] {
+    } else if (may_stand_by(carrier) && is_one_too_many()) [[unlikely]] {
+      give_back_put_off(carrier);
       if (!stand_by(carrier)) {
         return;
       }

@@ -124,7 +124,9 @@ Fiber* after_others(Carrier& carrier) {
 }
 
 void give_back_put_off(Carrier& carrier) {
-  enqueue_last(carrier, *std::exchange(carrier.turns.put_off, nullptr));
+  if (Fiber* fiber = std::exchange(carrier.turns.put_off, nullptr)) {
+    enqueue_last(carrier, *fiber);
+  }
 }
 
 Fiber* take_next(Carrier& carrier) {

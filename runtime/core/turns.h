@@ -69,7 +69,7 @@ void note_turn(Carrier& carrier, Fiber& left);
 // null.
 [[nodiscard]] Fiber* after_others(Carrier& carrier);
 
-// The loop stops running fibers: who was put off goes back into the queue.
+// The loop stops running fibers: who was put off, if anybody, goes back into the queue.
 void give_back_put_off(Carrier& carrier);
 
 // The loop's choice.
