@@ -1,6 +1,7 @@
 // The libc types in the signatures of the exported symbols, for the generated code.
 #pragma once
 
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>

@@ -134,7 +134,9 @@ long lock_pi(const FutexCall& call) {
     if (how == sync::Outcome::timed_out) {
       return -ETIMEDOUT;
     }
-    if (how == sync::Outcome::interrupted && core::current() != nullptr) {
+    const core::Fiber* self = core::current();
+    if (self != nullptr && (how == sync::Outcome::interrupted ||
+                            self->signal_pending.load(std::memory_order_relaxed))) {
       return kRestartAlways;  // pthread_mutex_lock knows no EINTR
     }
     if (!call.is_private()) {

@@ -25,6 +25,7 @@
 #include "event/poller.h"
 #include "interpose/host/held_signals.h"
 #include "interpose/host/lend.h"
+#include "interpose/host/malloc_options.h"
 #include "interpose/host/names.h"
 #include "interpose/host/native_names.h"
 #include "interpose/host/other_threads.h"
@@ -275,6 +276,7 @@ void start_hosting() {
   if (!open_entry()) {
     return;
   }
+  raise_mmap_threshold();
   adopt();
   was_hosting = true;
   state.store(State::hosting, std::memory_order_relaxed);

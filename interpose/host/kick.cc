@@ -134,14 +134,7 @@ void hand_on_change(core::Carrier& carrier, long number, const long* a) RAMIE_RE
 
 }  // namespace
 
-void kick(const core::Carrier& carrier) {
-  siginfo_t info{};
-  info.si_signo = kKickSignal;
-  info.si_code = SI_QUEUE;
-  info.si_value.sival_ptr = &token;
-  (void)sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), carrier.kernel_tid, kKickSignal,
-                  sys::arg(&info));
-}
+void kick(const core::Carrier& carrier) { core::send_internal_signal(carrier.kernel_tid, &token); }
 
 void stop_others_for_good() {
   const core::Fiber* self = core::current();
@@ -186,7 +179,7 @@ core::Carrier* first_carrier() {
 }
 
 bool is_kick(int signal, const siginfo_t& info) {
-  return signal == kKickSignal && info.si_code == SI_QUEUE && info.si_value.sival_ptr == &token;
+  return signal == kKickSignal && (core::is_marked(info, &token) || core::has_lost_mark(info));
 }
 
 long change_credentials(long number, const long* a) {

@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "core/carrier.h"
+#include "core/internal_signal.h"
 
 namespace ramie::host {
 

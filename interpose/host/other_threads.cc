@@ -12,7 +12,7 @@
 #include "base/proc_files.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "core/carrier.h"
+#include "core/internal_signal.h"
 #include "core/signal_frame.h"
 #include "interpose/patch/trampoline.h"
 
@@ -42,7 +42,7 @@ constinit SignalAction action_before;
 
 // Touches no thread-local, and calls nothing of libc.
 void wait_in_handler(int /*signal*/, siginfo_t* info, void* context) {
-  bool is_ours = info->si_code == SI_QUEUE && info->si_value.sival_ptr == &token;
+  bool is_ours = core::is_marked(*info, &token);
   if (!is_ours || is_stopped.load(std::memory_order_acquire) == 0) {
     return;
   }
@@ -102,14 +102,6 @@ Kind kind_of(int id) {
                                                     : Kind::program;
   }
   return let_in == 0 ? Kind::libc : Kind::program;
-}
-
-void send_stop(int id) {
-  siginfo_t info{};
-  info.si_signo = kSignal;
-  info.si_code = SI_QUEUE;
-  info.si_value.sival_ptr = &token;
-  (void)sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), id, kSignal, sys::arg(&info));
 }
 
 bool contains(const int* ids, int count, int id) {
@@ -181,7 +173,7 @@ Result stop_all(base::Line<160>& reason) {
           return Result::failed;
         }
         asked[count++] = id;
-        send_stop(id);
+        core::send_internal_signal(id, &token);
       }
     }
     if (is_complete && !begins && stopped == alive) {

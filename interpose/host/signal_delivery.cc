@@ -289,7 +289,7 @@ bool raise_own(Thread& thread, uint64_t mask) {
 
 void handle_signal(int signal, siginfo_t* info, void* raw_context) {
   auto& context = *static_cast<ucontext_t*>(raw_context);
-  if (signal == event::kInterruptSignal && event::handle_interrupt(*info, context)) {
+  if (signal == core::kInternalSignal && event::handle_interrupt(*info, context)) {
     return;
   }
   core::Fiber* fiber = core::current();

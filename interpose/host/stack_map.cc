@@ -71,44 +71,6 @@ Place find(uintptr_t address) {
 
 bool is_whole_pages(size_t size) { return size % kPage == 0; }
 
-// Mappings of up to so many pages that are no stacks, by their number of pages.  A size of which
-// the program has unmapped most is one that it maps over and over: as OpenSSL's buffers of 17 kB
-// are in stunnel, whose mallopt() makes a mapping of each.  Such a mapping gets its pages at once:
-// a fault for each costs several times as much, and holds up the carrier.
-constexpr size_t kMostPages = 16;
-
-struct SmallMappings {
-  std::atomic<uint64_t> mapped = 0;
-  std::atomic<uint64_t> unmapped = 0;
-};
-constinit SmallMappings small_mappings[kMostPages];
-
-SmallMappings* small_mappings_of(long size) {
-  size_t pages = (static_cast<size_t>(size) + kPage - 1) / kPage;
-  return size > 0 && pages <= kMostPages ? &small_mappings[pages - 1] : nullptr;
-}
-
-long map_other(const long* a) {
-  bool is_plain =
-      a[0] == 0 && a[2] == (PROT_READ | PROT_WRITE) && a[3] == (MAP_PRIVATE | MAP_ANONYMOUS);
-  SmallMappings* seen = is_plain ? small_mappings_of(a[1]) : nullptr;
-  if (seen == nullptr) {
-    return kernel(SYS_mmap, a);
-  }
-  uint64_t mapped = seen->mapped.fetch_add(1, std::memory_order_relaxed);
-  bool is_often_used = 2 * seen->unmapped.load(std::memory_order_relaxed) > mapped;
-  return sys::call(SYS_mmap, a[0], a[1], a[2], a[3] | (is_often_used ? MAP_POPULATE : 0), a[4],
-                   a[5]);
-}
-
-long unmap_other(const long* a) {
-  long result = kernel(SYS_munmap, a);
-  if (SmallMappings* seen = small_mappings_of(a[1]); seen != nullptr && result == 0) {
-    seen->unmapped.fetch_add(1, std::memory_order_relaxed);
-  }
-  return result;
-}
-
 }  // namespace
 
 long mmap(const long* a) {
@@ -122,7 +84,7 @@ long mmap(const long* a) {
   bool recycled = false;
   char* slot = slab == nullptr ? nullptr : slab->allocate(recycled);
   if (slot == nullptr) {
-    return map_other(a);
+    return kernel(SYS_mmap, a);
   }
   if (recycled) {
     size_t dirty = tcb_size.load(std::memory_order_relaxed);
@@ -134,7 +96,7 @@ long mmap(const long* a) {
 long munmap(const long* a) {
   Place place = find(static_cast<uintptr_t>(a[0]));
   if (place.slab == nullptr) {
-    return unmap_other(a);
+    return kernel(SYS_munmap, a);
   }
   if (place.offset != 0 || static_cast<size_t>(a[1]) != place.slab->stride()) {
     return -EINVAL;  // a part of a stack; nobody but glibc has business here

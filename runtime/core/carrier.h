@@ -305,10 +305,6 @@ struct SignalHooks {
   void (*alarm)(Carrier& carrier) = nullptr;
 };
 
-// glibc's own (SIGSETXID), which the shim borrows to make a carrier look up: a carrier that stands
-// by takes that one.
-inline constexpr int kInternalSignal = 33;
-
 // `hooks` is kept by address.
 void set_signal_hooks(const SignalHooks* hooks);
 [[nodiscard]] const SignalHooks& signal_hooks();

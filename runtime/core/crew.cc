@@ -11,6 +11,7 @@
 #include "base/futex.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "core/internal_signal.h"
 #include "core/kernel_mask.h"
 #include "core/loop.h"
 #include "core/scheduler.h"

@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "base/sys.h"
+#include "core/internal_signal.h"
 
 // long ramie_interruptible_call(const uint32_t* interrupted, long number, const long* arguments)
 asm(R"(
@@ -68,21 +69,14 @@ long interruptible_call(const std::atomic<uint32_t>& interrupted, long number,
 }
 
 void let_interruptions_in() {
-  uint64_t set = uint64_t{1} << (kInterruptSignal - 1);
+  uint64_t set = uint64_t{1} << (core::kInternalSignal - 1);
   (void)sys::call(SYS_rt_sigprocmask, SIG_UNBLOCK, sys::arg(&set), 0, sizeof set);
 }
 
-void interrupt_call(int tid) {
-  siginfo_t info = {};
-  info.si_signo = kInterruptSignal;
-  info.si_code = SI_QUEUE;
-  info.si_pid = sys::getpid();
-  info.si_value.sival_ptr = const_cast<char*>(&mark);
-  (void)sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), tid, kInterruptSignal, sys::arg(&info));
-}
+void interrupt_call(int tid) { core::send_internal_signal(tid, &mark); }
 
 bool handle_interrupt(const siginfo_t& info, ucontext_t& context) {
-  if (info.si_code != SI_QUEUE || info.si_value.sival_ptr != &mark) {
+  if (!core::is_marked(info, &mark)) {
     return false;
   }
   auto& at = context.uc_mcontext.gregs[REG_RIP];

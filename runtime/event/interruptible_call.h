@@ -15,9 +15,6 @@
 
 namespace ramie::event {
 
-// SIGSETXID of glibc, which sends it to threads of its own alone.
-inline constexpr int kInterruptSignal = 33;
-
 // Makes the call, unless `interrupted` is set first: then, and when interrupt_call() ends it early,
 // the result is -EINTR.
 [[nodiscard]] long interruptible_call(const std::atomic<uint32_t>& interrupted, long number,
@@ -29,8 +26,8 @@ void let_interruptions_in();
 // For the thread `tid` of this process, after `interrupted` was set.
 void interrupt_call(int tid);
 
-// In the handler of kInterruptSignal: true if the signal is interrupt_call()'s, and is dealt with.
-// On a helper, whose thread-locals are nobody's.
+// In the handler of the internal signal: true if the signal is interrupt_call()'s, and is dealt
+// with. On a helper, whose thread-locals are nobody's.
 bool handle_interrupt(const siginfo_t& info, ucontext_t& context);
 
 }  // namespace ramie::event

@@ -4,7 +4,6 @@
 #include <sys/eventfd.h>
 #include <sys/wait.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <optional>
@@ -101,8 +100,8 @@ int set_up() RAMIE_REQUIRES(lock) {
 
 void unlock(void*) RAMIE_NO_THREAD_SAFETY_ANALYSIS { lock.unlock(); }
 
-// Fills an entry and submits it.  0 or -errno (the kernel is short of memory, or the queue of
-// completions is full): then it was not submitted.
+// Fills an entry and submits it, with what may have been left of an earlier one.  0 or -errno (the
+// kernel is short of memory, or the queue of completions is full): then it was not submitted.
 template <class Prepare>
 int submit_entry(Operation* operation, Prepare prepare) RAMIE_REQUIRES(lock) {
   io_uring_sqe* entry = io_uring_get_sqe(&ring);
@@ -113,12 +112,13 @@ int submit_entry(Operation* operation, Prepare prepare) RAMIE_REQUIRES(lock) {
   prepare(entry);
   io_uring_sqe_set_data(entry, operation);
   int result = io_uring_submit(&ring);
-  if (result < 0) {
-    // The entry stays queued and goes out with the next one: as nothing.
-    io_uring_prep_nop(entry);
-    io_uring_sqe_set_data(entry, nullptr);
+  if (io_uring_sq_ready(&ring) == 0) {
+    return 0;
   }
-  return std::min(result, 0);
+  // The entry stays queued and goes out with the next one: as nothing.
+  io_uring_prep_nop(entry);
+  io_uring_sqe_set_data(entry, nullptr);
+  return result < 0 ? result : -EAGAIN;
 }
 
 // How a fiber waits for one.

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/aio_abi.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/klog.h>
@@ -204,6 +205,7 @@ static void* use_memory(void* argument) {
   SAY(madvise(memory, size, 12345));
   SAY(madvise(memory + 1, size, MADV_DONTNEED));
   SAY(munmap(memory, size));
+  printf("mallopt %d %d\n", mallopt(M_MMAP_THRESHOLD, 4096), mallopt(M_MXFAST, -1));
   return argument;
 }
 

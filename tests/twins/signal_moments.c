@@ -3,6 +3,7 @@
 // priorities.
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 
@@ -314,6 +315,18 @@ static void handlers_let_nobody_in(int is_shared) {
   printf("handled %d, broken in %d\n", hits, has_broken_in);
 }
 
+// What a signal needs to be queued, the process is not given any more: those below SIGRTMIN come
+// all the same.
+static void handlers_need_no_queue(void) {
+  struct rlimit before;
+  MUST(getrlimit(RLIMIT_SIGPENDING, &before) == 0);
+  const struct rlimit none = {0, before.rlim_max};
+  MUST(setrlimit(RLIMIT_SIGPENDING, &none) == 0);
+  handlers_let_nobody_in(PTHREAD_PROCESS_PRIVATE);
+  handlers_let_nobody_in(PTHREAD_PROCESS_SHARED);
+  MUST(setrlimit(RLIMIT_SIGPENDING, &before) == 0);
+}
+
 static void locking_outlives_handlers(void) { handlers_let_nobody_in(PTHREAD_PROCESS_PRIVATE); }
 static void shared_locking_outlives_handlers(void) {
   handlers_let_nobody_in(PTHREAD_PROCESS_SHARED);
@@ -330,6 +343,7 @@ static const struct twin_case cases[] = {
     {"blocked_fault_kills", THREADS, blocked_fault_kills},
     {"locking_outlives_handlers", THREADS, locking_outlives_handlers},
     {"shared_locking_outlives_handlers", THREADS, shared_locking_outlives_handlers},
+    {"handlers_need_no_queue", THREADS, handlers_need_no_queue},
 };
 
 TWIN_MAIN(cases)

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/carrier.h"
+#include "core/internal_signal.h"
 #include "core/sanitizer.h"
 #include "core/signal_frame.h"
 #include "event/helper_pool.h"
@@ -188,7 +189,7 @@ void handle_interrupts() {
   });
   action.flags = SA_SIGINFO | SA_RESTART | ramie::core::kSaRestorer;
   action.restorer = ramie::core::signal_restorer();
-  ASSERT_EQ(ramie::core::kernel_sigaction(ramie::event::kInterruptSignal, &action, nullptr), 0);
+  ASSERT_EQ(ramie::core::kernel_sigaction(ramie::core::kInternalSignal, &action, nullptr), 0);
 }
 
 TEST(Offload, AnInterruptionEndsAnInterruptibleCall) {

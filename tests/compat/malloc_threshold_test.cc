@@ -1,5 +1,4 @@
-// Small mappings that a hosted program makes often come with their pages. Set by meson.build:
-// SMALL_MAPS, RAMIE_PRELOAD.
+// mallopt(M_MMAP_THRESHOLD) of a hosted program. Set by meson.build: MALLOC_THRESHOLD, RAMIE_PRELOAD.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -14,16 +13,16 @@ using ramie::testing::Program;
 using ramie::testing::run_program;
 using ramie::testing::setting;
 
-std::string pages_of(const Program& program) {
+std::string mappings_of(const Program& program) {
   const Outcome outcome = run_program(program);
   EXPECT_TRUE(outcome.ended_well()) << outcome.ending() << outcome.errors;
   return outcome.output;
 }
 
-TEST(SmallMaps, OfASizeThatIsUsedOftenHaveTheirPagesAtOnce) {
-  const Program program{{setting("SMALL_MAPS")}, {}, {}};
-  EXPECT_EQ(pages_of(program), "0 0\n");
-  EXPECT_EQ(pages_of(hosted(program)), "0 320\n");
+TEST(MallocThreshold, BelowTheDefaultIsNotTakenBesideFibers) {
+  const Program program{{setting("MALLOC_THRESHOLD")}, {}, {}};
+  EXPECT_EQ(mappings_of(program), "(1) 64 64 (1) 64 (1) 0 ");
+  EXPECT_EQ(mappings_of(hosted(program)), "(1) 64 0 (1) 0 (1) 0 ");
 }
 
 }  // namespace
