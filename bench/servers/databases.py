@@ -68,7 +68,7 @@ class Redis(Server):
                 "--maxclients", 2000, "--dir", self.folder]
 
     def load(self, connections, share):
-        requests = max(connections, round(20_000 * share))
+        requests = max(connections, round(80_000 * share))
         told = output_of(["redis-benchmark", "-p", str(self.port), "-c", str(connections), "-n",
                           str(requests), "-r", "1000", "-t", "get", "--csv"])
         return number_in(r'^"GET","([\d.]+)"', told), requests
@@ -84,7 +84,7 @@ class Memcached(Server):
                 "nobody" if os.geteuid() == 0 else "", "-U", 0]
 
     def load(self, connections, share):
-        each = max(1, round(100_000 * share / connections))
+        each = max(1, round(300_000 * share / connections))
         told = output_of(["memcslap", f"--servers=127.0.0.1:{self.port}",
                           f"--concurrency={connections}", f"--execute-number={each}", "--test=get"])
         seconds = number_in(r"^Time to get.*:\s+([\d.]+) seconds", told)

@@ -4,7 +4,7 @@ import pathlib
 
 from server import Failure, Server, number_in, output_of
 
-REQUESTS = 20_000
+REQUESTS = 80_000
 PAGE = "x" * 1000
 
 
