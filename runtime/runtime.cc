@@ -37,7 +37,7 @@ void describe_current(char* buffer, size_t size) {
     line << "a thread without fibers";
   } else {
     line << "fiber " << fiber->id << " \"" << fiber->name << "\", wait "
-         << static_cast<int>(fiber->reason.kind);
+         << static_cast<int>(fiber->wait->reason.kind);
   }
   size_t n = line.view().size() < size - 1 ? line.view().size() : size - 1;
   memcpy(buffer, line.view().data(), n);

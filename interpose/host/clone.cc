@@ -170,7 +170,7 @@ long exit_thread(const long* a) {
     write_stats();
     return sys::call(SYS_exit_group, a[0]);
   }
-  thread->fiber->reason = {core::WaitKind::exited, 0};
+  thread->fiber->wait->reason = {core::WaitKind::exited, 0};
   take_no_signals(*thread);
   release_robust_locks(*thread);
   release_binding(*thread);

@@ -13,8 +13,7 @@ namespace {
 bool may_yield(const core::Fiber& fiber, const Thread* thread) {
   bool is_in_call_alone = fiber.runtime_depth.load(std::memory_order_relaxed) == 1;
   return thread != nullptr && !thread->lends_memory && is_in_call_alone &&
-         (fiber.shared == nullptr ||
-          fiber.carrier->light_fibers.load(std::memory_order_relaxed) == 0);
+         (!fiber.shares_tcb || fiber.carrier->light_fibers.load(std::memory_order_relaxed) == 0);
 }
 
 }  // namespace

@@ -68,7 +68,7 @@ void show_to_signalfd(Thread* caller, uint64_t set);
 
 // A fiber whose call is made elsewhere takes no signal until that call ends.
 [[nodiscard]] inline bool is_offloaded(const core::Fiber& fiber) {
-  return fiber.reason.kind == core::WaitKind::offload;
+  return fiber.wait->reason.kind == core::WaitKind::offload;
 }
 
 void reset_delivery_after_fork();

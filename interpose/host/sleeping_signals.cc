@@ -68,7 +68,7 @@ Entry entry_of(const core::Carrier& carrier, uint64_t signals) {
     return Entry::none;
   }
   const core::Fiber* runs = carrier.current.load(std::memory_order_acquire);
-  if (runs == &carrier.loop || runs->reason.kind == core::WaitKind::exited) {
+  if (runs == &carrier.loop || core::has_exited(*runs)) {
     return Entry::until_kicked;
   }
   bool is_to_block = (open & __atomic_load_n(&runs->signal_mask, __ATOMIC_RELAXED)) != 0;

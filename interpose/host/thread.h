@@ -60,10 +60,10 @@ struct Thread : base::ListLink {
   uint8_t credentials : 4 = 0;  // which change of them it has made (kick.cc), the end of it
   uint16_t waits_at_yield = 0;  // the epoch of its fiber's waits then, the end of it
 
-  core::Fiber own;
+  core::WholeFiber own;
 };
 // A hundred thousand threads that sleep have as many of them: think twice of another line.
-static_assert(sizeof(Thread) == 128 + sizeof(core::Fiber));
+static_assert(sizeof(Thread) == 128 + sizeof(core::WholeFiber));
 
 // Ids above the largest pid (2^22, man 5 proc, pid_max) and below what a futex word can hold. Other
 // processes' threads have other ids.

@@ -59,7 +59,7 @@ void run_task(core::Fiber& self) {
   core::exit_current({[](void* ended) {
                         auto& fiber = *static_cast<core::Fiber*>(ended);
                         core::Carrier& carrier = *fiber.carrier;
-                        core::release(fiber);
+                        core::end_run(fiber);
                         tell_of_rest(carrier);
                       },
                       &self});

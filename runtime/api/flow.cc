@@ -59,6 +59,10 @@ control* create_flow(std::size_t stack_size, const char* name, flow_place& begin
   if (fiber == nullptr) {
     return nullptr;
   }
+  if (!core::place_on_stack(*fiber)) {
+    core::release(*fiber);
+    return nullptr;
+  }
   std::strncpy(fiber->name, name, sizeof fiber->name - 1);
   Place& place = inside(begin);
   place.context = core::make_context(fiber->stack.top(), fiber->stack.size, flow_main);

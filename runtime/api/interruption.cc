@@ -11,7 +11,7 @@ namespace {
 
 core::Fiber& fiber_of(control* control) { return *reinterpret_cast<core::Fiber*>(control); }
 
-scope* scopes_of(const core::Fiber& fiber) { return static_cast<scope*>(fiber.scopes); }
+scope* scopes_of(const core::Fiber& fiber) { return static_cast<scope*>(fiber.wait->scopes); }
 
 // The earliest deadline of the fiber's scopes, the next to end.
 scope* next_to_end(const core::Fiber& fiber) {
@@ -27,7 +27,7 @@ scope* next_to_end(const core::Fiber& fiber) {
 
 void find_end(core::Fiber& fiber) {
   scope* first = next_to_end(fiber);
-  fiber.scopes_end =
+  fiber.wait->scopes_end =
       first == nullptr ? base::Deadline::never() : base::Deadline::at(first->deadline);
 }
 
@@ -52,7 +52,7 @@ bool is_interrupted() noexcept {
   const core::Fiber* self = core::current();
   return self != nullptr && Interruptible::may_be_asked_to_end(*self) &&
          (self->cancel_requested.load(std::memory_order_relaxed) ||
-          self->scopes_end.passed(base::now())) &&
+          self->wait->scopes_end.passed(base::now())) &&
          may_be_interrupted(*self);
 }
 
@@ -64,7 +64,8 @@ interruption take_interruption(std::int64_t deadline) noexcept {
   if (self->cancel_requested.exchange(false, std::memory_order_acquire)) {
     return {.is_cancel = true};
   }
-  if (self->scopes_end < base::Deadline::at(deadline) && self->scopes_end.passed(base::now())) {
+  if (self->wait->scopes_end < base::Deadline::at(deadline) &&
+      self->wait->scopes_end.passed(base::now())) {
     scope* ended = next_to_end(*self);
     ended->has_ended = true;
     ended->deadline = never;
@@ -77,15 +78,14 @@ interruption take_interruption(std::int64_t deadline) noexcept {
 void enter_scope(scope* entered) noexcept {
   core::Fiber& self = *runtime::start().current;
   entered->outer = scopes_of(self);
-  self.scopes = entered;
-  self.has_had_scopes = true;
+  self.wait->scopes = entered;
   find_end(self);
 }
 
 void leave_scope(scope* left) noexcept {
   core::Fiber& self = *core::current();
-  if (self.scopes == left) {
-    self.scopes = left->outer;
+  if (self.wait->scopes == left) {
+    self.wait->scopes = left->outer;
   } else {
     for (scope* one = scopes_of(self); one != nullptr; one = one->outer) {
       if (one->outer == left) {

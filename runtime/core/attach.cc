@@ -57,7 +57,8 @@ void take_thread(Carrier& carrier) {
   carrier.current.store(&carrier.thread, std::memory_order_relaxed);
   carrier.thread.kind = FiberKind::thread;
   carrier.thread.carrier = &carrier;
-  carrier.thread.shared = &carrier.shared;
+  carrier.thread.shares_tcb = true;
+  carrier.wait_of_thread.tcb = &carrier.shared;
   carrier.thread.home.store(&carrier, std::memory_order_relaxed);
   carrier.thread.fs_base = carrier.cpu.own_fs;
   carrier.thread.runtime_depth.store(0, std::memory_order_relaxed);
@@ -118,6 +119,7 @@ void retire() {
   {
     RuntimeSection section(*current());
     carrier.stacks.give_all_back();
+    carrier.blocks.give_all_back();
     if (carrier.ring != nullptr) {
       carrier.ring->close(*carrier.ring, carrier);
     }

@@ -16,8 +16,8 @@
 #include "core/kernel_slice.h"
 #include "core/park.h"
 #include "core/run_queue.h"
+#include "core/slot_cache.h"
 #include "core/spread.h"
-#include "core/stack_cache.h"
 #include "core/steal_queue.h"
 #include "core/timer.h"
 #include "core/tls.h"
@@ -60,13 +60,19 @@ struct Carrier {
   // What to do once the stack that is being left is left; runs on the next one.
   using After = void (*)(Carrier& carrier, Fiber& left);
 
+  Carrier() {
+    thread.wait = &wait_of_thread;
+    loop.wait = &wait_of_loop;
+  }
+
   // Owned by this carrier's kernel thread.
   tls::Cpu cpu;
   fault::Thread fault;
   Fiber* previous = nullptr;  // whose stack was left by the switch under way
   After after = nullptr;
   Commit commit;       // for `after`; see park()
-  StackCache stacks;   // for light fibers
+  SlotCache stacks;    // for light fibers
+  SlotCache blocks;    // likewise, for their control blocks
   FiberIds ids;        // likewise
   RunQueue pinned;     // ready fibers whose home this is
   HandOver hand_over;  // of these
@@ -86,6 +92,8 @@ struct Carrier {
   CarrierRing* ring = nullptr;  // see poller.h; null until its fibers need one
   Fiber thread;                 // the kernel thread's own stack, as a fiber
   Fiber loop;
+  WaitState wait_of_thread;
+  WaitState wait_of_loop;
   int kernel_tid = 0;
 
   // Written by the carrier alone, read by others.

@@ -23,8 +23,8 @@ Fiber& payer_of(Carrier& carrier, Fiber& fiber) {
 
 void add(Fiber& fiber, int64_t nanos) {
   // No read-modify-write: only the carrier that runs it writes.
-  fiber.cpu_time.store(fiber.cpu_time.load(std::memory_order_relaxed) + nanos,
-                       std::memory_order_relaxed);
+  fiber.wait->cpu_time.store(fiber.wait->cpu_time.load(std::memory_order_relaxed) + nanos,
+                             std::memory_order_relaxed);
 }
 
 void start_clocks() {
@@ -56,7 +56,7 @@ bool look_at(const Carrier& carrier, const Fiber& fiber, bool& runs, int64_t& na
   if (!runs) {
     return true;
   }
-  nanos = fiber.cpu_time.load(std::memory_order_relaxed) -
+  nanos = fiber.wait->cpu_time.load(std::memory_order_relaxed) -
           account.since.load(std::memory_order_relaxed) + cpu_time(carrier.kernel_tid);
   // Pairs with the fence in charge().  The kernel reads the clock of a running thread under a lock
   // that charge()'s own reading takes too: one that is later than that sees the odd version.
@@ -96,8 +96,8 @@ Fiber& charge(Carrier& carrier, Fiber& from, Fiber& to) {
   account.since.store(now, std::memory_order_relaxed);
   account.charged.store(&payer_of(carrier, to), std::memory_order_relaxed);
   account.version.store(version + 2, std::memory_order_release);
-  if (payer.cpu_time.load(std::memory_order_relaxed) >=
-      payer.cpu_alarm.load(std::memory_order_relaxed)) {
+  if (payer.wait->cpu_time.load(std::memory_order_relaxed) >=
+      payer.wait->cpu_alarm.load(std::memory_order_relaxed)) {
     signal_hooks().alarm(carrier);
     carrier.turn_ends.store(0, std::memory_order_relaxed);  // the loop sees to it
   }
@@ -110,7 +110,7 @@ int64_t cpu_time_of(Fiber& fiber) {
   // A light one asks for itself, and is there.
   const Fiber& payer = self != nullptr ? payer_of(*self->carrier, fiber) : fiber;
   if (self != nullptr && &payer == &payer_of(*self->carrier, *self)) {
-    return payer.cpu_time.load(std::memory_order_relaxed) + own_cpu_time() -
+    return payer.wait->cpu_time.load(std::memory_order_relaxed) + own_cpu_time() -
            self->carrier->cpu_account.since.load(std::memory_order_relaxed);
   }
   int64_t nanos = 0;
@@ -121,15 +121,15 @@ int64_t cpu_time_of(Fiber& fiber) {
   }
   // It runs nowhere, or has moved meanwhile: what it was charged when it left is no less than what
   // anybody has read of it before.
-  return payer.cpu_time.load(std::memory_order_relaxed);
+  return payer.wait->cpu_time.load(std::memory_order_relaxed);
 }
 
 void set_cpu_time(Fiber& fiber, int64_t nanos) {
-  fiber.cpu_time.store(nanos, std::memory_order_relaxed);
+  fiber.wait->cpu_time.store(nanos, std::memory_order_relaxed);
 }
 
 void set_cpu_alarm(Fiber& fiber, int64_t nanos) {
-  int64_t before = fiber.cpu_alarm.exchange(nanos, std::memory_order_relaxed);
+  int64_t before = fiber.wait->cpu_alarm.exchange(nanos, std::memory_order_relaxed);
   if (before == kNoAlarm && nanos != kNoAlarm) {
     alarms.fetch_add(1, std::memory_order_seq_cst);
   } else if (before != kNoAlarm && nanos == kNoAlarm) {
@@ -142,7 +142,10 @@ bool is_cpu_alarm_set() { return alarms.load(std::memory_order_seq_cst) != 0; }
 int64_t nanos_to_alarm(const Carrier& carrier) {
   const Fiber* charged = carrier.cpu_account.charged.load(std::memory_order_relaxed);
   const Fiber* runs = charged != nullptr ? charged : carrier.current.load();
-  int64_t at = runs->cpu_alarm.load(std::memory_order_relaxed);
+  if (runs->kind == FiberKind::light) {
+    return kNoAlarm;  // it may end, and has none of its own
+  }
+  int64_t at = runs->wait->cpu_alarm.load(std::memory_order_relaxed);
   bool still_runs = false;
   int64_t nanos = 0;
   if (at == kNoAlarm || !look_at(carrier, *runs, still_runs, nanos) || !still_runs) {
@@ -161,7 +164,7 @@ void reset_cpu_clocks_after_fork(Carrier& carrier) {
   starting.reset();
   cpu_clocks_run.store(false, std::memory_order_relaxed);
   alarms.store(0, std::memory_order_relaxed);
-  payer_of(carrier, *current()).cpu_alarm.store(kNoAlarm, std::memory_order_relaxed);
+  payer_of(carrier, *current()).wait->cpu_alarm.store(kNoAlarm, std::memory_order_relaxed);
   carrier.cpu_account.version.store(0, std::memory_order_relaxed);
   carrier.cpu_account.charged.store(nullptr, std::memory_order_relaxed);
   carrier.cpu_account.since.store(0, std::memory_order_relaxed);

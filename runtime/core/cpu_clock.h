@@ -14,7 +14,7 @@ struct Carrier;
 struct Fiber;
 
 // What a carrier has charged, and to whom; written by it alone.  A sequence lock: `version` is odd
-// while the other words and Fiber::cpu_time change.
+// while the other words and WaitState::cpu_time change.
 struct CpuAccount {
   std::atomic<uint32_t> version = 0;
   std::atomic<const Fiber*> charged = nullptr;  // who pays now; null: whoever runs, as yet

@@ -19,7 +19,7 @@ namespace ramie::core {
 // destructor that waits, would end the program.
 [[nodiscard]] inline bool is_unwinding(const Fiber& self) {
   // A fiber that shares no TCB has the C++ runtime's words to itself.
-  void** exceptions = self.shared != nullptr ? self.shared->exceptions : exceptions_of_tcb();
+  void** exceptions = self.shares_tcb ? self.wait->tcb->exceptions : exceptions_of_tcb();
   return exceptions != nullptr &&
          static_cast<uint32_t>(reinterpret_cast<uintptr_t>(exceptions[1])) != 0;
 }

@@ -12,8 +12,9 @@ class Interruptible {
   Interruptible() : fiber_(current()) {
     if (fiber_ != nullptr) {
       before_ = fiber_->interruptible;
-      fiber_->interruptible = (fiber_->kind == FiberKind::light || fiber_->scopes != nullptr) &&
-                              fiber_->interruptions_off == 0 && !is_unwinding(*fiber_);
+      fiber_->interruptible =
+          (fiber_->kind == FiberKind::light || fiber_->wait->scopes != nullptr) &&
+          fiber_->interruptions_off == 0 && !is_unwinding(*fiber_);
     }
   }
   ~Interruptible() {
@@ -26,7 +27,8 @@ class Interruptible {
 
   // A glance: cancel() was called, or the fiber is in a time-out scope, which may be over.
   static bool may_be_asked_to_end(const Fiber& fiber) {
-    return fiber.cancel_requested.load(std::memory_order_relaxed) || !fiber.scopes_end.is_never();
+    return fiber.cancel_requested.load(std::memory_order_relaxed) ||
+           !fiber.wait->scopes_end.is_never();
   }
 
  private:

@@ -77,17 +77,17 @@ void finish_park(Carrier& carrier, Fiber& left);
       commit.function(commit.argument);
     }
   } else {
-    bool ends_with_scope = self.interruptible && self.scopes_end < deadline;
+    bool ends_with_scope = self.interruptible && self.wait->scopes_end < deadline;
     if (ends_with_scope) {
-      deadline = self.scopes_end;
+      deadline = self.wait->scopes_end;
     }
-    self.reason = reason;
-    self.waiting_since = carrier.now;
+    self.wait->reason = reason;
+    self.wait->since = carrier.now;
     carrier.parks.store(carrier.parks.load(std::memory_order_relaxed) + 1,
                         std::memory_order_relaxed);
     bool timed = !deadline.is_never();
     if (timed) {
-      carrier.timers.set(self.timer, {&self, Fiber::epoch_of(state)}, deadline);
+      carrier.timers.set(self.wait->timer, {&self, Fiber::epoch_of(state)}, deadline);
     }
     Fiber& next = next_after_park(carrier);
     Carrier::After after = nullptr;
@@ -101,9 +101,9 @@ void finish_park(Carrier& carrier, Fiber& left);
     (void)switch_to(carrier, self, next, after);
     send_for_next(*self.carrier);
     if (timed) {
-      TimerHeap::cancel(self.timer);
+      TimerHeap::cancel(self.wait->timer);
     }
-    self.reason = {};
+    self.wait->reason = {};
     state = self.state.load(std::memory_order_acquire);
     if (ends_with_scope && Fiber::wake_of(state) == Wake::timed_out) [[unlikely]] {
       state = Fiber::pack(Fiber::epoch_of(state), Wake::cancelled, Phase::idle);

@@ -40,6 +40,7 @@ struct SanitizerState {
   size_t size = 0;
 
   void create(const void* stack_bottom, size_t stack_size) {
+    fake_stack = nullptr;
     bottom = stack_bottom;
     size = stack_size;
     forget_frames(stack_bottom, stack_size);

@@ -315,7 +315,7 @@ void exit_current(Commit last) {
     }
     base::fetch_add(carrier.light_fibers, ~0U, std::memory_order_seq_cst);  // one less
   } else {
-    self.reason = {WaitKind::exited, 0};
+    self.wait->reason = {WaitKind::exited, 0};
   }
   carrier.commit = last;
   auto run_last = [](Carrier& left_by, Fiber&) {

@@ -23,7 +23,9 @@ constexpr size_t kMaxSlots = 1UL << 24;
 // little. Programs with few threads have little that is not in use.
 constexpr uint32_t kSmallestChunk = 16;
 constexpr uint32_t kLargestChunk = 128;
-constexpr uint32_t kPopulatedAtOnce = 32;
+constexpr uint32_t kPreparedAtOnce = 32;
+constexpr uint32_t kLargestChunkOfSmall = 1024;
+constexpr uint32_t kSmallPreparedAtOnce = 128;
 
 enum class Guards : uint8_t { unknown, madvise, mprotect };
 constinit std::atomic<Guards> guards = Guards::unknown;
@@ -36,21 +38,24 @@ void* map(size_t size, int protection) {
   return sys::failed(memory) ? nullptr : reinterpret_cast<void*>(memory);
 }
 
-// The same advice for `size` bytes at place(i), for each i below count, kLargestChunk at most: by
-// one call where the kernel takes a vector, else one by one.  False if the kernel refuses it.
+// The same advice for `size` bytes at place(i), for each i below count: by one call for many where
+// the kernel takes a vector, else one by one.  False if the kernel refuses it.
 template <class Place>
 bool advise_each(Place place, size_t size, uint32_t count, int advice) {
-  iovec ranges[kLargestChunk];
-  for (uint32_t i = 0; i < count; ++i) {
-    ranges[i] = {place(i), size};
-  }
-  long done = sys::call(SYS_process_madvise, kPidfdSelfProcess, sys::arg(ranges), count, advice, 0);
-  if (done == static_cast<long>(size * count)) {
-    return true;
-  }
-  for (uint32_t i = 0; i < count; ++i) {
-    if (sys::call(SYS_madvise, sys::arg(ranges[i].iov_base), static_cast<long>(size), advice) < 0) {
-      return false;
+  constexpr uint32_t kAtOnce = 32;  // on the stack of whoever switches
+  iovec ranges[kAtOnce];
+  for (uint32_t begin = 0; begin < count; begin += kAtOnce) {
+    uint32_t part = std::min(count - begin, kAtOnce);
+    for (uint32_t i = 0; i < part; ++i) {
+      ranges[i] = {place(begin + i), size};
+    }
+    long done =
+        sys::call(SYS_process_madvise, kPidfdSelfProcess, sys::arg(ranges), part, advice, 0);
+    for (uint32_t i = 0; done != static_cast<long>(size * part) && i < part; ++i) {
+      if (sys::call(SYS_madvise, sys::arg(ranges[i].iov_base), static_cast<long>(size), advice) <
+          0) {
+        return false;
+      }
     }
   }
   return true;
@@ -84,12 +89,11 @@ Guards current_guards() {
 
 const char* guard_kind() { return current_guards() == Guards::madvise ? "madvise" : "mprotect"; }
 
-void Slab::configure(size_t stride, size_t guard, size_t populate,
-                     void (*forget)(const Slab&, char*)) {
-  RAMIE_CHECK(stride % kPage == 0 && guard + populate <= stride);
+void Slab::configure(size_t stride, size_t guard, size_t populate) {
+  bool is_small = stride < kPage && guard == 0 && populate == stride;
+  RAMIE_CHECK(is_small || (stride % kPage == 0 && guard + populate <= stride));
   guard_ = guard;
   populate_ = populate;
-  forget_ = forget;
   stride_.store(stride, std::memory_order_release);  // pairs with stride()
   next_ = all_slabs.load(std::memory_order_relaxed);
   while (!all_slabs.compare_exchange_weak(next_, this, std::memory_order_release,  // with first()
@@ -127,9 +131,6 @@ size_t Slab::count_unwanted() const {
 
 bool Slab::give_back_memory(uint32_t count) {
   size_t clean = clean_count_.load(std::memory_order_relaxed);
-  for (uint32_t i = 0; forget_ != nullptr && i < count; ++i) {
-    forget_(*this, free_[clean + i]);
-  }
   clean_count_.store(clean + count, std::memory_order_relaxed);
   auto whole = [&](uint32_t i)
                    RAMIE_NO_THREAD_SAFETY_ANALYSIS { return free_[clean + i] + guard_; };
@@ -138,6 +139,9 @@ bool Slab::give_back_memory(uint32_t count) {
 
 // The lock is let go after each batch: somebody may be waiting for a slot.
 bool Slab::trim() {
+  if (stride() < kPage) {
+    return false;
+  }
   constexpr int kBatchesAtOnce = 4;
   for (int i = 0; i < kBatchesAtOnce; ++i) {
     base::LockGuard lock(lock_);
@@ -165,19 +169,47 @@ char* Slab::allocate(bool& recycled) {
     take_from_free(1);
     return free_[count - 1];
   }
-  if (fresh_left_ == 0 && !grow()) {
+  if (fresh_left_ == 0 && !find_fresh()) {
     return nullptr;
   }
   recycled = false;
-  const Chunk& chunk = chunks_[chunk_count_.load(std::memory_order_relaxed) - 1];
+  const Chunk& chunk = chunks_[begun_ - 1];
   char* slot = chunk.base + (chunk.slots - fresh_left_) * stride();
-  if (fresh_left_ <= unpopulated_) {
-    uint32_t batch = std::min(unpopulated_, kPopulatedAtOnce);
-    unpopulated_ -= batch;
+  if (fresh_left_ <= unprepared_) {
+    uint32_t batch =
+        std::min(unprepared_, stride() < kPage ? kSmallPreparedAtOnce : kPreparedAtOnce);
+    unprepared_ -= batch;
+    guard_slots(slot, batch);
     populate_slots(slot, batch);
   }
   --fresh_left_;
   return slot;
+}
+
+// Begins with the next chunk.
+bool Slab::find_fresh() {
+  if (begun_ == chunk_count_.load(std::memory_order_relaxed) && !grow(0)) {
+    return false;
+  }
+  fresh_left_ = unprepared_ = chunks_[begun_].slots;
+  ++begun_;
+  return true;
+}
+
+bool Slab::promise(uint32_t count) {
+  base::LockGuard lock(lock_);
+  while (slot_count_ < promised_ + count) {
+    if (!grow(promised_ + count - slot_count_)) {
+      return false;
+    }
+  }
+  promised_ += count;
+  return true;
+}
+
+void Slab::take_promise_back(uint32_t count) {
+  base::LockGuard lock(lock_);
+  promised_ -= count;
 }
 
 uint32_t Slab::allocate_recycled(char** slots, uint32_t count) {
@@ -203,37 +235,44 @@ void Slab::reset_after_fork() {
   least_free_ = 0;
   to_trim_ = 0;
   fresh_left_ = 0;
+  promised_ = slot_count_;  // all that there are remain the parent's fibers'
   // A chunk that was being added may have been counted before its entry was copied.  No more than
   // one: each needs a mapping, for which it waits until a fork is over.
   uint32_t count = chunk_count_.load(std::memory_order_relaxed);
   if (count > 0 &&
       (chunks_ == nullptr || chunks_[count - 1].base == nullptr || chunks_[count - 1].slots == 0)) {
-    chunk_count_.store(count - 1, std::memory_order_relaxed);
+    chunk_count_.store(--count, std::memory_order_relaxed);
   }
+  begun_ = count;
 }
 
-bool Slab::grow() {
-  if (free_ == nullptr || chunks_ == nullptr) {
+bool Slab::grow(uint32_t wanted) {
+  if (free_ == nullptr) {
     free_ = static_cast<char**>(map(kMaxSlots * sizeof(char*), PROT_READ | PROT_WRITE));
+  }
+  if (chunks_ == nullptr) {
     chunks_ = static_cast<Chunk*>(map(kMaxChunks * sizeof(Chunk), PROT_READ | PROT_WRITE));
-    if (free_ == nullptr || chunks_ == nullptr) {
-      return false;
-    }
+  }
+  if (free_ == nullptr || chunks_ == nullptr) {
+    return false;
   }
   uint32_t count = chunk_count_.load(std::memory_order_relaxed);
   if (count == kMaxChunks) {
     return false;
   }
-  uint32_t slots = std::clamp(slot_count_ / 2, kSmallestChunk, kLargestChunk);
+  bool is_small = stride() < kPage;
+  uint32_t slots = std::clamp(std::max(slot_count_ / 2, wanted), kSmallestChunk,
+                              is_small ? kLargestChunkOfSmall : kLargestChunk);
+  if (slot_count_ + slots > kMaxSlots) {
+    return false;
+  }
   char* base = static_cast<char*>(map(slots * stride(), PROT_READ | PROT_WRITE));
   if (base == nullptr) {
     return false;
   }
   // A huge page for the first touched byte of a stack would cost 2 MB a fiber.
   sys::call(SYS_madvise, sys::arg(base), static_cast<long>(slots * stride()), MADV_NOHUGEPAGE);
-  guard_slots(base, slots);
   chunks_[count] = {base, slots};
-  fresh_left_ = unpopulated_ = slots;
   slot_count_ += slots;
   chunk_count_.store(count + 1, std::memory_order_release);  // pairs with slot_of(), for_each()
   return true;
@@ -260,9 +299,14 @@ void Slab::guard_slots(char* base, uint32_t count) {
   }
 }
 
+// Failure is harmless: the pages come by faults, more slowly.
 void Slab::populate_slots(char* base, uint32_t count) {
-  if (populate_ > 0) {
-    // Failure is harmless: the pages come by faults, more slowly.
+  if (stride() < kPage) {
+    uintptr_t begin = reinterpret_cast<uintptr_t>(base) & ~(kPage - 1);
+    uintptr_t end = reinterpret_cast<uintptr_t>(base) + count * stride();
+    (void)sys::call(SYS_madvise, static_cast<long>(begin), static_cast<long>(end - begin),
+                    kMadvPopulateWrite);
+  } else if (populate_ > 0) {
     (void)advise_each([&](uint32_t i) { return base + (i + 1) * stride() - populate_; }, populate_,
                       count, kMadvPopulateWrite);
   }

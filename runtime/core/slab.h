@@ -1,10 +1,11 @@
-// Slots of equal size, with a guard page at the low end of each, cut from large lazily touched
+// Slots of equal size, cut from large lazily touched
 // mappings.  One mapping holds many slots, so that the number of mappings (vm.max_map_count,
 // 65,530) doesn't limit the number of stacks.  Slots are recycled last in, first out, and never
-// unmapped; the memory of those that nobody has wanted for a while goes back (core/trimming.h).
+// unmapped; the memory of those that nobody has wanted for a while goes back (core/trimming.h),
+// unless they are smaller than a page.
 //
-// Guards: MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping; else mprotect, which costs two
-// mappings a slot.
+// Guard pages, for stacks: MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping; else mprotect,
+// which costs two mappings a slot.
 #pragma once
 
 #include <atomic>
@@ -19,12 +20,10 @@ class Slab {
  public:
   static constexpr size_t kPage = 4096;
 
-  // Slots of `stride` bytes (a multiple of the page size), the lowest `guard` bytes of each
-  // guarded. `populate` bytes at the top of each new slot are given memory in advance, a batch at a
-  // time, which costs less than a page fault for each.  `forget`, if any, is called for a free slot
-  // before its memory goes back: from then on it holds zeroes, also where `recycled` is said of it.
-  void configure(size_t stride, size_t guard, size_t populate,
-                 void (*forget)(const Slab& slab, char* slot) = nullptr);
+  // Slots of `stride` bytes, the lowest `guard` bytes of each guarded.  `populate` bytes at the top
+  // of each new slot are given memory in advance, a batch at a time, which costs less than a page
+  // fault for each.  All in pages, or the stride is less than one and the whole slot is populated.
+  void configure(size_t stride, size_t guard, size_t populate);
 
   // 0 before configure().
   [[nodiscard]] size_t stride() const { return stride_.load(std::memory_order_acquire); }
@@ -32,6 +31,11 @@ class Slab {
   // The low end of a slot (its guard included), or null when memory is exhausted.  `recycled` tells
   // whether it was used before: then it holds what its last user left.
   [[nodiscard]] char* allocate(bool& recycled);
+  // Promises addresses for so many slots that are allocated later, as long as nobody allocates, or
+  // keeps free ones, without such a promise.  False when they are exhausted.
+  [[nodiscard]] bool promise(uint32_t count);
+  // So many of them are not needed, or were allocated and are free again.
+  void take_promise_back(uint32_t count);
   // Up to `count` slots that were used before; how many.
   [[nodiscard]] uint32_t allocate_recycled(char** slots, uint32_t count);
   void free(char* const* slots, uint32_t count);
@@ -41,8 +45,8 @@ class Slab {
   [[nodiscard]] bool trim();
   // Whether there may be some to give back.
   [[nodiscard]] bool has_spare() const {
-    return free_count_.load(std::memory_order_relaxed) >
-           clean_count_.load(std::memory_order_relaxed) + kReserve;
+    return stride() >= kPage && free_count_.load(std::memory_order_relaxed) >
+                                    clean_count_.load(std::memory_order_relaxed) + kReserve;
   }
   // Of all that are configured, and the one after this.
   [[nodiscard]] static Slab* first();
@@ -51,7 +55,7 @@ class Slab {
   // The slot that contains the address, or null.
   [[nodiscard]] char* slot_of(uintptr_t address) const;
 
-  // Calls visit for each slot ever handed out.
+  // Calls visit for each slot; those that were never handed out hold zeroes.
   void for_each(void (*visit)(char* slot, void* argument), void* argument) const;
 
   // Around fork, so that the child finds it whole, whoever uses it at that moment.
@@ -70,7 +74,9 @@ class Slab {
   static constexpr uint32_t kMaxChunks = 1U << 18;
   static constexpr size_t kReserve = 256;
 
-  bool grow() RAMIE_REQUIRES(lock_);
+  // By `wanted` slots at least, as far as a chunk can have so many.
+  bool grow(uint32_t wanted) RAMIE_REQUIRES(lock_);
+  [[nodiscard]] bool find_fresh() RAMIE_REQUIRES(lock_);
   void guard_slots(char* base, uint32_t count);
   void populate_slots(char* base, uint32_t count);
   void take_from_free(uint32_t count) RAMIE_REQUIRES(lock_);
@@ -81,7 +87,6 @@ class Slab {
   std::atomic<size_t> stride_ = 0;  // written once, after the two below
   size_t guard_ = 0;
   size_t populate_ = 0;
-  void (*forget_)(const Slab& slab, char* slot) = nullptr;
   Slab* next_ = nullptr;                           // written once
   char** free_ RAMIE_GUARDED_BY(lock_) = nullptr;  // a stack of slots, lazily touched
   std::atomic<size_t> free_count_ = 0;             // written under the lock, as is the next one
@@ -90,9 +95,11 @@ class Slab {
   size_t to_trim_ RAMIE_GUARDED_BY(lock_) = 0;     // what is left to be done of that time
   Chunk* chunks_ = nullptr;  // grows only; entries below chunk_count_ don't change
   std::atomic<uint32_t> chunk_count_ = 0;
-  uint32_t slot_count_ RAMIE_GUARDED_BY(lock_) = 0;   // of all chunks
-  uint32_t fresh_left_ RAMIE_GUARDED_BY(lock_) = 0;   // slots of the last chunk never handed out
-  uint32_t unpopulated_ RAMIE_GUARDED_BY(lock_) = 0;  // of these, the last ones, without memory
+  uint32_t slot_count_ RAMIE_GUARDED_BY(lock_) = 0;  // of all chunks
+  uint32_t promised_ RAMIE_GUARDED_BY(lock_) = 0;    // of these
+  uint32_t begun_ RAMIE_GUARDED_BY(lock_) = 0;       // chunks of which slots were handed out
+  uint32_t fresh_left_ RAMIE_GUARDED_BY(lock_) = 0;  // slots of the last of these that never were
+  uint32_t unprepared_ RAMIE_GUARDED_BY(lock_) = 0;  // of these, the last ones: no guard, no memory
 };
 
 // How guards are made on this host: "madvise" or "mprotect".

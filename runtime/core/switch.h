@@ -12,6 +12,7 @@
 #include "core/carrier.h"
 #include "core/cpu_clock.h"
 #include "core/sanitizer.h"
+#include "core/stack.h"
 
 namespace ramie::core {
 
@@ -27,24 +28,28 @@ namespace ramie::core {
 }
 
 [[gnu::always_inline]] inline void save_shared_state(Fiber& fiber) {
-  if (const SharedTcb* tcb = fiber.shared) {
-    fiber.saved_errno = *tcb->errno_address;
-    __builtin_memcpy(fiber.saved_exceptions, tcb->exceptions, sizeof fiber.saved_exceptions);
+  if (fiber.shares_tcb) {
+    WaitState& wait = *fiber.wait;
+    wait.saved_errno = *wait.tcb->errno_address;
+    __builtin_memcpy(wait.saved_exceptions, wait.tcb->exceptions, sizeof wait.saved_exceptions);
   }
 }
 
 [[gnu::always_inline]] inline void restore_shared_state(const Fiber& fiber) {
-  if (const SharedTcb* tcb = fiber.shared) {
-    *tcb->errno_address = fiber.saved_errno;
-    __builtin_memcpy(tcb->exceptions, fiber.saved_exceptions, sizeof fiber.saved_exceptions);
+  if (fiber.shares_tcb) {
+    const WaitState& wait = *fiber.wait;
+    *wait.tcb->errno_address = wait.saved_errno;
+    __builtin_memcpy(wait.tcb->exceptions, wait.saved_exceptions, sizeof wait.saved_exceptions);
   }
 }
 
-// As a new fiber finds it.
+// As a new fiber finds it, which is at home.
 [[gnu::always_inline]] inline void begin_shared_state(const Fiber& fiber) {
-  if (const SharedTcb* tcb = fiber.shared) {
-    *tcb->errno_address = 0;
-    __builtin_memset(tcb->exceptions, 0, sizeof fiber.saved_exceptions);
+  if (fiber.shares_tcb) {
+    const SharedTcb& tcb = fiber.carrier->shared;
+    fiber.wait->tcb = &tcb;
+    *tcb.errno_address = 0;
+    __builtin_memset(tcb.exceptions, 0, sizeof WaitState::saved_exceptions);
   }
 }
 
@@ -58,8 +63,12 @@ namespace ramie::core {
   to.carrier = &carrier;
   Carrier* on = &carrier;
   Fiber* next = &to;
+  if (to.context == nullptr) {
+    next = &enter_stack(to);
+    on = next->carrier;
+  }
   if (cpu_clocks_run.load(std::memory_order_acquire)) [[unlikely]] {
-    next = &charge(carrier, from, to);
+    next = &charge(*on, *on->previous, *next);
     on = next->carrier;
   }
   // No read-modify-write: nobody else writes.
@@ -104,10 +113,12 @@ template <int kFrames>
   constexpr int kLine = 64;
   constexpr int kBelow = 2;
   __builtin_prefetch(&next.state);
-  __builtin_prefetch(&next.reason);
+  __builtin_prefetch(__atomic_load_n(&next.wait, __ATOMIC_RELAXED));
   const auto* frames = static_cast<const char*>(__atomic_load_n(&next.context, __ATOMIC_RELAXED));
-  for (int i = -kBelow; i < kFrames; ++i) {
-    __builtin_prefetch(frames + i * kLine);
+  if (frames != nullptr) {  // else it begins on a stack that somebody has just left
+    for (int i = -kBelow; i < kFrames; ++i) {
+      __builtin_prefetch(frames + i * kLine);
+    }
   }
   __builtin_prefetch(after_next);
 }

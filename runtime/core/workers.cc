@@ -104,7 +104,7 @@ void start_anywhere(Fiber& fiber, Fiber::Entry entry) {
   fiber.carrier = &carrier;
   fiber.home.store(nullptr, std::memory_order_relaxed);
   fiber.fs_base = 0;
-  fiber.shared = nullptr;
+  fiber.shares_tcb = false;
   prepare_light_fiber(fiber, carrier, entry);
   if (carrier.is_worker.load(std::memory_order_relaxed)) {
     enqueue(carrier, fiber);

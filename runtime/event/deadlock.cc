@@ -52,9 +52,9 @@ void describe(Line& line, const core::WaitReason& reason) {
 
 void report(Fiber& fiber, void* count) {
   uint64_t state = fiber.state.load(std::memory_order_relaxed);
-  bool sleeps_in_background =
-      fiber.timer.index != core::Timer::kNowhere;  // all others wait for ever
-  if (Fiber::phase_of(state) != core::Phase::parked || sleeps_in_background) {
+  const core::WaitState* wait = fiber.wait;
+  if (Fiber::phase_of(state) != core::Phase::parked || wait == nullptr ||
+      wait->timer.index != core::Timer::kNowhere) {  // sleeps in the background
     return;
   }
   ++*static_cast<uint64_t*>(count);
@@ -66,8 +66,8 @@ void report(Fiber& fiber, void* count) {
     line << " (the thread's own)";
   }
   line << " waits for ";
-  describe(line, fiber.reason);
-  line << ", since " << (base::now() - fiber.waiting_since) / base::kNanosPerSecond << " s";
+  describe(line, wait->reason);
+  line << ", since " << (base::now() - wait->since) / base::kNanosPerSecond << " s";
   base::write_message(line.ended());
 }
 

@@ -51,7 +51,7 @@ class FiberGroup {
       (void)core::unpark(group->joiner_);
     }
     core::exit_current(
-        {[](void* fiber) { core::release(*static_cast<core::Fiber*>(fiber)); }, &self});
+        {[](void* fiber) { core::end_run(*static_cast<core::Fiber*>(fiber)); }, &self});
   }
 
   int alive_ = 0;

@@ -37,7 +37,7 @@ bool comes_true(Condition condition) {
 // A fiber that parks again and again, and is woken by its number of the round.
 struct Parker {
   std::unique_ptr<char[]> stack{new char[kStackSize]};
-  Fiber fiber;
+  WholeFiber fiber;
   std::atomic<Ticket*> waits = nullptr;
   std::atomic<int> rounds = 0;
   std::atomic<int> strays = 0;  // how often it ran on another kernel thread than it should

@@ -44,7 +44,11 @@ class Repeating {
   std::thread thread_;
 };
 
-void make_stack() { core::release(*core::create_light_fiber(0, 0, nullptr)); }
+void make_stack() {
+  core::Fiber& fiber = *core::create_light_fiber(0, 0, nullptr);
+  EXPECT_TRUE(core::place_on_stack(fiber));
+  core::release(fiber);
+}
 
 // What a child exits with.
 int result_of_child(const std::function<int()>& work) {

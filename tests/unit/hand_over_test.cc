@@ -90,7 +90,7 @@ class Homeless {
   const bool& stop_;
   long& turns_;
   std::unique_ptr<char[]> stack_{new char[kStackSize]};
-  core::Fiber fiber_;
+  core::WholeFiber fiber_;
   bool has_ended_ = false;
 };
 

@@ -122,7 +122,7 @@ TEST(Help, AnOfferThatIsTakenSpeaksForFurtherOnes) {
     begin_beside_a_sleeper();
     static std::atomic<Carrier*> ran_on = nullptr;
     static char stack[256UL * 1024];
-    static Fiber fiber;
+    static WholeFiber fiber;
     fiber.kind = FiberKind::hosted;
     fiber.stack = {stack, sizeof stack};
     fiber.entry = [](Fiber& self) {

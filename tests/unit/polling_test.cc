@@ -100,7 +100,7 @@ TEST(Retire, HandsOnWhatWasReady) {
   crew.limit = 0;  // nobody is called
   std::thread thread([] {
     Carrier& carrier = attach();
-    static Fiber fiber;
+    static WholeFiber fiber;
     enqueue(carrier, fiber);
     retire();
     EXPECT_TRUE(carrier.ready.empty());

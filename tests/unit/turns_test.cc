@@ -52,9 +52,9 @@ class TurnsTest : public testing::Test {
   }
 
   Carrier carrier_;
-  Fiber busy_;
-  Fiber other_;
-  Fiber third_;
+  WholeFiber busy_;
+  WholeFiber other_;
+  WholeFiber third_;
 };
 
 TEST_F(TurnsTest, BusyOnesComeAfterThoseWhomALookMakesReady) {

@@ -35,7 +35,7 @@ namespace ramie {
 // How a fiber is made.
 struct fiber_attributes {
   const char* name = "";  // for messages and dumps; the first 15 bytes count
-  // Bytes, rounded up to a power of two; guard page, control block and closure are a part of it.
+  // Bytes, rounded up to a power of two; guard page and a large closure are a part of it.
   // 0 means RAMIE_STACK_SIZE, 64 kB by default.
   std::size_t stack_size = 0;
   spawn_site site = {};  // see spawn_site.h
@@ -237,7 +237,7 @@ template <first Who, class Delay, class F, class... Args>
 auto spawn_at(Delay delay, const fiber_attributes& attributes, F&& f, Args&&... args) {
   using R = typename spawned_result<std::decay_t<F>, std::decay_t<Args>...>::type;
   using task = detail::task<R, !std::is_empty_v<Delay>, std::decay_t<F>, std::decay_t<Args>...>;
-  constexpr std::size_t most_alignment = 64;
+  constexpr std::size_t most_alignment = 16;
   constexpr std::size_t fits_any_default = 8192;  // half of the least RAMIE_STACK_SIZE
   bool on_heap = alignof(task) > most_alignment ||
                  ((sizeof(task) > fits_any_default || attributes.stack_size != 0) &&

@@ -28,8 +28,8 @@ struct task_base {
   detail::extras* extras = nullptr;  // null where there are none
 };
 
-// A fiber that isn't started, with `extra` bytes (aligned to 64) at the top of its stack, or null
-// with no memory left.  A stack_size of 0 means the default.
+// A fiber that isn't started, with `extra` bytes (aligned to 16) for its task, or null with no
+// memory left.  A stack_size of 0 means the default.
 [[nodiscard]] RAMIE_API control* create(std::size_t stack_size, std::size_t extra, void** memory,
                                         const char* name) noexcept;
 // The most that may lie on a stack of this size: half of it.
@@ -43,7 +43,7 @@ RAMIE_API void start_now(control*, task_base*) noexcept;
 RAMIE_API void drop(control*) noexcept;
 // One handle more, to be released.
 RAMIE_API void retain(control*) noexcept;
-// Frees the stack, now or at the fiber's end.
+// Frees the control block, now or at the fiber's end.
 RAMIE_API void release(control*) noexcept;
 // By the fiber itself, at its end; true if the handle is given up, and the task is the fiber's to
 // destroy.  One that `needs_nothing` is not destroyed by drop(): what it lies in is not touched.

@@ -1,5 +1,6 @@
-// What runs on a fiber: the closure, and then its result or exception, in one object that lies at
-// the top of the fiber's own stack.  Not part of the interface.
+// What runs on a fiber: the closure, and then its result or exception, in one object that lies
+// beside the fiber's control block, or if it is large at the top of its stack.  Not part of the
+// interface.
 //
 // The library knows a task only by task_base; run() catches whatever the closure throws.
 //
@@ -97,7 +98,7 @@ template <class R>
 struct task_result : task_base {
   detail::extras more;
   std::exception_ptr exception;
-  result<R> value;
+  [[no_unique_address]] result<R> value;
 };
 
 // The time before which a function must not run, for those that have one.
