@@ -54,7 +54,7 @@ class Apache(Server):
             f"LoadModule mpm_{self.module}_module {modules}/mod_mpm_{self.module}.so\n"
             f"LoadModule authz_core_module {modules}/mod_authz_core.so\n"
             "StartServers 2\nServerLimit 20\nThreadsPerChild 64\nThreadLimit 64\n"
-            "MaxRequestWorkers 1280\nMaxKeepAliveRequests 0\nKeepAliveTimeout 60\n"
+            "MaxRequestWorkers 1280\nMaxSpareThreads 1280\nMaxKeepAliveRequests 0\nKeepAliveTimeout 60\n"
             "ListenBacklog 1500\n", encoding="utf-8")
 
     def command(self):
