@@ -195,7 +195,7 @@ void register_program(const std::string& name) {
     // Each of the crowd may have to compute before the one that sleeps has its turn.
     if (twin.name == "storms.crowd_that_spins") twin.most_kernel_threads += 600;
     // Some of the twenty, while others have the processors.
-    if (twin.name == "storms.crowd_that_never_waits") twin.most_kernel_threads += 6;
+    if (twin.name == "storms.crowd_that_never_waits") twin.most_kernel_threads += 10;
     // Each copies a file into memory that the kernel has to find first, in one call.
     if (twin.name == "files.in_one_piece") twin.most_kernel_threads += 8;
     if (twin.name == "blocking_calls.many_in_flock") twin.most_kernel_threads += 12;
