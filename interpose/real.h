@@ -29,4 +29,12 @@ extern Real real;
 // What the constructor does, for a library whose constructor comes before ours and makes a thread.
 void bind_all();
 
+// For those that must not do without.
+inline const Real& bound() {
+  if (real.pthread_create == nullptr) [[unlikely]] {
+    bind_all();
+  }
+  return real;
+}
+
 }  // namespace ramie::interpose

@@ -9,8 +9,6 @@
 namespace ramie::host {
 namespace {
 
-using interpose::real;
-
 constexpr int kLowest = 128 * 1024;  // DEFAULT_MMAP_THRESHOLD
 
 constinit std::atomic<bool> is_too_low = false;
@@ -18,20 +16,18 @@ constinit std::atomic<bool> is_too_low = false;
 }  // namespace
 
 int set_malloc_option(int parameter, int value) {
-  if (real.mallopt == nullptr) {
-    interpose::bind_all();
-  }
+  auto* libc = interpose::bound().mallopt;
   if (parameter != M_MMAP_THRESHOLD) {
-    return real.mallopt(parameter, value);
+    return libc(parameter, value);
   }
   bool is_low = value < kLowest;
   is_too_low.store(is_low, std::memory_order_relaxed);
-  return real.mallopt(parameter, is_low && is_hosting() ? kLowest : value);
+  return libc(parameter, is_low && is_hosting() ? kLowest : value);
 }
 
 void raise_mmap_threshold() {
   if (is_too_low.load(std::memory_order_relaxed)) {
-    (void)real.mallopt(M_MMAP_THRESHOLD, kLowest);
+    (void)interpose::real.mallopt(M_MMAP_THRESHOLD, kLowest);
     base::log_line(base::LogLevel::info, "mallopt: blocks below ", kLowest,
                    " bytes are no mappings of their own from here on");
   }

@@ -15,9 +15,6 @@ RAMIE_EXPORT int symbol_clone_alias(int (*function)(void*), void* stack, int fla
 // The last three are only there if the flags say so.
 int symbol_clone(int (*function)(void*), void* stack, int flags, void* argument, pid_t* parent_tid,
                  void* tls, pid_t* child_tid) {
-  if (real.clone == nullptr) [[unlikely]] {
-    bind_all();
-  }
-  return host::clone_function(real.clone,
+  return host::clone_function(bound().clone,
                               {function, stack, flags, argument, parent_tid, tls, child_tid});
 }

@@ -6,16 +6,7 @@
 #include "interpose/host/native_threads.h"
 #include "interpose/real.h"
 
-namespace {
-
-const ramie::interpose::Real& bound() {
-  if (ramie::interpose::real.pthread_create == nullptr) [[unlikely]] {
-    ramie::interpose::bind_all();
-  }
-  return ramie::interpose::real;
-}
-
-}  // namespace
+using ramie::interpose::bound;
 
 extern "C" {
 

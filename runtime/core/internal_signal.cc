@@ -17,9 +17,7 @@ long send(int tid, int code, const void* mark) {
   siginfo_t info{};
   info.si_signo = kInternalSignal;
   info.si_code = code;
-  if (mark != nullptr) {
-    info.si_value.sival_ptr = const_cast<void*>(mark);
-  }
+  info.si_value.sival_ptr = const_cast<void*>(mark);
   return sys::call(SYS_rt_tgsigqueueinfo, sys::getpid(), tid, kInternalSignal, sys::arg(&info));
 }
 

@@ -95,6 +95,9 @@ void Slab::configure(size_t stride, size_t guard, size_t populate) {
   guard_ = guard;
   populate_ = populate;
   stride_.store(stride, std::memory_order_release);  // pairs with stride()
+  if (is_small) {
+    return;
+  }
   next_ = all_slabs.load(std::memory_order_relaxed);
   while (!all_slabs.compare_exchange_weak(next_, this, std::memory_order_release,  // with first()
                                           std::memory_order_relaxed)) {
@@ -139,9 +142,6 @@ bool Slab::give_back_memory(uint32_t count) {
 
 // The lock is let go after each batch: somebody may be waiting for a slot.
 bool Slab::trim() {
-  if (stride() < kPage) {
-    return false;
-  }
   constexpr int kBatchesAtOnce = 4;
   for (int i = 0; i < kBatchesAtOnce; ++i) {
     base::LockGuard lock(lock_);

@@ -1,8 +1,7 @@
-// Slots of equal size, cut from large lazily touched
-// mappings.  One mapping holds many slots, so that the number of mappings (vm.max_map_count,
-// 65,530) doesn't limit the number of stacks.  Slots are recycled last in, first out, and never
-// unmapped; the memory of those that nobody has wanted for a while goes back (core/trimming.h),
-// unless they are smaller than a page.
+// Slots of equal size, cut from large lazily touched mappings.  One mapping holds many slots, so
+// that the number of mappings (vm.max_map_count, 65,530) doesn't limit the number of stacks.  Slots
+// are recycled last in, first out, and never unmapped; the memory of those that nobody has wanted
+// for a while goes back (core/trimming.h), unless they are smaller than a page.
 //
 // Guard pages, for stacks: MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping; else mprotect,
 // which costs two mappings a slot.
@@ -45,10 +44,10 @@ class Slab {
   [[nodiscard]] bool trim();
   // Whether there may be some to give back.
   [[nodiscard]] bool has_spare() const {
-    return stride() >= kPage && free_count_.load(std::memory_order_relaxed) >
-                                    clean_count_.load(std::memory_order_relaxed) + kReserve;
+    return free_count_.load(std::memory_order_relaxed) >
+           clean_count_.load(std::memory_order_relaxed) + kReserve;
   }
-  // Of all that are configured, and the one after this.
+  // Of all whose memory goes back, and the one after this.
   [[nodiscard]] static Slab* first();
   [[nodiscard]] Slab* next() const { return next_; }
 

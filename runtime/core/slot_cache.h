@@ -17,15 +17,11 @@ namespace ramie::core {
 class SlotCache {
  public:
   // As Slab::allocate() and Slab::free().
-  struct Taken {
-    char* slot;
-    bool recycled;
-  };
-  [[nodiscard, gnu::always_inline]] Taken take(Slab& slab) {
+  [[nodiscard, gnu::always_inline]] char* take(Slab& slab) {
     if (&slab != slab_ || count_ == 0) [[unlikely]] {
       return take_from(slab);
     }
-    return {slots_[--count_], true};
+    return slots_[--count_];
   }
 
   // After take(): a slot that will be taken soon, and that nobody has had since it came from the
@@ -96,7 +92,7 @@ class SlotCache {
   static constexpr uint32_t kAhead = 4;
 
   // Not inline: what these pass by address would be in memory on the short way as well.
-  [[gnu::noinline]] Taken take_from(Slab& slab) {
+  [[gnu::noinline]] char* take_from(Slab& slab) {
     if (slab_ == nullptr && slab.stride() < Slab::kPage) {  // of these none are promised
       slab_ = &slab;
     }
@@ -104,12 +100,11 @@ class SlotCache {
       count_ = slab.allocate_recycled(slots_, kBatch);
       untouched_ = count_;
       if (count_ != 0) {
-        return {slots_[--count_], true};
+        return slots_[--count_];
       }
     }
-    Taken taken{};
-    taken.slot = slab.allocate(taken.recycled);
-    return taken;
+    bool recycled = false;
+    return slab.allocate(recycled);
   }
 
   [[gnu::noinline]] static void give_to(Slab& slab, char* slot) { slab.free(&slot, 1); }

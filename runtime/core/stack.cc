@@ -96,7 +96,7 @@ void send_for_block(const char* block) {
   if (carrier == nullptr) [[unlikely]] {
     return take_without_carrier(slab);
   }
-  char* block = carrier->blocks.take(slab).slot;
+  char* block = carrier->blocks.take(slab);
   if (const char* next = carrier->blocks.next_untouched()) [[unlikely]] {
     send_for_block(next);
   }
@@ -151,7 +151,7 @@ void forget_promise(Carrier* carrier, Slab& slab) {
   wait.scopes_end = {};
 }
 
-// With `extra_size` bytes between the stack and the wait state, whose place it answers.
+// With `extra_size` bytes between the stack and the wait state: answers where these are.
 [[gnu::always_inline]] inline char* place(Fiber& fiber, char* slot, size_t extra_size) {
   WaitState* wait = wait_state_at(slot, size_t{1} << fiber.stack_order);
   auto top = (reinterpret_cast<uintptr_t>(wait) - extra_size) & ~(kAlign - 1);
@@ -167,13 +167,13 @@ void forget_promise(Carrier* carrier, Slab& slab) {
   return reinterpret_cast<char*>(top);
 }
 
-// For as long as there is a handle.  Null if there is no room.
+// The same on a stack that it keeps for as long as there is a handle.  Null if there is no room.
 void* place_with_extra(Fiber& fiber, Carrier* carrier, size_t extra_size) {
   Slab& slab = slabs[fiber.stack_order];
   if (extra_size > slab.stride() - 2 * Slab::kPage - sizeof(WaitState)) {
     return nullptr;
   }
-  char* slot = carrier == nullptr ? take_without_carrier(slab) : carrier->stacks.take(slab).slot;
+  char* slot = carrier == nullptr ? take_without_carrier(slab) : carrier->stacks.take(slab);
   fiber.keeps_stack = 1;
   return slot == nullptr ? nullptr : place(fiber, slot, extra_size);
 }
@@ -247,7 +247,7 @@ Fiber* create_light_fiber(size_t stack_size, size_t extra_size, void** extra) {
 bool place_on_stack(Fiber& fiber) { return place_with_extra(fiber, this_carrier(), 0) != nullptr; }
 
 Fiber& enter_stack(Fiber& fiber) {
-  char* slot = fiber.carrier->stacks.take(slabs[fiber.stack_order]).slot;
+  char* slot = fiber.carrier->stacks.take(slabs[fiber.stack_order]);
   if (slot == nullptr) [[unlikely]] {
     base::fail("no memory is left for the stack of a fiber that was spawned", __FILE__, __LINE__);
   }
