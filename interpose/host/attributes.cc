@@ -1,6 +1,5 @@
 #include "interpose/host/attributes.h"
 
-#include <linux/ioprio.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -54,7 +53,7 @@ Attributes attributes_of(int tid) {
   (void)read_processors(tid, found.processors);
   found.policy = policy_of(tid);
   found.priority = sys::call(SYS_getpriority, PRIO_PROCESS, tid);
-  found.io_priority = sys::call(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid);
+  found.io_priority = sys::call(SYS_ioprio_get, base::kIoPriorityOfThread, tid);
   return found;
 }
 
@@ -72,7 +71,7 @@ bool asks_for_what_is(long number, const long* a, int tid) {
       return sys::call(SYS_getpriority, PRIO_PROCESS, tid) ==
              20 - std::clamp(static_cast<int>(a[2]), -20, 19);
     case SYS_ioprio_set:
-      return sys::call(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid) == a[2];
+      return sys::call(SYS_ioprio_get, base::kIoPriorityOfThread, tid) == a[2];
     default:
       return false;
   }

@@ -1,11 +1,11 @@
 // How the kernel runs a thread: man 2 sched_setaffinity, sched_setscheduler, sched_setattr,
 // setpriority, ioprio_set.  For a hosted thread, the kernel is asked about the carrier that it is
 // bound to, or any of the crew's, which are all alike.
-#include <linux/ioprio.h>
 #include <sys/resource.h>
 
 #include <cerrno>
 
+#include "base/sched_attr.h"
 #include "base/sys.h"
 #include "interpose/host/binding.h"
 #include "interpose/host/entry.h"
@@ -87,11 +87,11 @@ long getpriority(const long* a) {
 }
 
 long ioprio_set(const long* a) {
-  return a[0] == IOPRIO_WHO_PROCESS ? set(SYS_ioprio_set, a, 1, kIoPriority)
-                                    : kernel(SYS_ioprio_set, a);
+  return a[0] == base::kIoPriorityOfThread ? set(SYS_ioprio_set, a, 1, kIoPriority)
+                                           : kernel(SYS_ioprio_set, a);
 }
 long ioprio_get(const long* a) {
-  return a[0] == IOPRIO_WHO_PROCESS ? ask(SYS_ioprio_get, a, 1) : kernel(SYS_ioprio_get, a);
+  return a[0] == base::kIoPriorityOfThread ? ask(SYS_ioprio_get, a, 1) : kernel(SYS_ioprio_get, a);
 }
 
 }  // namespace ramie::host

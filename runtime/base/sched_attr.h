@@ -18,4 +18,8 @@ struct SchedAttr {
   bool operator==(const SchedAttr&) const = default;
 };
 
+// Whose priority ioprio_set(2) is asked about: one thread's.  The kernel's header, linux/ioprio.h,
+// is no C++ in every version.
+constexpr long kIoPriorityOfThread = 1;  // IOPRIO_WHO_PROCESS
+
 }  // namespace ramie::base
