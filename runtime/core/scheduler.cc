@@ -15,6 +15,7 @@
 #include "core/observer.h"
 #include "core/spread.h"
 #include "core/switch.h"
+#include "core/tls_choice.h"
 #include "core/trimming.h"
 #include "core/watchdog.h"
 #include "core/workers.h"
@@ -187,6 +188,8 @@ void run_loop(Fiber& loop) {
     carrier.now = base::now();
     end_turns(carrier);
     carrier.begin_turn();
+    tls::reconsider_now_and_then(carrier.cpu, carrier.now,
+                                 carrier.switches.load(std::memory_order_relaxed));
     carrier.inbox.drain_into(carrier.pinned);
     if (has_just_polled) {
       has_just_polled = false;

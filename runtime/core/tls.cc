@@ -7,6 +7,7 @@ namespace {
 
 constinit std::atomic<Mode> selected = Mode::none;
 constinit std::atomic<bool> traps = false;
+constinit std::atomic<bool> chooses = false;
 
 }  // namespace
 
@@ -43,11 +44,15 @@ const char* select(base::FsChoice wish) {
     wanted = Mode::prctl;
   }
   traps.store(wanted == Mode::trap, std::memory_order_relaxed);
+  chooses.store(wanted == Mode::trap && wish == base::FsChoice::automatic,
+                std::memory_order_relaxed);
   selected.store(wanted, std::memory_order_release);  // pairs with mode()
   return nullptr;
 }
 
 Mode mode() { return selected.load(std::memory_order_acquire); }
+
+bool may_choose() { return chooses.load(std::memory_order_relaxed); }
 
 bool may_trap() { return traps.load(std::memory_order_relaxed); }
 
@@ -62,6 +67,7 @@ int start_thread(Cpu& cpu) {
   cpu.own_fs = self();
   cpu.current_fs = cpu.own_fs;
   cpu.livelock.switched();
+  cpu.choice = {};
   Mode mode_now = mode();
   if (mode_now == Mode::trap) {
     int result = claim_slot(cpu);

@@ -75,6 +75,13 @@ class Livelock {
   int64_t used_before_ = 0;  // processor time at the first of the row
 };
 
+// A carrier's last look at what its mode costs it; see tls_choice.h.
+struct Choice {
+  int64_t next_look = 0;
+  uint64_t preemptions = 0;
+  uint64_t switches = 0;
+};
+
 // What a carrier keeps about its FS base.  Only its own kernel thread writes here, in its normal
 // flow or in its SIGSEGV handler; `traps` may be read by anybody.
 struct Cpu {
@@ -84,8 +91,12 @@ struct Cpu {
   uintptr_t own_fs = 0;   // the carrier's own thread control block
   uintptr_t trap_fs = 0;  // trap mode: what the kernel puts back
   Livelock livelock;
+  Choice choice;
   std::atomic<uint64_t> traps = 0;
 };
+
+// Whether a carrier may change between trap and prctl mode by itself, and back.
+[[nodiscard]] bool may_choose();
 
 // On the carrier's kernel thread, when it begins to switch: notes its own FS base and enters the
 // selected mode.  0 or -errno.

@@ -16,6 +16,7 @@
 #include "core/cpu_clock.h"
 #include "core/fault.h"
 #include "core/sanitizer.h"
+#include "core/tls_choice.h"
 
 namespace ramie::core {
 namespace {
@@ -184,6 +185,73 @@ TEST_P(TlsMode, MayBeLeftAndEnteredAgain) {
   EXPECT_EQ(tls::start_thread(cpu_), 0);
   EXPECT_EQ(cpu_.mode, tls::mode());
   EXPECT_EQ(cpu_.own_fs, reinterpret_cast<uintptr_t>(pthread_self()));
+}
+
+TEST_P(TlsMode, MayChangeBetweenTrapsAndCalls) {
+  if (GetParam() != FsChoice::trap) {
+    GTEST_SKIP() << "no other mode is left";
+  }
+  Block a{.value = 0x1111, .room = {}};
+  Block b{.value = 0x2222, .room = {}};
+  for (int i = 0; i < 20; ++i) {
+    tls::change_to(cpu_, tls::Mode::prctl);
+    uint64_t before = cpu_.traps.load();
+    EXPECT_EQ(count_wrong(cpu_, a, b, 1000, 10), 0U);
+    EXPECT_EQ(cpu_.traps.load(), before);
+    tls::change_to(cpu_, tls::Mode::trap);
+    EXPECT_EQ(count_wrong(cpu_, a, b, 1000, 10), 0U);
+  }
+  if (tls::probe() == tls::Mode::trap) {
+    EXPECT_GT(cpu_.traps.load(), 20U);
+  }
+}
+
+TEST_P(TlsMode, IsTheCheaperOne) {
+  ASSERT_EQ(tls::select(FsChoice::automatic), nullptr);
+  if (GetParam() != FsChoice::trap || tls::mode() != tls::Mode::trap) {
+    GTEST_SKIP() << "this host has only one";
+  }
+  constexpr int64_t kLongAfter = 1'000'000'000;
+  Block a{.value = 0x1111, .room = {}};
+  Block b{.value = 0x2222, .room = {}};
+  int64_t now = 1;
+  uint64_t switches = 0;
+  auto look_after = [&](uint64_t counted, int rounds, int yield_each) {
+    EXPECT_EQ(count_wrong(cpu_, a, b, rounds, yield_each), 0U);
+    tls::reconsider_now_and_then(cpu_, now += kLongAfter, switches += counted);
+  };
+  look_after(0, 100, 100);
+  for (int i = 0; i < 3; ++i) {
+    look_after(100, 1000, 1);
+    EXPECT_EQ(cpu_.mode, tls::Mode::prctl);
+    look_after(100, 1000, 1);
+    EXPECT_EQ(cpu_.mode, tls::Mode::prctl);
+    look_after(1'000'000, 1000, 1);
+    EXPECT_EQ(cpu_.mode, tls::Mode::trap);
+    look_after(1'000'000, 1000, 1);
+    EXPECT_EQ(cpu_.mode, tls::Mode::trap);
+  }
+  uint64_t before = switches;
+  tls::reconsider_now_and_then(cpu_, now + 1, switches += 1);  // not due
+  EXPECT_EQ(cpu_.choice.switches, before);
+  EXPECT_EQ(tls::mode(), tls::Mode::trap);  // of carriers that start
+}
+
+TEST_P(TlsMode, IsLeftAloneWhereItWasAskedFor) {
+  tls::reconsider_now_and_then(cpu_, 1, 0);
+  tls::reconsider_now_and_then(cpu_, 1'000'000'000, 0);
+  EXPECT_EQ(cpu_.mode, tls::mode());
+  EXPECT_EQ(cpu_.choice.next_look, INT64_MAX);
+}
+
+TEST(Tls, TheOtherModeIsTakenWhenItCostsLessThanHalf) {
+  using tls::Mode;
+  EXPECT_EQ(tls::cheaper(Mode::trap, 0, 0), Mode::trap);
+  EXPECT_EQ(tls::cheaper(Mode::trap, 200, 100), Mode::trap);
+  EXPECT_EQ(tls::cheaper(Mode::trap, 201, 100), Mode::prctl);
+  EXPECT_EQ(tls::cheaper(Mode::prctl, 0, 0), Mode::prctl);
+  EXPECT_EQ(tls::cheaper(Mode::prctl, 50, 100), Mode::prctl);
+  EXPECT_EQ(tls::cheaper(Mode::prctl, 49, 100), Mode::trap);
 }
 
 TEST(Tls, RefusesAModeThatTheHostLacks) {
