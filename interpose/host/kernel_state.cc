@@ -12,6 +12,7 @@
 #include "base/sys.h"
 #include "core/kernel_slice.h"
 #include "core/spread.h"
+#include "core/tls_choice.h"
 #include "interpose/host/binding.h"
 #include "interpose/host/entry.h"
 #include "interpose/host/handlers.h"
@@ -47,6 +48,8 @@ bool is_of_credentials(long number) {
   }
 }
 
+constexpr const char* kFilter = "its system calls are filtered";
+
 // The call, on a kernel thread of the caller's own; an error leaves the caller where it was.
 long change(long number, const long* a, const char* what) {
   Thread* thread = current_thread();
@@ -68,6 +71,9 @@ long change(long number, const long* a, const char* what) {
     return -EAGAIN;
   }
   uint64_t followed = stop_following(is_of_credentials(number));
+  if (what == kFilter) {
+    core::tls::stay_with_traps(thread->fiber->carrier->cpu);
+  }
   long result = kernel(number, a);
   if (!has_changed(number, a, result)) {
     follow_again(followed);
@@ -78,7 +84,6 @@ long change(long number, const long* a, const char* what) {
 
 constexpr const char* kNamespaces = "it has namespaces of its own";
 constexpr const char* kPrivileges = "its privileges were changed";
-constexpr const char* kFilter = "its system calls are filtered";
 constexpr const char* kSettings = "a setting of its own was changed (prctl)";
 constexpr const char* kRegisters = "a register of its own was set (arch_prctl)";
 constexpr const char* kPersonality = "its personality was changed";
@@ -115,6 +120,7 @@ int question_for(int option) {
 // it, or keep them from putting back what they have changed.  One that is on its way holds the
 // lock.
 long filter_all(const long* a) {
+  core::tls::stay_with_traps();
   base::LockGuard guard(core::moving);
   core::give_slices_up();
   long result = kernel(SYS_seccomp, a);

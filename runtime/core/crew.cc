@@ -15,6 +15,7 @@
 #include "core/kernel_mask.h"
 #include "core/loop.h"
 #include "core/scheduler.h"
+#include "core/tls_choice.h"
 #include "core/watchdog.h"
 #include "core/workers.h"
 
@@ -281,6 +282,7 @@ bool stand_by(Carrier& carrier) {
     }
   } while (!crew.active.compare_exchange_weak(active, active - 1, std::memory_order_relaxed));
   carrier.turns = {};
+  tls::go_back_to_traps(carrier.cpu);
   // It takes no signal: one that came here would have to go elsewhere.
   uint64_t mask = fault::blockable(~uint64_t{0}) & ~signal_bit(kInternalSignal);
   (void)block_in_kernel(carrier, mask);

@@ -188,8 +188,7 @@ void run_loop(Fiber& loop) {
     carrier.now = base::now();
     end_turns(carrier);
     carrier.begin_turn();
-    tls::reconsider_now_and_then(carrier.cpu, carrier.now,
-                                 carrier.switches.load(std::memory_order_relaxed));
+    tls::reconsider_now_and_then(carrier.cpu, carrier.now);
     carrier.inbox.drain_into(carrier.pinned);
     if (has_just_polled) {
       has_just_polled = false;
@@ -366,6 +365,7 @@ void reset_after_fork() {
   carrier.searching = false;
   new (&carrier.watched) Watched;
   carrier.slice = {};
+  carrier.cpu.choice.look_anew();
   carrier.has_submitted = false;
   carrier.is_home.store(false, std::memory_order_relaxed);
   carrier.blocking.store(0, std::memory_order_relaxed);

@@ -1,5 +1,6 @@
 #include "core/tls.h"
 
+#include "base/check.h"
 #include "core/tls_trap.h"
 
 namespace ramie::core::tls {
@@ -8,6 +9,7 @@ namespace {
 constinit std::atomic<Mode> selected = Mode::none;
 constinit std::atomic<bool> traps = false;
 constinit std::atomic<bool> chooses = false;
+constinit std::atomic<bool> was_stopped = false;
 
 }  // namespace
 
@@ -39,11 +41,15 @@ const char* select(base::FsChoice wish) {
     }
     wanted = Mode::trap;
   }
+  if (wanted != Mode::fsgsbase && sys::failed(tell_kernel(self()))) {
+    return "the kernel refuses arch_prctl";
+  }
   // Without room for the map, prctl still works.
   if (wanted == Mode::trap && reserve_trap_map() < 0) {
     wanted = Mode::prctl;
   }
   traps.store(wanted == Mode::trap, std::memory_order_relaxed);
+  was_stopped.store(false, std::memory_order_relaxed);
   chooses.store(wanted == Mode::trap && wish == base::FsChoice::automatic,
                 std::memory_order_relaxed);
   selected.store(wanted, std::memory_order_release);  // pairs with mode()
@@ -54,34 +60,51 @@ Mode mode() { return selected.load(std::memory_order_acquire); }
 
 bool may_choose() { return chooses.load(std::memory_order_relaxed); }
 
-bool may_trap() { return traps.load(std::memory_order_relaxed); }
+void start_with_calls() { selected.store(Mode::prctl, std::memory_order_release); }
 
-void give_up_trap(Cpu& cpu) {
-  cpu.mode = Mode::prctl;
-  (void)tell_kernel(cpu.current_fs);
-  selected.store(Mode::prctl, std::memory_order_release);
-  release_slot(cpu);
+void end_for_want_of_calls() {
+  base::fail("the program's filter of system calls refuses arch_prctl; use RAMIE_HOSTING=off",
+             __FILE__, __LINE__);
 }
+
+bool is_choice_over() { return was_stopped.load(std::memory_order_relaxed); }
+
+void stop_choosing() {
+  was_stopped.store(true, std::memory_order_relaxed);
+  chooses.store(false, std::memory_order_relaxed);
+}
+
+bool may_trap() { return traps.load(std::memory_order_relaxed); }
 
 int start_thread(Cpu& cpu) {
   cpu.own_fs = self();
   cpu.current_fs = cpu.own_fs;
   cpu.livelock.switched();
-  cpu.choice = {};
+  cpu.choice.begin();
   Mode mode_now = mode();
-  if (mode_now == Mode::trap) {
-    int result = claim_slot(cpu);
-    if (result < 0) {
+  bool traps_here = mode_now == Mode::trap;
+  if (traps_here && cpu.slot < 0) {
+    if (int result = claim_slot(cpu); result < 0) {
       return result;
     }
   }
+  if (traps_here || mode_now == Mode::prctl) {
+    if (long told = tell_kernel(traps_here ? cpu.trap_fs : cpu.own_fs); sys::failed(told)) {
+      release_slot(cpu);
+      return static_cast<int>(told);
+    }
+    if (traps_here) {
+      write_fs_base(cpu.own_fs);
+    }
+  }
   cpu.mode = mode_now;
-  make_trapped(cpu);
   return 0;
 }
 
 void stop_thread(Cpu& cpu) {
-  make_real(cpu);
+  if (cpu.mode == Mode::trap && sys::failed(tell_kernel(cpu.current_fs))) {
+    return;  // a filter of system calls refuses it; what still traps is repaired
+  }
   cpu.mode = Mode::none;
   release_slot(cpu);
 }

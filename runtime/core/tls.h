@@ -75,11 +75,24 @@ class Livelock {
   int64_t used_before_ = 0;  // processor time at the first of the row
 };
 
-// A carrier's last look at what its mode costs it; see tls_choice.h.
+// A carrier's choice between trap and prctl mode, and its last look at what either costs it; see
+// tls_choice.h.
 struct Choice {
-  int64_t next_look = 0;
+  int64_t next_look = 0;  // 0: there was none yet
   uint64_t preemptions = 0;
-  uint64_t switches = 0;
+  uint64_t writes = 0;
+  uint32_t looks = 0;               // since the mode has changed
+  uint32_t patience = 1;            // how many there are at least before trap mode is tried again
+  std::atomic<bool> calls = false;  // it has chosen prctl mode; anybody may read that
+
+  void begin() {
+    next_look = 0;
+    looks = 0;
+    patience = 1;
+    calls.store(false, std::memory_order_relaxed);
+  }
+  // What was counted so far says nothing any more.
+  void look_anew() { next_look = next_look == INT64_MAX ? INT64_MAX : 0; }
 };
 
 // What a carrier keeps about its FS base.  Only its own kernel thread writes here, in its normal
@@ -93,10 +106,16 @@ struct Cpu {
   Livelock livelock;
   Choice choice;
   std::atomic<uint64_t> traps = 0;
+  uint64_t writes = 0;  // of the FS base, by switches
 };
 
-// Whether a carrier may change between trap and prctl mode by itself, and back.
+// Whether carriers choose between trap and prctl mode by themselves, until somebody stops that.
 [[nodiscard]] bool may_choose();
+[[nodiscard]] bool is_choice_over();
+void stop_choosing();
+
+// Carriers that start from here on work by prctl.
+void start_with_calls();
 
 // On the carrier's kernel thread, when it begins to switch: notes its own FS base and enters the
 // selected mode.  0 or -errno.
@@ -147,6 +166,9 @@ inline uintptr_t self() {
   return value;
 }
 
+// The kernel refuses what nothing works without.
+[[noreturn, gnu::cold]] void end_for_want_of_calls();
+
 // The switch itself.  current_fs comes first: a trap between the two writes the same value, and so
 // does the change to prctl mode that it may bring.
 inline void set(Cpu& cpu, uintptr_t fs) {
@@ -154,10 +176,13 @@ inline void set(Cpu& cpu, uintptr_t fs) {
     return;
   }
   cpu.livelock.switched();
+  ++cpu.writes;
   cpu.current_fs = fs;
   std::atomic_signal_fence(std::memory_order_seq_cst);  // pairs with handle_fault() on this thread
   if (cpu.mode == Mode::prctl) {
-    (void)tell_kernel(fs);
+    if (sys::failed(tell_kernel(fs))) [[unlikely]] {
+      end_for_want_of_calls();
+    }
   } else if (cpu.mode != Mode::none) {
     write_fs_base(fs);
   }

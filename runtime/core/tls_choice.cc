@@ -5,21 +5,34 @@
 #include <algorithm>
 
 #include "base/deadline.h"
+#include "core/carrier.h"
+#include "core/crew.h"
+#include "core/scheduler.h"
 
 namespace ramie::core::tls {
 namespace {
 
 constexpr int64_t kInterval = 10'000'000;  // ns between two looks
+constexpr int64_t kNever = INT64_MAX;
 
 // Who changes over has to gain by it: the other mode is taken when it costs less than half.
 constexpr uint64_t kMargin = 2;
+
+// Who has to leave trap mode again within so many looks waits twice as long before the next try,
+// for prctl mode doesn't see all that would be a trap.  At most so many looks.
+constexpr uint32_t kSoon = 2;
+constexpr uint32_t kMostPatience = 64;
+
+// Longer after a livelock: its tracer may stay.
+constexpr uint32_t kLivelockFactor = 32;
+constexpr uint32_t kMostAfterLivelock = 1024;
 
 // Here a trap takes as long as so many writes by a call; 0 before somebody has measured it.
 constinit std::atomic<uint32_t> trap_in_calls = 0;
 
 int64_t shortest(void (*action)(const Cpu&), const Cpu& cpu) {
   constexpr int kTimes = 4;
-  int64_t least = INT64_MAX;
+  int64_t least = kNever;
   for (int i = 0; i < kTimes; ++i) {
     int64_t before = base::now();
     action(cpu);
@@ -40,9 +53,38 @@ uint64_t preemptions_so_far(const Cpu& cpu) {
   return cpu.mode == Mode::trap ? cpu.traps.load(std::memory_order_relaxed) : preemptions_so_far();
 }
 
+void note(Cpu& cpu, int64_t now) {
+  cpu.choice.next_look = now + kInterval;
+  cpu.choice.preemptions = preemptions_so_far(cpu);
+  cpu.choice.writes = cpu.writes;
+}
+
+void come_back_later(Choice& choice, uint32_t factor, uint32_t most) {
+  choice.patience = std::max(choice.patience, std::min(choice.patience * factor, most));
+}
+
+void decide(Cpu& cpu) {
+  Choice& choice = cpu.choice;
+  uint64_t traps = preemptions_so_far(cpu) - choice.preemptions;
+  Mode wanted = cheaper(cpu.mode, traps * trap_in_calls.load(std::memory_order_relaxed),
+                        cpu.writes - choice.writes);
+  bool is_first = choice.next_look == 0;
+  ++choice.looks;
+  if (is_first || wanted == cpu.mode || (wanted == Mode::trap && choice.looks < choice.patience)) {
+    return;
+  }
+  if (wanted == Mode::prctl && choice.looks <= kSoon) {
+    come_back_later(choice, 2, kMostPatience);
+  } else if (wanted == Mode::prctl) {
+    choice.patience = 1;
+  }
+  choice.looks = 0;
+  change_to(cpu, wanted);
+}
+
 }  // namespace
 
-uint32_t measure_trap_in_calls(const Cpu& cpu) {
+uint32_t measure_trap_in_calls(Cpu& cpu) {
   int64_t trap = shortest(
       [](const Cpu& here) {
         write_fs_base(here.trap_fs);
@@ -55,6 +97,9 @@ uint32_t measure_trap_in_calls(const Cpu& cpu) {
         write_fs_base(here.current_fs);
       },
       cpu);
+  if (cpu.mode != Mode::trap) {  // left in between, or before
+    (void)tell_kernel(cpu.current_fs);
+  }
   constexpr int64_t kMost = 100;
   return static_cast<uint32_t>(std::clamp<int64_t>(trap / std::max<int64_t>(call, 1), 1, kMost));
 }
@@ -67,33 +112,74 @@ Mode cheaper(Mode mode, uint64_t traps, uint64_t writes) {
 }
 
 void change_to(Cpu& cpu, Mode mode) {
-  cpu.mode = mode;
   if (mode == Mode::trap) {
+    cpu.mode = Mode::trap;  // first: what traps from here on may change it again
     make_trapped(cpu);
+  } else if (!sys::failed(tell_kernel(cpu.current_fs))) {
+    cpu.mode = Mode::prctl;
+  }
+  cpu.choice.calls.store(cpu.mode == Mode::prctl, std::memory_order_release);
+  cpu.choice.look_anew();
+}
+
+void leave_livelock(Cpu& cpu) {
+  if (is_filtered() || is_choice_over()) {  // a filter may refuse the call, or punish it
+    return;
+  }
+  change_to(cpu, Mode::prctl);
+  if (may_choose()) {
+    come_back_later(cpu.choice, kLivelockFactor, kMostAfterLivelock);
+    cpu.choice.looks = 0;
   } else {
-    (void)tell_kernel(cpu.current_fs);
+    cpu.choice.calls.store(false, std::memory_order_relaxed);
+    start_with_calls();
   }
 }
 
-void reconsider(Cpu& cpu, int64_t now, uint64_t switches) {
-  Choice& choice = cpu.choice;
-  if (cpu.slot < 0 || !may_choose()) {
-    choice.next_look = INT64_MAX;
+void reconsider(Cpu& cpu, int64_t now) {
+  if (!may_choose() || cpu.slot < 0 || is_filtered()) {
+    stay_with_traps(cpu);
     return;
   }
-  if (choice.next_look != 0) {  // the first look has nothing before it
-    uint32_t price = trap_in_calls.load(std::memory_order_relaxed);
-    if (price == 0) {
-      price = measure_trap_in_calls(cpu);
-      trap_in_calls.store(price, std::memory_order_relaxed);
-    }
-    Mode wanted = cheaper(cpu.mode, (preemptions_so_far(cpu) - choice.preemptions) * price,
-                          switches - choice.switches);
-    if (wanted != cpu.mode) {
-      change_to(cpu, wanted);
-    }
+  if (trap_in_calls.load(std::memory_order_relaxed) != 0) {
+    decide(cpu);
+  } else if (cpu.choice.next_look != 0) {  // not at once: many processes end soon
+    trap_in_calls.store(measure_trap_in_calls(cpu), std::memory_order_relaxed);
   }
-  choice = {now + kInterval, preemptions_so_far(cpu), switches};
+  note(cpu, now);
+}
+
+void go_back_to_traps(Cpu& cpu) {
+  if (cpu.choice.calls.load(std::memory_order_relaxed)) {
+    change_to(cpu, Mode::trap);
+  }
+}
+
+void stay_with_traps(Cpu& cpu) {
+  go_back_to_traps(cpu);
+  cpu.choice.next_look = kNever;
+}
+
+void stay_with_traps() {
+  constexpr int kRounds = 20;
+  constexpr timespec kRound{0, 1'000'000};
+  stop_choosing();
+  if (const Fiber* self = current()) {
+    stay_with_traps(self->carrier->cpu);
+  }
+  for (int i = 0; i < kRounds; ++i) {
+    bool has_seen_one = false;
+    for (Carrier* each = carriers(); each != nullptr; each = each->next_carrier) {
+      if (each->cpu.choice.calls.load(std::memory_order_acquire)) {  // pairs with change_to()
+        has_seen_one = true;
+        wake(*each);
+      }
+    }
+    if (!has_seen_one) {
+      return;
+    }
+    (void)sys::call(SYS_nanosleep, sys::arg(&kRound), 0);
+  }
 }
 
 }  // namespace ramie::core::tls

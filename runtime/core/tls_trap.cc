@@ -4,6 +4,7 @@
 #include <ucontext.h>
 
 #include "core/cpu_clock.h"
+#include "core/tls_choice.h"
 
 namespace ramie::core::tls {
 namespace {
@@ -115,7 +116,7 @@ bool handle_fault(const siginfo_t* info, const void* context) {
     return false;
   }
   if (cpu->livelock.trapped(static_cast<const ucontext_t*>(context)->uc_mcontext.gregs)) {
-    give_up_trap(*cpu);
+    leave_livelock(*cpu);
   }
   return true;
 }

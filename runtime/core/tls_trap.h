@@ -15,7 +15,4 @@ void release_slot(Cpu& cpu);
 // All addresses are free again (in a fork's child).
 void forget_slots();
 
-// From the handler: `cpu` works by prctl from here on, and so does every carrier that starts later.
-void give_up_trap(Cpu& cpu);
-
 }  // namespace ramie::core::tls

@@ -227,7 +227,7 @@ static void crowd_that_spins(void) {
   for (int i = 0; i < kCrowd; ++i) finish(threads[i]);
 }
 
-enum { kWriters = 20, kRounds = 300 };
+enum { kWriters = 60, kRounds = 40 };
 
 static int had_turns;
 

@@ -66,6 +66,7 @@ constexpr const char* kPrograms[] = {
     "native_library",
     "pipes",
     "polling",
+    "preemptions",
     "pthread_cancel",
     "pthread_life",
     "pthread_locks",
@@ -194,15 +195,16 @@ void register_program(const std::string& name) {
     // Each lock that is waited for takes a helper once they are known to be stuck.
     // Each of the crowd may have to compute before the one that sleeps has its turn.
     if (twin.name == "storms.crowd_that_spins") twin.most_kernel_threads += 600;
-    // Some of the twenty, while others have the processors.
-    if (twin.name == "storms.crowd_that_never_waits") twin.most_kernel_threads += 10;
+    // Some of the sixty, while others have the processors.
+    if (twin.name == "storms.crowd_that_never_waits") twin.most_kernel_threads += 30;
     // Each copies a file into memory that the kernel has to find first, in one call.
     if (twin.name == "files.in_one_piece") twin.most_kernel_threads += 8;
     if (twin.name == "blocking_calls.many_in_flock") twin.most_kernel_threads += 12;
     // Each sync that is under way has a helper, and a slow one a carrier more.
     if (twin.name == "timers.beside_syncs") twin.most_kernel_threads += 4;
     // Each thread that is bound has its own; one that has just ended may be there as well.
-    if (name == "kernel_state" || name == "scheduling" || name == "slices" || name == "tracing")
+    if (name == "kernel_state" || name == "preemptions" || name == "scheduling" ||
+        name == "slices" || name == "tracing")
       twin.most_kernel_threads += 8;
     if (name == "named_threads") twin.most_kernel_threads += 8;
     if (name == "bound_threads") twin.most_kernel_threads += 64;

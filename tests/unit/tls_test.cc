@@ -15,112 +15,16 @@
 #include "base/sys.h"
 #include "core/cpu_clock.h"
 #include "core/fault.h"
-#include "core/sanitizer.h"
-#include "core/tls_choice.h"
+#include "tests/unit/tls_fixture.h"
 
 namespace ramie::core {
 namespace {
 
 using base::FsChoice;
 
-// Competes for the CPU on which the calling thread is, until it goes out of scope.  To be made
-// before trap mode is entered: pthread_create blocks SIGSEGV for a moment, which only the shim
-// prevents.
-class Rival {
- public:
-  Rival() {
-    sched_getaffinity(0, sizeof before_, &before_);
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(sched_getcpu(), &one);
-    sched_setaffinity(0, sizeof one, &one);
-    pthread_create(&thread_, nullptr, &spin, this);
-    while (!runs_.load()) {
-      sched_yield();
-    }
-  }
-  ~Rival() {
-    stop_.store(true);
-    pthread_join(thread_, nullptr);
-    sched_setaffinity(0, sizeof before_, &before_);
-  }
-
- private:
-  static void* spin(void* self) {
-    static_cast<Rival*>(self)->runs_.store(true);
-    while (!static_cast<Rival*>(self)->stop_.load()) {
-      sched_yield();
-    }
-    return nullptr;
-  }
-
-  cpu_set_t before_;
-  std::atomic<bool> runs_ = false;
-  std::atomic<bool> stop_ = false;
-  pthread_t thread_;
-};
-
-// What a thread control block is to us: its own address, then anything.
-struct Block {
-  Block* self = this;
-  uint64_t value;
-  char room[240];
-};
-
-uint64_t read_value() {
-  uint64_t value;
-  asm volatile("mov %%fs:8, %0" : "=r"(value));
-  return value;
-}
-
-// Switches between the two and counts wrong values.  No libc in here: it has no thread control
-// block.
-__attribute__((noinline, no_stack_protector)) uint64_t count_wrong(tls::Cpu& cpu, Block& a,
-                                                                   Block& b, int rounds,
-                                                                   int yield_each) {
-  uint64_t wrong = 0;
-  uintptr_t real = cpu.current_fs;
-  for (int i = 0; i < rounds; ++i) {
-    Block& block = i % 2 == 0 ? a : b;
-    tls::set(cpu, reinterpret_cast<uintptr_t>(&block));
-    if (i % yield_each == 0) {
-      sys::call(SYS_sched_yield);
-      if (i % (2 * yield_each) == 0) {
-        tls::refresh(cpu);
-      }
-    }
-    wrong += read_value() != block.value;
-  }
-  tls::set(cpu, real);
-  return wrong;
-}
-
-class TlsMode : public testing::TestWithParam<FsChoice> {
+class TlsMode : public TlsFixture, public testing::WithParamInterface<FsChoice> {
  protected:
-  void SetUp() override {
-#if defined(RAMIE_ASAN) || defined(RAMIE_TSAN)
-    GTEST_SKIP() << "the sanitizer needs its own thread-locals all the time";
-#endif
-    if (const char* refusal = tls::select(GetParam())) {
-      GTEST_SKIP() << refusal;
-    }
-    ASSERT_EQ(fault::install(), 0);
-    ASSERT_EQ(fault::start_thread(stack_), 0);
-    ASSERT_EQ(tls::start_thread(cpu_), 0);
-    started_ = true;
-  }
-  void TearDown() override {
-    if (started_) {
-      tls::stop_thread(cpu_);
-      fault::stop_thread(stack_);
-      fault::uninstall();
-    }
-  }
-
-  Rival rival_;
-  tls::Cpu cpu_;
-  fault::Thread stack_;
-  bool started_ = false;
+  void SetUp() override { start(GetParam()); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Modes, TlsMode,
@@ -185,73 +89,6 @@ TEST_P(TlsMode, MayBeLeftAndEnteredAgain) {
   EXPECT_EQ(tls::start_thread(cpu_), 0);
   EXPECT_EQ(cpu_.mode, tls::mode());
   EXPECT_EQ(cpu_.own_fs, reinterpret_cast<uintptr_t>(pthread_self()));
-}
-
-TEST_P(TlsMode, MayChangeBetweenTrapsAndCalls) {
-  if (GetParam() != FsChoice::trap) {
-    GTEST_SKIP() << "no other mode is left";
-  }
-  Block a{.value = 0x1111, .room = {}};
-  Block b{.value = 0x2222, .room = {}};
-  for (int i = 0; i < 20; ++i) {
-    tls::change_to(cpu_, tls::Mode::prctl);
-    uint64_t before = cpu_.traps.load();
-    EXPECT_EQ(count_wrong(cpu_, a, b, 1000, 10), 0U);
-    EXPECT_EQ(cpu_.traps.load(), before);
-    tls::change_to(cpu_, tls::Mode::trap);
-    EXPECT_EQ(count_wrong(cpu_, a, b, 1000, 10), 0U);
-  }
-  if (tls::probe() == tls::Mode::trap) {
-    EXPECT_GT(cpu_.traps.load(), 20U);
-  }
-}
-
-TEST_P(TlsMode, IsTheCheaperOne) {
-  ASSERT_EQ(tls::select(FsChoice::automatic), nullptr);
-  if (GetParam() != FsChoice::trap || tls::mode() != tls::Mode::trap) {
-    GTEST_SKIP() << "this host has only one";
-  }
-  constexpr int64_t kLongAfter = 1'000'000'000;
-  Block a{.value = 0x1111, .room = {}};
-  Block b{.value = 0x2222, .room = {}};
-  int64_t now = 1;
-  uint64_t switches = 0;
-  auto look_after = [&](uint64_t counted, int rounds, int yield_each) {
-    EXPECT_EQ(count_wrong(cpu_, a, b, rounds, yield_each), 0U);
-    tls::reconsider_now_and_then(cpu_, now += kLongAfter, switches += counted);
-  };
-  look_after(0, 100, 100);
-  for (int i = 0; i < 3; ++i) {
-    look_after(100, 1000, 1);
-    EXPECT_EQ(cpu_.mode, tls::Mode::prctl);
-    look_after(100, 1000, 1);
-    EXPECT_EQ(cpu_.mode, tls::Mode::prctl);
-    look_after(1'000'000, 1000, 1);
-    EXPECT_EQ(cpu_.mode, tls::Mode::trap);
-    look_after(1'000'000, 1000, 1);
-    EXPECT_EQ(cpu_.mode, tls::Mode::trap);
-  }
-  uint64_t before = switches;
-  tls::reconsider_now_and_then(cpu_, now + 1, switches += 1);  // not due
-  EXPECT_EQ(cpu_.choice.switches, before);
-  EXPECT_EQ(tls::mode(), tls::Mode::trap);  // of carriers that start
-}
-
-TEST_P(TlsMode, IsLeftAloneWhereItWasAskedFor) {
-  tls::reconsider_now_and_then(cpu_, 1, 0);
-  tls::reconsider_now_and_then(cpu_, 1'000'000'000, 0);
-  EXPECT_EQ(cpu_.mode, tls::mode());
-  EXPECT_EQ(cpu_.choice.next_look, INT64_MAX);
-}
-
-TEST(Tls, TheOtherModeIsTakenWhenItCostsLessThanHalf) {
-  using tls::Mode;
-  EXPECT_EQ(tls::cheaper(Mode::trap, 0, 0), Mode::trap);
-  EXPECT_EQ(tls::cheaper(Mode::trap, 200, 100), Mode::trap);
-  EXPECT_EQ(tls::cheaper(Mode::trap, 201, 100), Mode::prctl);
-  EXPECT_EQ(tls::cheaper(Mode::prctl, 0, 0), Mode::prctl);
-  EXPECT_EQ(tls::cheaper(Mode::prctl, 50, 100), Mode::prctl);
-  EXPECT_EQ(tls::cheaper(Mode::prctl, 49, 100), Mode::trap);
 }
 
 TEST(Tls, RefusesAModeThatTheHostLacks) {
@@ -328,21 +165,6 @@ TEST(Livelock, IsNotALoopWithEqualRegistersThatComputes) {
   }
 }
 
-// Hands the handler equal faults, with the FS base that the kernel leaves after a preemption.
-__attribute__((noinline, no_stack_protector)) bool trap_without_progress(tls::Cpu& cpu) {
-  siginfo_t info;
-  __builtin_memset(&info, 0, sizeof info);
-  info.si_code = SEGV_ACCERR;
-  ucontext_t context;
-  __builtin_memset(&context, 0, sizeof context);
-  bool all = true;
-  for (unsigned i = 0; i < tls::Livelock::kLimit; ++i) {
-    tls::write_fs_base(cpu.trap_fs);
-    all = tls::handle_fault(&info, &context) && all;
-  }
-  return all;
-}
-
 TEST(Tls, ATrapWithoutProgressEndsInPrctlForGood) {
 #if defined(RAMIE_ASAN) || defined(RAMIE_TSAN)
   GTEST_SKIP() << "the sanitizer needs its own thread-locals all the time";
@@ -363,6 +185,7 @@ TEST(Tls, ATrapWithoutProgressEndsInPrctlForGood) {
   Block b{.value = 2, .room = {}};
   EXPECT_EQ(count_wrong(cpu, a, b, 10'000, 100), 0U);
   EXPECT_EQ(cpu.traps.load(), tls::Livelock::kLimit);
+  EXPECT_TRUE(trap_without_progress(cpu)) << "one that comes late is repaired";
   tls::stop_thread(cpu);
   fault::uninstall();
 }
