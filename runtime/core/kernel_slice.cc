@@ -93,8 +93,7 @@ void make_short(Carrier& carrier) RAMIE_REQUIRES(changing) {
   }
 }
 
-}  // namespace
-
+// System calls only if that is a change.
 void set_slice(Carrier& carrier, bool is_short) {
   base::LockGuard guard(changing);
   if (is_short && carrier.role.load(std::memory_order_relaxed) == Role::crew) {
@@ -103,6 +102,17 @@ void set_slice(Carrier& carrier, bool is_short) {
     make_usual(carrier);
   }
 }
+
+// How many more looks find those that aren't stuck with short slices; the watchdog's own.
+constinit int ticks_to_usual = 0;
+
+void set_all() {
+  for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
+    set_slice(*carrier, ticks_to_usual > 0 && !carrier->watched.is_stuck);
+  }
+}
+
+}  // namespace
 
 // A section while the lock is held, for a handler could come back for it.
 AsUsual::AsUsual() : carrier_(nullptr) {
@@ -145,6 +155,25 @@ void keep_as_usual() {
   }
 }
 
+void set_slices_of_crew(bool is_some_stuck) {
+  constexpr int kTicksOfShort = 64;
+  if (is_some_stuck) {
+    ticks_to_usual = kTicksOfShort;
+  } else if (ticks_to_usual == 0) {
+    return;
+  } else {
+    --ticks_to_usual;
+  }
+  set_all();
+}
+
+void make_slices_usual() {
+  if (ticks_to_usual != 0) {
+    ticks_to_usual = 0;
+    set_all();
+  }
+}
+
 void give_slices_up() {
   base::LockGuard guard(changing);
   usual = 0;
@@ -173,6 +202,9 @@ void forget_slice(Carrier& carrier) {
   carrier.slice.usual_until = 0;
 }
 
-void reset_slices_after_fork() { changing.reset(); }
+void reset_slices_after_fork() {
+  changing.reset();
+  ticks_to_usual = 0;
+}
 
 }  // namespace ramie::core

@@ -25,9 +25,12 @@ struct KernelSlice {
   uint64_t usual_until = 0;  // `switches` + 1 as it was asked to be as it was, or 0
 };
 
-// The watchdog, of a carrier that it looks at: its slice is short or usual from here on, where the
-// kernel knows of that.  System calls only if that is a change.
-void set_slice(Carrier& carrier, bool is_short);
+// The watchdog, after each look: those of the crew that aren't stuck are to wake up at once, where
+// the kernel knows of that, as long as some are, or were a moment ago.
+void set_slices_of_crew(bool is_some_stuck);
+
+// The same, when nobody will look for long.
+void make_slices_usual();
 
 // While one lives, nothing of the carrier's kernel thread is other than usual.  Any thread.
 class AsUsual {

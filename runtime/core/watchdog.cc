@@ -94,34 +94,6 @@ void note_if_stuck(Carrier& carrier, const Fiber* fiber, int64_t now, int64_t cp
   notes.is_stuck = computes || !is_runnable(carrier.kernel_tid);
 }
 
-// Those that aren't stuck are to wake up at once, as long as some are, or were a moment ago.
-constexpr int kTicksOfShort = 64;
-constinit int ticks_to_usual = 0;
-
-void set_slices() {
-  if (stuck_ones > 0) {
-    ticks_to_usual = kTicksOfShort;
-  } else if (ticks_to_usual == 0) {
-    return;
-  } else {
-    --ticks_to_usual;
-  }
-  for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
-    set_slice(*carrier, ticks_to_usual > 0 && !carrier->watched.is_stuck);
-  }
-}
-
-// When nobody will look for long.
-void make_slices_usual() {
-  if (ticks_to_usual == 0) {
-    return;
-  }
-  ticks_to_usual = 0;
-  for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
-    set_slice(*carrier, false);
-  }
-}
-
 void fire_timers_of(Carrier& carrier, int64_t now, Findings& found) {
   fire_timers(carrier.timers, now);
   found.next = std::min(found.next, carrier.timers.next());
@@ -279,7 +251,7 @@ Findings look() {
     look_at(*carrier, now, found);
   }
   crew.many_are_stuck.store(stuck_ones >= kCrowd, std::memory_order_relaxed);
-  set_slices();
+  set_slices_of_crew(stuck_ones > 0);
   if (stuck_ones >= 2) {
     part_stuck_carriers(now, stuck_ones);
   }
@@ -308,7 +280,6 @@ Findings look() {
 
 void run(KernelThread&) {
   stuck_ones = 0;
-  ticks_to_usual = 0;
   int64_t tick = kShortTick;
   int quiet = 0;
   int ticks = 0;
