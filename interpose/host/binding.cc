@@ -10,6 +10,7 @@
 #include "core/crew.h"
 #include "core/light_home.h"
 #include "core/spread.h"
+#include "core/tls_choice.h"
 #include "core/watchdog.h"
 #include "interpose/host/attributes.h"
 #include "interpose/host/kick.h"
@@ -247,6 +248,10 @@ Carrier* bequeath(Thread& parent) {
   }
   tell(parent, "so have those that it starts");
   return apart;
+}
+
+bool has_own_filter(const Thread& parent) {
+  return core::home_apart(*parent.fiber) != nullptr && core::tls::is_filtered_by_program();
 }
 
 void release_binding(Thread& thread) {

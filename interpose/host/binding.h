@@ -38,6 +38,9 @@ struct Change {
 // hands on something that the crew's don't have, else null.
 [[nodiscard]] core::Carrier* bequeath(Thread& parent);
 
+// Whether `parent`, the caller, has a filter of system calls that the crew may not have.
+[[nodiscard]] bool has_own_filter(const Thread& parent);
+
 // The calling thread ends: its kernel thread does with it.
 void release_binding(Thread& thread);
 

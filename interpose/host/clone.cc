@@ -72,6 +72,9 @@ void bury(void* argument) {
 long start_hosted_thread(const clone_args& args, void* (*start)(void*), void* argument) {
   Thread* creator = current_thread();
   core::Carrier* home = creator != nullptr ? bequeath(*creator) : nullptr;
+  if (home == nullptr && creator != nullptr && has_own_filter(*creator)) {
+    return -EAGAIN;  // the crew's kernel threads don't have it
+  }
   Thread* thread = allocate_thread();
   if (thread == nullptr) {
     static constinit std::atomic<bool> said = false;

@@ -71,10 +71,16 @@ long change(long number, const long* a, const char* what) {
     return -EAGAIN;
   }
   uint64_t followed = stop_following(is_of_credentials(number));
+  core::tls::Cpu& cpu = thread->fiber->carrier->cpu;
   if (what == kFilter) {
-    core::tls::stay_with_traps(thread->fiber->carrier->cpu);
+    core::tls::stay_with_traps(cpu);
   }
   long result = kernel(number, a);
+  if (what == kFilter && sys::failed(result)) {
+    core::tls::choose_again(cpu);
+  } else if (what == kFilter) {
+    core::tls::note_filter();
+  }
   if (!has_changed(number, a, result)) {
     follow_again(followed);
     undo();
@@ -128,6 +134,9 @@ long filter_all(const long* a) {
   bool is_listener = (static_cast<unsigned>(a[1]) & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
   if (sys::failed(result) || (result > 0 && !is_listener)) {
     core::try_slices_again();
+    core::tls::choose_again();
+  } else {
+    core::tls::note_filter();
   }
   return result;
 }

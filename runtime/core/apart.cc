@@ -7,6 +7,7 @@
 #include "core/loop.h"
 #include "core/park.h"
 #include "core/scheduler.h"
+#include "core/tls_choice.h"
 #include "core/watchdog.h"
 
 namespace ramie::core {
@@ -21,7 +22,7 @@ bool must_await(Heir heir) {
 #if defined(RAMIE_ASAN) || defined(RAMIE_TSAN)
   return true;  // its id isn't known before
 #endif
-  return heir == Heir::of_crew ||
+  return heir == Heir::of_crew || tls::is_filtered_by_program() ||
          (signal_hooks().may_refuse != nullptr && signal_hooks().may_refuse());
 }
 

@@ -8,8 +8,12 @@ namespace {
 
 constinit std::atomic<Mode> selected = Mode::none;
 constinit std::atomic<bool> traps = false;
-constinit std::atomic<bool> chooses = false;
-constinit std::atomic<bool> was_stopped = false;
+enum class Choosing : uint8_t { no, yes, held };
+constinit std::atomic<Choosing> choosing = Choosing::no;
+
+void change_choosing(Choosing from, Choosing to) {
+  (void)choosing.compare_exchange_strong(from, to, std::memory_order_seq_cst);
+}
 
 }  // namespace
 
@@ -49,29 +53,25 @@ const char* select(base::FsChoice wish) {
     wanted = Mode::prctl;
   }
   traps.store(wanted == Mode::trap, std::memory_order_relaxed);
-  was_stopped.store(false, std::memory_order_relaxed);
-  chooses.store(wanted == Mode::trap && wish == base::FsChoice::automatic,
-                std::memory_order_relaxed);
+  bool is_left_to_carriers = wanted == Mode::trap && wish == base::FsChoice::automatic;
+  choosing.store(is_left_to_carriers ? Choosing::yes : Choosing::no, std::memory_order_relaxed);
   selected.store(wanted, std::memory_order_release);  // pairs with mode()
   return nullptr;
 }
 
 Mode mode() { return selected.load(std::memory_order_acquire); }
 
-bool may_choose() { return chooses.load(std::memory_order_relaxed); }
+// Sequentially consistent, as what changes it: see change_to().
+bool may_choose() { return choosing.load(std::memory_order_seq_cst) == Choosing::yes; }
+bool is_choice_held() { return choosing.load(std::memory_order_seq_cst) == Choosing::held; }
+void hold_choice() { change_choosing(Choosing::yes, Choosing::held); }
+void release_choice() { change_choosing(Choosing::held, Choosing::yes); }
 
 void start_with_calls() { selected.store(Mode::prctl, std::memory_order_release); }
 
 void end_for_want_of_calls() {
   base::fail("the program's filter of system calls refuses arch_prctl; use RAMIE_HOSTING=off",
              __FILE__, __LINE__);
-}
-
-bool is_choice_over() { return was_stopped.load(std::memory_order_relaxed); }
-
-void stop_choosing() {
-  was_stopped.store(true, std::memory_order_relaxed);
-  chooses.store(false, std::memory_order_relaxed);
 }
 
 bool may_trap() { return traps.load(std::memory_order_relaxed); }
@@ -91,6 +91,7 @@ int start_thread(Cpu& cpu) {
   if (traps_here || mode_now == Mode::prctl) {
     if (long told = tell_kernel(traps_here ? cpu.trap_fs : cpu.own_fs); sys::failed(told)) {
       release_slot(cpu);
+      cpu.mode = Mode::none;
       return static_cast<int>(told);
     }
     if (traps_here) {
@@ -106,6 +107,7 @@ void stop_thread(Cpu& cpu) {
     return;  // a filter of system calls refuses it; what still traps is repaired
   }
   cpu.mode = Mode::none;
+  cpu.choice.calls.store(false, std::memory_order_relaxed);
   release_slot(cpu);
 }
 

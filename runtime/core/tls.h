@@ -67,11 +67,18 @@ class Livelock {
   bool trapped(const greg_t* registers);
 
   // The carrier switched: what went before says nothing any more.
-  void switched() { repeats_ = 0; }
+  void switched() {
+    repeats_ = 0;
+    rows_ = 0;
+  }
+
+  // How many rows of kLimit there were since then.
+  [[nodiscard]] unsigned rows() const { return rows_; }
 
  private:
   uint64_t state_ = 0;  // a digest of the registers
   unsigned repeats_ = 0;
+  unsigned rows_ = 0;
   int64_t used_before_ = 0;  // processor time at the first of the row
 };
 
@@ -81,18 +88,20 @@ struct Choice {
   int64_t next_look = 0;  // 0: there was none yet
   uint64_t preemptions = 0;
   uint64_t writes = 0;
-  uint32_t looks = 0;               // since the mode has changed
-  uint32_t patience = 1;            // how many there are at least before trap mode is tried again
+  uint32_t looks = 0;       // since the mode has changed
+  uint32_t patience = 1;    // how many there are at least before trap mode is tried again
+  bool only_traps = false;  // its kernel thread has a filter of system calls, or is to have one
   std::atomic<bool> calls = false;  // it has chosen prctl mode; anybody may read that
 
   void begin() {
     next_look = 0;
     looks = 0;
     patience = 1;
+    only_traps = false;
     calls.store(false, std::memory_order_relaxed);
   }
   // What was counted so far says nothing any more.
-  void look_anew() { next_look = next_look == INT64_MAX ? INT64_MAX : 0; }
+  void look_anew() { next_look = 0; }
 };
 
 // What a carrier keeps about its FS base.  Only its own kernel thread writes here, in its normal
@@ -109,10 +118,11 @@ struct Cpu {
   uint64_t writes = 0;  // of the FS base, by switches
 };
 
-// Whether carriers choose between trap and prctl mode by themselves, until somebody stops that.
+// Whether carriers choose between trap and prctl mode by themselves; not while somebody holds that.
 [[nodiscard]] bool may_choose();
-[[nodiscard]] bool is_choice_over();
-void stop_choosing();
+[[nodiscard]] bool is_choice_held();
+void hold_choice();
+void release_choice();
 
 // Carriers that start from here on work by prctl.
 void start_with_calls();

@@ -12,8 +12,8 @@
 namespace ramie::core::tls {
 namespace {
 
-constexpr int64_t kInterval = 10'000'000;  // ns between two looks
-constexpr int64_t kNever = INT64_MAX;
+constexpr int64_t kInterval = 10'000'000;         // ns between two looks
+constexpr int64_t kLongInterval = 1'000'000'000;  // where there is no choice
 
 // Who changes over has to gain by it: the other mode is taken when it costs less than half.
 constexpr uint64_t kMargin = 2;
@@ -26,14 +26,20 @@ constexpr uint32_t kMostPatience = 64;
 // Longer after a livelock: its tracer may stay.
 constexpr uint32_t kLivelockFactor = 32;
 constexpr uint32_t kMostAfterLivelock = 1024;
+// What goes on so long is one, and a call that may be punished is better than to stay there.
+constexpr unsigned kHopeless = 64;
 
 // Here a trap takes as long as so many writes by a call; 0 before somebody has measured it.
 constinit std::atomic<uint32_t> trap_in_calls = 0;
 
+constinit std::atomic<bool> has_filters = false;  // of the program's
+
+// While it is in trap mode, which any trap may end: in prctl mode, one that is preempted is not
+// known for a trap any more.
 int64_t shortest(void (*action)(const Cpu&), const Cpu& cpu) {
   constexpr int kTimes = 4;
-  int64_t least = kNever;
-  for (int i = 0; i < kTimes; ++i) {
+  int64_t least = INT64_MAX;
+  for (int i = 0; i < kTimes && cpu.mode == Mode::trap; ++i) {
     int64_t before = base::now();
     action(cpu);
     least = std::min(least, base::now() - before);
@@ -84,7 +90,7 @@ void decide(Cpu& cpu) {
 
 }  // namespace
 
-uint32_t measure_trap_in_calls(Cpu& cpu) {
+uint32_t measure_trap_in_calls(const Cpu& cpu) {
   int64_t trap = shortest(
       [](const Cpu& here) {
         write_fs_base(here.trap_fs);
@@ -97,8 +103,8 @@ uint32_t measure_trap_in_calls(Cpu& cpu) {
         write_fs_base(here.current_fs);
       },
       cpu);
-  if (cpu.mode != Mode::trap) {  // left in between, or before
-    (void)tell_kernel(cpu.current_fs);
+  if (cpu.mode != Mode::trap) {
+    return 0;
   }
   constexpr int64_t kMost = 100;
   return static_cast<uint32_t>(std::clamp<int64_t>(trap / std::max<int64_t>(call, 1), 1, kMost));
@@ -112,33 +118,53 @@ Mode cheaper(Mode mode, uint64_t traps, uint64_t writes) {
 }
 
 void change_to(Cpu& cpu, Mode mode) {
+  Choice& choice = cpu.choice;
   if (mode == Mode::trap) {
     cpu.mode = Mode::trap;  // first: what traps from here on may change it again
-    make_trapped(cpu);
-  } else if (!sys::failed(tell_kernel(cpu.current_fs))) {
+    if (sys::failed(tell_kernel(cpu.trap_fs))) {
+      cpu.mode = Mode::prctl;  // it still has the present one; the next write ends the process
+      return;
+    }
+    write_fs_base(cpu.current_fs);
+    choice.calls.store(false, std::memory_order_release);
+  } else {
+    // Sequentially consistent: this sees that the choice is held, or stay_with_traps() sees this.
+    choice.calls.store(true, std::memory_order_seq_cst);
+    if (choice.only_traps || is_choice_held() || sys::failed(tell_kernel(cpu.current_fs))) {
+      choice.calls.store(false, std::memory_order_relaxed);
+      return;
+    }
     cpu.mode = Mode::prctl;
   }
-  cpu.choice.calls.store(cpu.mode == Mode::prctl, std::memory_order_release);
-  cpu.choice.look_anew();
+  choice.looks = 0;
+  choice.look_anew();
 }
 
 void leave_livelock(Cpu& cpu) {
-  if (is_filtered() || is_choice_over()) {  // a filter may refuse the call, or punish it
+  Choice& choice = cpu.choice;
+  bool has_choice = may_choose() || is_choice_held();
+  if (cpu.livelock.rows() < kHopeless &&
+      (choice.only_traps || is_choice_held() || is_filtered_by_program())) {
     return;
   }
-  change_to(cpu, Mode::prctl);
-  if (may_choose()) {
-    come_back_later(cpu.choice, kLivelockFactor, kMostAfterLivelock);
-    cpu.choice.looks = 0;
+  if (sys::failed(tell_kernel(cpu.current_fs))) {
+    return;
+  }
+  cpu.mode = Mode::prctl;
+  if (has_choice) {
+    choice.calls.store(true, std::memory_order_seq_cst);
+    come_back_later(choice, kLivelockFactor, kMostAfterLivelock);
+    choice.looks = 0;
+    choice.look_anew();
   } else {
-    cpu.choice.calls.store(false, std::memory_order_relaxed);
     start_with_calls();
   }
 }
 
 void reconsider(Cpu& cpu, int64_t now) {
-  if (!may_choose() || cpu.slot < 0 || is_filtered()) {
-    stay_with_traps(cpu);
+  if (cpu.slot < 0 || !may_choose() || cpu.choice.only_traps || is_filtered_by_program()) {
+    go_back_to_traps(cpu);
+    cpu.choice.next_look = now + kLongInterval;
     return;
   }
   if (trap_in_calls.load(std::memory_order_relaxed) != 0) {
@@ -156,21 +182,23 @@ void go_back_to_traps(Cpu& cpu) {
 }
 
 void stay_with_traps(Cpu& cpu) {
+  cpu.choice.only_traps = true;
+  std::atomic_signal_fence(std::memory_order_seq_cst);  // before: see leave_livelock()
   go_back_to_traps(cpu);
-  cpu.choice.next_look = kNever;
 }
 
 void stay_with_traps() {
-  constexpr int kRounds = 20;
+  constexpr int kRounds = 200;
   constexpr timespec kRound{0, 1'000'000};
-  stop_choosing();
+  hold_choice();
   if (const Fiber* self = current()) {
-    stay_with_traps(self->carrier->cpu);
+    go_back_to_traps(self->carrier->cpu);
   }
   for (int i = 0; i < kRounds; ++i) {
     bool has_seen_one = false;
     for (Carrier* each = carriers(); each != nullptr; each = each->next_carrier) {
-      if (each->cpu.choice.calls.load(std::memory_order_acquire)) {  // pairs with change_to()
+      // Sequentially consistent: see change_to().
+      if (each->cpu.choice.calls.load(std::memory_order_seq_cst)) {
         has_seen_one = true;
         wake(*each);
       }
@@ -180,6 +208,14 @@ void stay_with_traps() {
     }
     (void)sys::call(SYS_nanosleep, sys::arg(&kRound), 0);
   }
+}
+
+void note_filter() { has_filters.store(true, std::memory_order_relaxed); }
+void choose_again(Cpu& cpu) { cpu.choice.only_traps = false; }
+void choose_again() { release_choice(); }
+
+bool is_filtered_by_program() {
+  return has_filters.load(std::memory_order_relaxed) && is_filtered();
 }
 
 }  // namespace ramie::core::tls

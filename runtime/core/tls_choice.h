@@ -10,15 +10,16 @@
 
 namespace ramie::core::tls {
 
-// As how many calls of arch_prctl a trap takes here.  Of a carrier with an address in the trap map,
-// whose mode may have changed afterwards (see leave_livelock()).
-[[nodiscard]] uint32_t measure_trap_in_calls(Cpu& cpu);
+// As how many calls of arch_prctl a trap takes here.  0 if the carrier is not in trap mode, or is
+// so no more (leave_livelock()).
+[[nodiscard]] uint32_t measure_trap_in_calls(const Cpu& cpu);
 
 // Which of the two suits a carrier in `mode` that since the last look was to pay for traps as much
 // as for so many calls, or for so many writes by a call.
 [[nodiscard]] Mode cheaper(Mode mode, uint64_t traps, uint64_t writes);
 
-// Changes a carrier with an address in the trap map over, unless the kernel refuses.
+// Changes a carrier with an address in the trap map over, unless the kernel refuses, or it is to
+// have traps only.
 void change_to(Cpu& cpu, Mode mode);
 
 // What makes the next look.
@@ -39,9 +40,18 @@ void leave_livelock(Cpu& cpu);
 void go_back_to_traps(Cpu& cpu);
 
 // Before the program gets a filter of system calls, which may refuse those of prctl mode, or punish
-// them: that carrier, or all of them, work by traps from here on, if they may.  The second waits
-// for the others, but not for long.
+// them: that carrier, or all of them, have traps only from here on.  The second waits for the
+// others, but not for ever.
 void stay_with_traps(Cpu& cpu);
 void stay_with_traps();
+
+// It has got one.  Or none: things are as before.
+void note_filter();
+void choose_again(Cpu& cpu);
+void choose_again();
+
+// The calling kernel thread has a filter, and the program has asked for one.  (One that the process
+// had from the beginning allows what is needed.)
+[[nodiscard]] bool is_filtered_by_program();
 
 }  // namespace ramie::core::tls

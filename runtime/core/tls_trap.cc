@@ -97,6 +97,7 @@ bool Livelock::trapped(const greg_t* registers) {
   }
   bool is_one = used - used_before_ <= kMostUsed;
   repeats_ = 0;
+  rows_ += is_one ? 1 : 0;
   return is_one;
 }
 

@@ -69,10 +69,11 @@ TEST_F(ChosenMode, IsTheCheaperOne) {
     EXPECT_EQ(count_wrong(cpu_, a, b, 1000, 1000), 0U);
     tls::reconsider_now_and_then(cpu_, now += kLongAfter);
   };
-  for (int i = 0; i < 3; ++i) {  // the first has nothing before it, the second measures
-    look_after_turn();
-    EXPECT_EQ(cpu_.mode, i < 2 ? tls::Mode::trap : tls::Mode::prctl);
-  }
+  look_after_turn();
+  EXPECT_EQ(cpu_.mode, tls::Mode::trap) << "has nothing before it";
+  look_after_turn();  // measures, or decides
+  look_after_turn();
+  EXPECT_EQ(cpu_.mode, tls::Mode::prctl);
   for (int i = 0; i < 3; ++i) {
     look_after_turn();
     EXPECT_EQ(cpu_.mode, tls::Mode::prctl);
@@ -92,12 +93,41 @@ TEST_F(ChosenMode, IsTheCheaperOne) {
   EXPECT_EQ(cpu_.choice.writes, before);
   EXPECT_EQ(tls::mode(), tls::Mode::trap);  // of carriers that start
 
-  tls::stop_choosing();
+  tls::hold_choice();
   tls::reconsider_now_and_then(cpu_, now + 1);
   EXPECT_EQ(cpu_.mode, tls::Mode::trap) << "is called back at once";
   look_after_turn();
   look_after_turn();
   EXPECT_EQ(cpu_.mode, tls::Mode::trap);
+  tls::release_choice();
+  look_after_turn();
+  look_after_turn();
+  look_after_turn();
+  EXPECT_EQ(cpu_.mode, tls::Mode::prctl);
+}
+
+TEST_F(ChosenMode, IsNotLeftWhereAFilterMayComeButForALivelockWithoutHope) {
+  if (tls::mode() != tls::Mode::trap) {
+    GTEST_SKIP() << "this host needs no trap";
+  }
+  tls::change_to(cpu_, tls::Mode::prctl);
+  EXPECT_EQ(cpu_.mode, tls::Mode::prctl);
+  tls::stay_with_traps(cpu_);
+  EXPECT_EQ(cpu_.mode, tls::Mode::trap);
+  tls::change_to(cpu_, tls::Mode::prctl);
+  EXPECT_EQ(cpu_.mode, tls::Mode::trap);
+  constexpr int kMostRows = 200;
+  int rows = 0;
+  while (cpu_.mode == tls::Mode::trap && ++rows < kMostRows) {
+    EXPECT_TRUE(trap_without_progress(cpu_));
+  }
+  EXPECT_GT(rows, 10);
+  EXPECT_EQ(cpu_.mode, tls::Mode::prctl);
+  tls::reconsider_now_and_then(cpu_, 1);
+  EXPECT_EQ(cpu_.mode, tls::Mode::trap);
+  tls::choose_again(cpu_);
+  tls::change_to(cpu_, tls::Mode::prctl);
+  EXPECT_EQ(cpu_.mode, tls::Mode::prctl);
 }
 
 TEST_F(ChosenMode, ALivelockIsLeftForSomeTime) {
