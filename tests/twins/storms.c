@@ -227,7 +227,7 @@ static void crowd_that_spins(void) {
   for (int i = 0; i < kCrowd; ++i) finish(threads[i]);
 }
 
-enum { kWriters = 60, kRounds = 40 };
+enum { kWriters = 60, kRounds = 20 };
 
 static int had_turns;
 
