@@ -89,13 +89,10 @@ int start_thread(Cpu& cpu) {
     }
   }
   if (traps_here || mode_now == Mode::prctl) {
-    if (long told = tell_kernel(traps_here ? cpu.trap_fs : cpu.own_fs); sys::failed(told)) {
+    if (long told = traps_here ? arm_trap(cpu) : tell_kernel(cpu.own_fs); sys::failed(told)) {
       release_slot(cpu);
       cpu.mode = Mode::none;
       return static_cast<int>(told);
-    }
-    if (traps_here) {
-      write_fs_base(cpu.own_fs);
     }
   }
   cpu.mode = mode_now;
@@ -126,9 +123,7 @@ void make_real(Cpu& cpu) {
 
 void make_trapped(Cpu& cpu) {
   if (cpu.mode == Mode::trap) {
-    // In between, the FS base is the trap's: a handler that runs there is repaired as usual.
-    (void)tell_kernel(cpu.trap_fs);
-    write_fs_base(cpu.current_fs);
+    (void)arm_trap(cpu);
   }
 }
 

@@ -8,6 +8,7 @@
 #include "core/carrier.h"
 #include "core/crew.h"
 #include "core/scheduler.h"
+#include "core/tls_trap.h"
 
 namespace ramie::core::tls {
 namespace {
@@ -69,6 +70,22 @@ void come_back_later(Choice& choice, uint32_t factor, uint32_t most) {
   choice.patience = std::max(choice.patience, std::min(choice.patience * factor, most));
 }
 
+// What is counted from here on is of the mode that has just begun.
+void begin_mode(Choice& choice) {
+  choice.looks = 0;
+  choice.look_anew();
+}
+
+// False if the kernel refuses.
+bool begin_calls(Cpu& cpu) {
+  if (sys::failed(tell_kernel(cpu.current_fs))) {
+    return false;
+  }
+  cpu.mode = Mode::prctl;
+  begin_mode(cpu.choice);
+  return true;
+}
+
 void decide(Cpu& cpu) {
   Choice& choice = cpu.choice;
   uint64_t traps = preemptions_so_far(cpu) - choice.preemptions;
@@ -97,12 +114,7 @@ uint32_t measure_trap_in_calls(const Cpu& cpu) {
         (void)self();
       },
       cpu);
-  int64_t call = shortest(
-      [](const Cpu& here) {
-        (void)tell_kernel(here.trap_fs);
-        write_fs_base(here.current_fs);
-      },
-      cpu);
+  int64_t call = shortest([](const Cpu& here) { (void)arm_trap(here); }, cpu);
   if (cpu.mode != Mode::trap) {
     return 0;
   }
@@ -121,23 +133,19 @@ void change_to(Cpu& cpu, Mode mode) {
   Choice& choice = cpu.choice;
   if (mode == Mode::trap) {
     cpu.mode = Mode::trap;  // first: what traps from here on may change it again
-    if (sys::failed(tell_kernel(cpu.trap_fs))) {
+    if (sys::failed(arm_trap(cpu))) {
       cpu.mode = Mode::prctl;  // it still has the present one; the next write ends the process
       return;
     }
-    write_fs_base(cpu.current_fs);
     choice.calls.store(false, std::memory_order_release);
+    begin_mode(choice);
   } else {
     // Sequentially consistent: this sees that the choice is held, or stay_with_traps() sees this.
     choice.calls.store(true, std::memory_order_seq_cst);
-    if (choice.only_traps || is_choice_held() || sys::failed(tell_kernel(cpu.current_fs))) {
+    if (choice.only_traps || is_choice_held() || !begin_calls(cpu)) {
       choice.calls.store(false, std::memory_order_relaxed);
-      return;
     }
-    cpu.mode = Mode::prctl;
   }
-  choice.looks = 0;
-  choice.look_anew();
 }
 
 void leave_livelock(Cpu& cpu) {
@@ -147,15 +155,12 @@ void leave_livelock(Cpu& cpu) {
       (choice.only_traps || is_choice_held() || is_filtered_by_program())) {
     return;
   }
-  if (sys::failed(tell_kernel(cpu.current_fs))) {
+  if (!begin_calls(cpu)) {
     return;
   }
-  cpu.mode = Mode::prctl;
   if (has_choice) {
     choice.calls.store(true, std::memory_order_seq_cst);
     come_back_later(choice, kLivelockFactor, kMostAfterLivelock);
-    choice.looks = 0;
-    choice.look_anew();
   } else {
     start_with_calls();
   }

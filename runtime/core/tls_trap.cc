@@ -70,6 +70,13 @@ void release_slot(Cpu& cpu) {
   }
 }
 
+long arm_trap(const Cpu& cpu) {
+  // In between, the FS base is the trap's: a handler that runs there is repaired as usual.
+  long told = tell_kernel(cpu.trap_fs);
+  write_fs_base(cpu.current_fs);
+  return told;
+}
+
 void forget_slots() {
   for (size_t i = slots_used.load(std::memory_order_relaxed); i > 0; --i) {
     slots[i - 1].store(nullptr, std::memory_order_relaxed);

@@ -1,7 +1,5 @@
 #include "core/tls_choice.h"
 
-#include <ucontext.h>
-
 #include "tests/unit/tls_fixture.h"
 
 namespace ramie::core {
