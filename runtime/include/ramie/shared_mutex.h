@@ -204,28 +204,28 @@ class shared_mutex {
     return (seen & holders) == 0 && (lost > 0 || (seen & urgent) == 0);
   }
 
-  // Nobody is inside, and somebody may be parked.
+  // Nobody is inside, and somebody may be parked.  Who comes in meanwhile does the rest as he
+  // leaves. But who finds somebody urgent only announces himself and parks: so where the word has
+  // changed and nobody is inside, it is looked at once more (model/shared_mutex.pml).
   void wake(std::uint32_t seen) {
-    std::uint32_t rest = seen & urgent;
-    if (seen == (rest | writers)) {
-      if (word_.compare_exchange_strong(seen, rest, std::memory_order_relaxed)) {
-        (void)wake_writer();
+    bool no_writer_was_parked = false;
+    while ((seen & holders) == 0 && (seen & (readers | writers)) != 0) {
+      const bool has_readers = (seen & readers) != 0;
+      const bool is_for_readers = has_readers && ((seen & writers) == 0 || no_writer_was_parked);
+      const std::uint32_t left = seen & ~(is_for_readers ? readers : writers);
+      if (!word_.compare_exchange_strong(seen, left, std::memory_order_relaxed)) {
+        continue;
+      }
+      if (is_for_readers) {
+        detail::unpark_on(&word_, detail::everybody);
         return;
       }
-      rest = seen & urgent;
-    }
-    if (seen == (rest | readers | writers)) {
-      if (!word_.compare_exchange_strong(seen, rest | readers, std::memory_order_relaxed)) {
-        return;  // somebody has it, and will do this; or adds `urgent`, which needs a holder
-      }
-      if (wake_writer()) {
+      // A writer that has only announced itself sees the turn change.
+      if (wake_writer() || !has_readers) {
         return;
       }
-      seen = rest | readers;
-    }
-    if (seen == (rest | readers) &&
-        word_.compare_exchange_strong(seen, rest, std::memory_order_relaxed)) {
-      detail::unpark_on(&word_, detail::everybody);
+      no_writer_was_parked = true;
+      seen = left;
     }
   }
 

@@ -1,0 +1,218 @@
+/* The lock for many readers or one writer (runtime/include/ramie/shared_mutex.h), for spin.
+ *
+ * Writers and readers take the lock some times, and then leave.  With TIMED, a wait may end by its
+ * deadline at any moment; who has no lock then leaves at once.  When nothing happens any more, all must
+ * have left.
+ *
+ * Each step between two semicolons is one atomic operation of the code.  One lost turn is enough
+ * for `urgent` here, where the code has patience for some.  Who is woken of several writers is a
+ * choice.
+ *
+ * The mutation, which must be found:
+ *   ONE_LOOK  an unlock that has found no writer, and then the word changed, leaves the rest to others
+ */
+
+#ifndef WRITERS
+#define WRITERS 2
+#endif
+#ifndef READERS
+#define READERS 1
+#endif
+#ifndef TURNS
+#define TURNS 1
+#endif
+#ifdef TIMED
+#define may_time_out true
+#else
+#define may_time_out false
+#endif
+
+#define USERS (WRITERS + READERS)
+
+/* The word: at most six readers. */
+#define holders 7
+#define written 7
+#define urgent 8
+#define readers 16
+#define writers 32
+
+byte word, turn;
+bool parked[USERS];  /* the first ones are the writers, on the turn; readers are on the word */
+byte writers_inside, readers_inside, gone;
+
+#define is_writer (me < WRITERS)
+#define is_parked_writer(which) (which < WRITERS && parked[which])
+
+inline wake_readers() {
+  d_step {
+    i = WRITERS;
+    do :: i < USERS -> parked[i] = false; i++ :: else -> break od;
+    i = 0
+  }
+}
+
+/* The turn changes first, as another step. */
+inline wake_one_writer() {
+  atomic {
+    found = false;
+    if
+    :: is_parked_writer(0) -> parked[0] = false; found = true
+    :: is_parked_writer(1) -> parked[1] = false; found = true
+    :: !is_parked_writer(0) && !is_parked_writer(1)
+    fi
+  }
+}
+
+proctype user(byte me) {
+  byte seen, expected, announced, others, cleared, i;
+  byte left = TURNS;
+  bool lost, found, none_parked;
+
+next:
+  atomic {
+    seen = 0; expected = 0; announced = 0; others = 0; cleared = 0;
+    lost = false; found = false; none_parked = false
+  };
+  if :: left == 0 -> goto end :: else -> left-- fi;
+
+  if
+  :: is_writer ->
+     atomic { if :: (word & (holders | urgent)) == 0 -> word = word | written; goto inside :: else fi }
+  :: else ->
+     atomic {
+       if :: (word & (readers | writers | urgent)) == 0 && (word & holders) < written - 1 ->
+             word++; goto inside
+       :: else
+       fi
+     }
+  fi;
+
+  seen = word;
+look:
+  if
+  :: is_writer && (seen & holders) == 0 && (lost || (seen & urgent) == 0) ->
+     atomic {
+       if
+       :: word == seen -> word = (seen & ~urgent) | written | others; goto inside
+       :: else -> seen = word; goto look
+       fi
+     }
+  :: !is_writer && (seen & holders) < written - 1 &&
+     (lost || (seen & (readers | writers | urgent)) == 0) ->
+     atomic {
+       if
+       :: word == seen -> word = (lost -> seen & ~urgent : seen) + 1; goto inside
+       :: else -> seen = word; goto look
+       fi
+     }
+  :: else
+  fi;
+
+  announced = (is_writer -> writers : readers) | ((lost && (seen & holders) != 0) -> urgent : 0);
+  if
+  :: (seen & announced) != announced ->
+     atomic {
+       if
+       :: word == seen -> word = seen | announced; seen = word
+       :: else -> seen = word; goto look
+       fi
+     }
+  :: else
+  fi;
+
+  if
+  :: is_writer ->
+     others = writers;
+     expected = turn;
+     seen = word;
+     if
+     :: ((seen & holders) == 0 && (lost || (seen & urgent) == 0)) || (seen & writers) == 0 -> goto look
+     :: else
+     fi;
+     atomic { if :: turn == expected -> parked[me] = true :: else fi }
+  :: else ->
+     atomic { if :: word == seen -> parked[me] = true :: else fi }
+  fi;
+  if
+  :: !parked[me]
+  :: may_time_out -> atomic { if :: parked[me] -> parked[me] = false; goto give_up :: else fi }
+  fi;
+  lost = true;
+  seen = word;
+  goto look;
+
+inside:
+  if
+  :: is_writer -> atomic { assert(writers_inside == 0 && readers_inside == 0); writers_inside++ }
+  :: else -> atomic { assert(writers_inside == 0); readers_inside++ }
+  fi;
+  if
+  :: is_writer -> atomic { writers_inside--; word = word - written; seen = word }
+  :: else -> atomic { readers_inside--; word = word - 1; seen = word }
+  fi;
+
+wake:
+  none_parked = false;
+again:
+  if :: (seen & holders) != 0 || (seen & (readers | writers)) == 0 -> goto next :: else fi;
+  cleared = ((seen & readers) != 0 && ((seen & writers) == 0 || none_parked) -> readers : writers);
+  atomic {
+    if
+    :: word == seen -> word = seen & ~cleared
+    :: else -> seen = word; goto changed
+    fi
+  };
+  if
+  :: cleared == readers -> wake_readers()
+  :: else ->
+     turn++;
+     wake_one_writer();
+     if
+     :: !found && (seen & readers) != 0 ->
+        none_parked = true;
+        seen = seen & ~writers;
+        goto again
+     :: else
+     fi
+  fi;
+  goto next;
+changed:
+#ifdef ONE_LOOK
+  if :: none_parked -> goto next :: else fi;
+#endif
+  goto again;
+
+give_up:
+  found = false;
+  if
+  :: is_writer ->
+     atomic { if :: (word & (holders | urgent)) == 0 -> word = word | written; found = true :: else fi }
+  :: else ->
+     atomic {
+       if :: (word & (readers | writers | urgent)) == 0 && (word & holders) < written - 1 ->
+             word++; found = true
+       :: else
+       fi
+     }
+  fi;
+  word = word & ~(readers | writers | urgent);
+  turn++;
+  d_step {
+    i = 0;
+    do :: i < WRITERS -> parked[i] = false; i++ :: else -> break od;
+    i = 0
+  };
+  wake_readers();
+  if :: found -> goto inside :: else fi;
+end:
+  gone++
+}
+
+init {
+  atomic {
+    byte i = 0;
+    do :: i < USERS -> run user(i); i++ :: else -> break od
+  };
+  timeout;
+  assert(gone == USERS)
+}
