@@ -78,13 +78,19 @@ static inline Memory memory_now(void) {
   return is;
 }
 
-// For `count` that began to start at `begin`, all waited at `parked` and had all ended at `ended`:
-// bytes of memory and of page tables for each, ns to start it and ns to wake and end it.
-static inline void tell_parked(Memory before, Memory after, Moment begin, Moment parked,
-                               Moment ended, long count) {
-  printf("parked %.1f %.1f %.1f %.1f\n", (after.resident - before.resident) / (double)count,
-         (after.tables - before.tables) / (double)count, (parked.wall - begin.wall) / (double)count,
-         (ended.wall - parked.wall) / (double)count);
+// Of some that began to start at `begin`, all waited at `parked` and had all ended at `ended`: the
+// memory before and while they waited.  What is needed once is in it if they are the first.
+typedef struct {
+  Memory before, after;
+  Moment begin, parked, ended;
+} Parking;
+
+// Bytes of memory and of page tables for each of `count`, ns to start it and ns to wake and end it.
+static inline void tell_parked(Parking is, long count) {
+  printf("parked %.1f %.1f %.1f %.1f\n", (is.after.resident - is.before.resident) / (double)count,
+         (is.after.tables - is.before.tables) / (double)count,
+         (is.parked.wall - is.begin.wall) / (double)count,
+         (is.ended.wall - is.parked.wall) / (double)count);
 }
 
 // A number from the command line; whatever is no positive number ends the program.

@@ -20,13 +20,13 @@ void join_all(std::vector<typename Kind::Fiber>& fibers) {
 }
 
 template <class Kind>
-void measure_memory(char** arguments) {
-  const long count = count_of(arguments[0]);
+Parking park(long count) {
   typename Kind::Gate gate;
   long arrived = 0;
   std::vector<typename Kind::Fiber> fibers(static_cast<std::size_t>(count));
-  const Memory before = memory_now();
-  const Moment begin = now();
+  Parking is = {};
+  is.before = memory_now();
+  is.begin = now();
   for (auto& fiber : fibers) {
     fiber = Kind::spawn([&] {
       ++arrived;
@@ -36,11 +36,19 @@ void measure_memory(char** arguments) {
   while (arrived < count) {
     Kind::yield();
   }
-  const Moment parked = now();
-  const Memory after = memory_now();
+  is.parked = now();
+  is.after = memory_now();
   gate.open();
   join_all<Kind>(fibers);
-  tell_parked(before, after, begin, parked, now(), count);
+  is.ended = now();
+  return is;
+}
+
+template <class Kind>
+void measure_memory(char** arguments) {
+  const long count = count_of(arguments[0]);
+  (void)park<Kind>(1);
+  tell_parked(park<Kind>(count), count);
 }
 
 template <class Kind>

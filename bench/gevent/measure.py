@@ -99,7 +99,8 @@ def memory_now():
     return [int(re.search(rf"{name}:\s*(\d+)", status)[1]) * 1024 for name in ("VmRSS", "VmPTE")]
 
 
-def measure_memory(count):
+def park(count):
+    """Bytes of memory and of page tables, ns to start it and ns to wake and end it, of each."""
     gate = gevent.event.Event()
     before = memory_now()
     begin = now()
@@ -110,7 +111,12 @@ def measure_memory(count):
     gate.set()
     gevent.joinall(greenlets)
     ended = now()
-    print("parked", *sizes, (parked[0] - begin[0]) / count, (ended[0] - parked[0]) / count)
+    return *sizes, (parked[0] - begin[0]) / count, (ended[0] - parked[0]) / count
+
+
+def measure_memory(count):
+    park(1)
+    print("parked", *park(count))
 
 
 def measure_sleeps(count, most_us):

@@ -137,19 +137,25 @@ static void* wait_at_gate(void* argument) {
   return argument;
 }
 
-static void measure_memory(char** arguments) {
-  const long count = count_of(arguments[0]);
-  const Memory before = memory_now();
-  const Moment begin = now();
+static Parking park(long count) {
+  ran = 0;
+  Parking is = {.before = memory_now(), .begin = now()};
   pth_t* const threads = start_many(count, wait_at_gate);
   while (ran < count) pth_yield(NULL);
-  const Moment parked = now();
-  const Memory after = memory_now();
+  is.parked = now();
+  is.after = memory_now();
   pth_mutex_acquire(&mutex, FALSE, NULL);
   pth_cond_notify(&gate, TRUE);
   pth_mutex_release(&mutex);
   join_many(threads, count);
-  tell_parked(before, after, begin, parked, now(), count);
+  is.ended = now();
+  return is;
+}
+
+static void measure_memory(char** arguments) {
+  const long count = count_of(arguments[0]);
+  (void)park(1);
+  tell_parked(park(count), count);
 }
 
 int main(int argc, char** argv) {

@@ -131,18 +131,24 @@ static void* wait_at_gate(void* argument) {
   return argument;
 }
 
-static void measure_memory(char** arguments) {
-  const long count = count_of(arguments[0]);
+static Parking park(long count) {
   gate = st_cond_new();
-  const Memory before = memory_now();
-  const Moment begin = now();
+  ran = 0;
+  Parking is = {.before = memory_now(), .begin = now()};
   st_thread_t* const threads = start_many(count, wait_at_gate);
   while (ran < count) st_usleep(0);
-  const Moment parked = now();
-  const Memory after = memory_now();
+  is.parked = now();
+  is.after = memory_now();
   st_cond_broadcast(gate);
   join_many(threads, count);
-  tell_parked(before, after, begin, parked, now(), count);
+  is.ended = now();
+  return is;
+}
+
+static void measure_memory(char** arguments) {
+  const long count = count_of(arguments[0]);
+  (void)park(1);
+  tell_parked(park(count), count);
 }
 
 static uint64_t most_us;

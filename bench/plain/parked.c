@@ -39,18 +39,24 @@ static void join(pthread_t* threads, long count) {
   free(threads);
 }
 
-static void measure_memory(char** arguments) {
-  const long count = count_of(arguments[0]);
+static Parking park(long count) {
   sem_init(&gate, 0, 0);
-  const Memory before = memory_now();
-  const Moment begin = now();
+  atomic_store(&arrived, 0);
+  Parking is = {.before = memory_now(), .begin = now()};
   pthread_t* const threads = start(count, wait_at_gate);
   while (atomic_load(&arrived) < count) usleep(1000);
-  const Moment parked = now();
-  const Memory after = memory_now();
+  is.parked = now();
+  is.after = memory_now();
   for (long i = 0; i < count; ++i) sem_post(&gate);
   join(threads, count);
-  tell_parked(before, after, begin, parked, now(), count);
+  is.ended = now();
+  return is;
+}
+
+static void measure_memory(char** arguments) {
+  const long count = count_of(arguments[0]);
+  (void)park(1);
+  tell_parked(park(count), count);
 }
 
 static void measure_sleeps(char** arguments) {
