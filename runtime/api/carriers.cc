@@ -12,6 +12,7 @@
 #include "base/processors.h"
 #include "base/sys.h"
 #include "core/carrier.h"
+#include "core/sanitizer.h"
 #include "core/workers.h"
 #include "runtime.h"
 
@@ -28,8 +29,14 @@ void* work(void*) {
   core::serve_as_worker();
 }
 
+// A sanitizer has to hear of each thread, and clang's stands in the program itself.
+Create libc_create() {
+  return core::kIsSanitized ? pthread_create
+                            : reinterpret_cast<Create>(ramie_original("pthread_create"));
+}
+
 bool start_one() {
-  auto create = reinterpret_cast<Create>(ramie_original("pthread_create"));
+  Create create = libc_create();
   pthread_t thread;
   return create != nullptr && create(&thread, nullptr, work, nullptr) == 0;
 }

@@ -317,7 +317,7 @@ static void go_on_alone(void) {
 
 static void fork_often(void) {
   int good = 0;
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 40; ++i) {
     const pid_t child = fork();
     if (child == 0) go_on_alone();
     int status = -1;
