@@ -255,6 +255,7 @@ class Catalog:
             "epoll": [self.bench / "echo_epoll"],
             "uring": [self.bench / "echo_uring"],
             "light": [self.bench / "echo_light"],
+            "light-epoll": [self.bench / "echo_light"],
             "light-uring": [self.bench / "echo_light"],
             "kernel": [threads],
             **{f"hosted-{mode}": [threads] for mode in self.modes},
@@ -264,11 +265,10 @@ class Catalog:
         }
         for connections in (16, 100, 1000, 10_000):
             for kind, command in servers.items():
-                own, _, poller = kind.partition("-uring")
-                mode = own.removeprefix("hosted-") if own.startswith("hosted-") else None
+                mode = kind.removeprefix("hosted-") if kind.startswith("hosted-") else None
+                poller = {"light-epoll": "epoll", "light-uring": "io_uring"}.get(kind, "auto")
                 yield EchoProgram(kind, f"echo/{connections}", self.count(connections, 20),
-                                  self.count(100_000, 100), command, self.build, mode,
-                                  "io_uring" if kind != own else "epoll")
+                                  self.count(100_000, 100), command, self.build, mode, poller)
 
 
     def python_echoes(self):

@@ -38,7 +38,7 @@ plot {plots}
 COLOURS = {
     "raw": "#444444", "epoll": "#444444", "uring": "#888888", "light": "#1b9e3f",
     "hosted-fsgsbase": "#66c266", "hosted-trap": "#8fd18f", "hosted-prctl": "#c2e6c2",
-    "light-uring": "#0f6b2a", "light-1": "#2f7f4f", "light-2": "#0f6b2a",
+    "light-epoll": "#5fae78", "light-uring": "#0f6b2a", "light-1": "#2f7f4f", "light-2": "#0f6b2a",
     "kernel": "#d95f02", "native": "#d95f02", "boost": "#7570b3", "go": "#1f9fc4",
     "st": "#e6ab02", "pth": "#a6761d", "gevent": "#e7298a",
     "preloaded": "#8fd18f", "run": "#1b9e3f",

@@ -10,7 +10,7 @@ class EchoProgram(Program):
     """A server is started for each run, served from by the client, and killed."""
 
     def __init__(self, kind, name, connections, requests, command, build, mode=None,
-                 poller="epoll", **more):
+                 poller="auto", **more):
         super().__init__(kind, {"echo": name}, command, **more)
         self.connections, self.requests, self.mode = connections, requests, mode
         self.client = build / "bench" / "echo_client"

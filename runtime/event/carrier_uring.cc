@@ -5,12 +5,15 @@
 #include <poll.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <new>
 
 #include "base/check.h"
 #include "base/config.h"
+#include "base/deadline.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -47,6 +50,13 @@ struct Ring : core::CarrierRing {
 };
 
 constinit std::atomic<bool> is_refused = false;
+
+// RAMIE_POLLER=auto: a ring saves two system calls for each answer of a server, and pays for them
+// with a poll in the kernel and two parks.  Where a call costs 0.1 us that is the same; where it
+// costs 1 us, a third is saved (docs/decisions/0025).
+constexpr int64_t kDearCall = 300;  // ns
+enum class Worth : uint8_t { unknown, ring, none };
+constinit std::atomic<Worth> worth = Worth::unknown;
 
 Ring& ring_of(Carrier& carrier) { return static_cast<Ring&>(*carrier.ring); }
 
@@ -275,14 +285,53 @@ Ring* make_ring() {
   return nullptr;
 }
 
+// In ns, of one that does nothing: the least of some tries, so nothing else is in it.
+int64_t price_of_call() {
+  constexpr int kTries = 8;
+  constexpr int kCalls = 8;
+  int64_t least = INT64_MAX;
+  for (int i = 0; i < kTries; ++i) {
+    int64_t begin = base::now();
+    for (int k = 0; k < kCalls; ++k) {
+      (void)sys::call(SYS_getppid);
+    }
+    least = std::min(least, (base::now() - begin) / kCalls);
+  }
+  return least;
+}
+
+// Not beside hosted threads: what is said of them in docs/limits.md then holds for all.
+Worth weigh() {
+  if (core::signal_hooks().leave != nullptr) {
+    return Worth::none;
+  }
+  int64_t price = price_of_call();
+  if (price >= kDearCall) {
+    base::log_line(base::LogLevel::info, "a system call takes ", price,
+                   " ns: streams of light fibers receive and send by io_uring");
+  }
+  return price >= kDearCall ? Worth::ring : Worth::none;
+}
+
+bool is_wanted() {
+  if (base::config().poller != base::PollerChoice::automatic) {
+    return base::config().poller == base::PollerChoice::io_uring;
+  }
+  Worth known = worth.load(std::memory_order_relaxed);
+  if (known == Worth::unknown) {
+    known = weigh();
+    worth.store(known, std::memory_order_relaxed);
+  }
+  return known == Worth::ring;
+}
+
 }  // namespace
 
 bool open_ring(Carrier& carrier) {
   if (carrier.ring != nullptr) {
     return true;
   }
-  if (base::config().poller != base::PollerChoice::io_uring ||
-      is_refused.load(std::memory_order_relaxed) || start_descriptors() < 0) {
+  if (!is_wanted() || is_refused.load(std::memory_order_relaxed) || start_descriptors() < 0) {
     return false;
   }
   carrier.ring = make_ring();

@@ -42,7 +42,8 @@ struct RingCall : base::ListLink {
 };
 
 // Opens the calling carrier's ring, if that hasn't been done.  False where RAMIE_POLLER says epoll,
-// or the kernel has not what is needed (Linux 6.7), or refuses it.
+// or says nothing and a ring saves nothing, or the kernel has not what is needed (Linux 6.7), or
+// refuses it.
 [[nodiscard]] bool open_ring(core::Carrier& carrier);
 
 // To be submitted at the end of the loop's turn; the call's ticket is unparked when it is over.
