@@ -1,12 +1,11 @@
 /* The lock for many readers or one writer (runtime/include/ramie/shared_mutex.h), for spin.
  *
- * Writers and readers take the lock some times, and then leave.  With TIMED, a wait may end by its
- * deadline at any moment; who has no lock then leaves at once.  When nothing happens any more, all must
- * have left.
+ * Writers and readers take the lock some times, and then leave.  With TIMED=n, n waits may end by
+ * their deadline, at any moment; who has no lock then leaves at once.  When nothing happens any more,
+ * all must have left.
  *
- * Each step between two semicolons is one atomic operation of the code.  One lost turn is enough
- * for `urgent` here, where the code has patience for some.  Who is woken of several writers is a
- * choice.
+ * Each step between two semicolons is one atomic operation of the code, which has patience for more
+ * lost turns.  Who is woken of the writers, of which there are two at most, is a choice.
  *
  * The mutation, which must be found:
  *   ONE_LOOK  an unlock that has found no writer, and then the word changed, leaves the rest to others
@@ -21,10 +20,11 @@
 #ifndef TURNS
 #define TURNS 1
 #endif
-#ifdef TIMED
-#define may_time_out true
-#else
-#define may_time_out false
+#ifndef PATIENCE
+#define PATIENCE 1
+#endif
+#ifndef TIMED
+#define TIMED 0
 #endif
 
 #define USERS (WRITERS + READERS)
@@ -39,8 +39,10 @@
 byte word, turn;
 bool parked[USERS];  /* the first ones are the writers, on the turn; readers are on the word */
 byte writers_inside, readers_inside, gone;
+byte time_outs = TIMED;
 
 #define is_writer (me < WRITERS)
+#define is_next (lost >= PATIENCE)
 #define is_parked_writer(which) (which < WRITERS && parked[which])
 
 inline wake_readers() {
@@ -66,12 +68,13 @@ inline wake_one_writer() {
 proctype user(byte me) {
   byte seen, expected, announced, others, cleared, i;
   byte left = TURNS;
-  bool lost, found, none_parked;
+  byte lost;
+  bool found, none_parked;
 
 next:
   atomic {
     seen = 0; expected = 0; announced = 0; others = 0; cleared = 0;
-    lost = false; found = false; none_parked = false
+    lost = 0; found = false; none_parked = false
   };
   if :: left == 0 -> goto end :: else -> left-- fi;
 
@@ -90,7 +93,7 @@ next:
   seen = word;
 look:
   if
-  :: is_writer && (seen & holders) == 0 && (lost || (seen & urgent) == 0) ->
+  :: is_writer && (seen & holders) == 0 && (lost > 0 || (seen & urgent) == 0) ->
      atomic {
        if
        :: word == seen -> word = (seen & ~urgent) | written | others; goto inside
@@ -98,17 +101,17 @@ look:
        fi
      }
   :: !is_writer && (seen & holders) < written - 1 &&
-     (lost || (seen & (readers | writers | urgent)) == 0) ->
+     (is_next || (seen & (readers | writers | urgent)) == 0) ->
      atomic {
        if
-       :: word == seen -> word = (lost -> seen & ~urgent : seen) + 1; goto inside
+       :: word == seen -> word = (is_next -> seen & ~urgent : seen) + 1; goto inside
        :: else -> seen = word; goto look
        fi
      }
   :: else
   fi;
 
-  announced = (is_writer -> writers : readers) | ((lost && (seen & holders) != 0) -> urgent : 0);
+  announced = (is_writer -> writers : readers) | ((is_next && (seen & holders) != 0) -> urgent : 0);
   if
   :: (seen & announced) != announced ->
      atomic {
@@ -126,7 +129,7 @@ look:
      expected = turn;
      seen = word;
      if
-     :: ((seen & holders) == 0 && (lost || (seen & urgent) == 0)) || (seen & writers) == 0 -> goto look
+     :: ((seen & holders) == 0 && (lost > 0 || (seen & urgent) == 0)) || (seen & writers) == 0 -> goto look
      :: else
      fi;
      atomic { if :: turn == expected -> parked[me] = true :: else fi }
@@ -135,9 +138,9 @@ look:
   fi;
   if
   :: !parked[me]
-  :: may_time_out -> atomic { if :: parked[me] -> parked[me] = false; goto give_up :: else fi }
+  :: atomic { parked[me] && time_outs > 0 -> parked[me] = false; time_outs--; goto give_up }
   fi;
-  lost = true;
+  if :: lost < PATIENCE -> lost++ :: else fi;
   seen = word;
   goto look;
 
