@@ -1,4 +1,6 @@
+#include <ramie/cancel.h>
 #include <ramie/condition_variable_any.h>
+#include <ramie/fiber.h>
 #include <ramie/shared_mutex.h>
 #include <ramie/sync.h>
 
@@ -149,6 +151,37 @@ TYPED_TEST(ConditionVariableAny, MayBeDestroyedOnceEverybodyIsNotified) {
   }
   EXPECT_TRUE(eventually([&] { return ended == 3; }));
   this->crew.join();
+}
+
+// A cancellation while it locks again waits for the next wait: the lock is held when it returns.
+TEST(ConditionVariableAnyCancelled, WhileItLocksAgainReturnsWithTheLockHeld) {
+  ramie::mutex guard;
+  condition_variable_any changed;
+  bool ready = false;
+  bool returned = false;
+  fiber<void> waiter = spawn([&] {
+    std::scoped_lock held(guard);
+    changed.wait(guard, [&] { return ready; });
+    returned = true;
+    EXPECT_TRUE(this_fiber::interruption_requested());
+    EXPECT_FALSE(guard.try_lock());
+    EXPECT_THROW(this_fiber::interruption_point(), cancelled);
+  });
+  yield();
+  guard.lock();
+  ready = true;
+  changed.notify_one();
+  yield();
+  EXPECT_EQ(parked_on(&guard), 1U);
+  waiter.cancel();
+  yield();
+  EXPECT_FALSE(guard.try_lock());
+  EXPECT_FALSE(returned);
+  guard.unlock();
+  waiter.get();
+  EXPECT_TRUE(returned);
+  EXPECT_TRUE(guard.try_lock());
+  guard.unlock();
 }
 
 }  // namespace

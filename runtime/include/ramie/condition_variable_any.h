@@ -2,6 +2,7 @@
 // and the rules of the standard.
 #pragma once
 
+#include <ramie/cancel.h>
 #include <ramie/detail/deadline.h>
 #include <ramie/detail/park.h>
 
@@ -27,8 +28,8 @@ class condition_variable_any {
   void notify_one() noexcept { state_->notify(1); }
   void notify_all() noexcept { state_->notify(detail::everybody); }
 
-  // Unlocks, waits for a notification, and locks again, which takes as long as it takes.  May
-  // return for no reason.  Switches fibers.
+  // Unlocks, waits for a notification, and locks again, which takes as long as it takes: no
+  // cancellation ends that.  May return for no reason.  Switches fibers.
   template <class Lock>
   void wait(Lock& lock) {
     (void)wait_until_deadline(lock, detail::never, keep_waiting);
@@ -108,6 +109,8 @@ class condition_variable_any {
       ~relock() noexcept(false) {
         counted.waiters.fetch_sub(1, std::memory_order_relaxed);
         if (lock != nullptr) {
+          // The caller unlocks in any case; and a notification that was taken is not lost.
+          this_fiber::cancellation_disabled quiet;
           lock->lock();
         }
       }
