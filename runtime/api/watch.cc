@@ -34,10 +34,7 @@ wait_key key_of_semaphore(const word& semaphore) noexcept {
           [](const void* object) noexcept {
             return sync::Semaphore::must_wait(*static_cast<word*>(const_cast<void*>(object)));
           },
-          &semaphore,
-          [](const void* object) noexcept {
-            sync::Semaphore::wake_next(*static_cast<word*>(const_cast<void*>(object)));
-          }};
+          &semaphore};
 }
 
 void open_watches(watch_set* set) noexcept { new (set) sync::WatchSet; }

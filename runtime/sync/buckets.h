@@ -52,6 +52,9 @@ struct Sleeper {
 // The set stays as long as the bucket's lock is held: its owner needs that to leave.
 [[nodiscard]] Sleeper fire(WatchSet& set, Watch& watch);
 
+// With the bucket of the address locked: fires its watches in front of a waiter; null means all.
+void fire_watches(const void* address, const Waiter* before);
+
 // Under the lock of the waiter's bucket.  Copies: the node is not to be touched afterwards.
 [[gnu::always_inline]] inline Sleeper take_out(Waiter& waiter) {
   base::IntrusiveList<Waiter>::remove(&waiter);
@@ -149,13 +152,23 @@ template <class Decide>
   Sleeper sleeper;
   {
     base::LockGuard guard(bucket.lock);
-    Waiter* first = next_of_address(bucket.waiters.front());
+    Waiter* front = next_of_address(bucket.waiters.front());
+    Waiter* first = front;
+    while (first != nullptr && first->set != nullptr) {
+      first = next_of_address(bucket.waiters.next(first));
+    }
     if (first == nullptr) {
       (void)decide(UnparkOne{});
+    } else {
+      bool has_more = next_of_address(bucket.waiters.next(first)) != nullptr;
+      first->token = decide(UnparkOne{true, has_more, first->wants_handoff});
+    }
+    if (front != first) [[unlikely]] {
+      fire_watches(address, first);  // once the word says what they are to see
+    }
+    if (first == nullptr) {
       return false;
     }
-    bool has_more = next_of_address(bucket.waiters.next(first)) != nullptr;
-    first->token = decide(UnparkOne{true, has_more, first->wants_handoff});
     sleeper = take_out(*first);
   }
   sleeper.wake();

@@ -31,6 +31,18 @@ Sleeper fire(WatchSet& set, Watch& watch) {
   return {ticket, &set.word};
 }
 
+// Wakes under the lock, which is correct and merely slower.
+void fire_watches(const void* address, const Waiter* before) RAMIE_NO_THREAD_SAFETY_ANALYSIS {
+  auto& waiters = bucket_of(address).waiters;
+  for (Waiter* waiter = waiters.front(); waiter != before;) {
+    Waiter* next = waiters.next(waiter);
+    if (waiter->key.load(std::memory_order_relaxed) == address) {
+      take_out(*waiter).wake();
+    }
+    waiter = next;
+  }
+}
+
 namespace {
 
 // Locks the buckets of two addresses, which may be one, in the order of their place in memory.

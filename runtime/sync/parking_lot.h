@@ -88,9 +88,9 @@ struct UnparkOne {
   bool wants_handoff = false;  // the ParkOptions of the one who is woken
 };
 
-// Wakes one waiter of `address`, if any.  `decide` runs in either case, under the bucket's lock, so
-// it can change the word that validate() reads in step with the queue; it returns the waiter's
-// token.
+// Wakes one waiter of `address`, if any, and fires the watches in front of it, which count as no
+// waiters.  `decide` runs in either case, under the bucket's lock, so it can change the word that
+// validate() reads in step with the queue; it returns the waiter's token.
 bool unpark_one(const void* address, FunctionRef<uint32_t(UnparkOne)> decide);
 
 struct RequeueResult {
@@ -117,8 +117,8 @@ PairResult unpark_two(const void* first, unsigned first_count, const void* secon
 
 // Waiting for several addresses at once.  A watch is a waiter of one address which wakes no fiber,
 // but puts itself on the list of its set; whoever owns the set waits for that list.  Meant for
-// wakers that wake everybody (an event, the end of a fiber): a watch that is woken after its owner
-// has what it wants would be a lost wake-up otherwise.
+// wakers that wake everybody (an event, the end of a fiber) or use unpark_one(): with unpark(), a
+// watch would take the wake-up of a waiter.
 struct Watch;
 
 struct WatchSet {

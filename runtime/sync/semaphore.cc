@@ -51,19 +51,6 @@ bool Semaphore::must_wait(std::atomic<uint32_t>& word) {
   return word.compare_exchange_strong(seen, kParked, std::memory_order_acquire) || seen < kUnit;
 }
 
-void Semaphore::wake_next(std::atomic<uint32_t>& word) {
-  uint32_t now = word.load(std::memory_order_relaxed);
-  if (now < kUnit || (now & kParked) == 0) {
-    return;  // whoever took the unit will release it, or nobody waits
-  }
-  unpark_one(&word, [&](UnparkOne waiter) -> uint32_t {
-    if (!waiter.has_more) {
-      word.fetch_and(~kParked, std::memory_order_relaxed);
-    }
-    return kCompete;
-  });
-}
-
 void Semaphore::release_slowly(std::atomic<uint32_t>& word, uint32_t units) {
   // One waiter and one unit at a time, so that each unit is either in the word or in the hands of
   // the one that is woken.

@@ -71,8 +71,6 @@ class Semaphore {
   // For those who wait for a unit without taking it (the parking lot's watches).  Whether there is
   // none, and then the next release() looks for waiters: with the word's bucket locked.
   [[nodiscard]] static bool must_wait(std::atomic<uint32_t>& word);
-  // After one of them was woken: the unit is still there for the next waiter.
-  static void wake_next(std::atomic<uint32_t>& word);
 
  private:
   std::atomic<uint32_t> word_;

@@ -69,6 +69,30 @@ TEST(WaitForASemaphore, ARelaseReachesThoseWhoAcquire) {
   EXPECT_FALSE(units.try_acquire());
 }
 
+// Even while the one who watches goes on waiting for something else.
+TEST(WaitForASemaphore, AWatchInFrontKeepsNoUnitFromAWaiter) {
+  counting_semaphore<> units(0);
+  event last;
+  fiber<void> watcher = spawn([&] { wait_all(units, last); });
+  yield();
+  bool acquired = false;
+  fiber<void> waiter = spawn([&] {
+    units.acquire();
+    acquired = true;
+  });
+  yield();
+  EXPECT_EQ(parked_on(&units), 2U);
+  units.release();
+  EXPECT_EQ(parked_on(&units), 0U);
+  yield();
+  EXPECT_TRUE(acquired);
+  units.release();
+  last.set();
+  watcher.join();
+  waiter.join();
+  EXPECT_TRUE(units.try_acquire());
+}
+
 TEST(WaitForASemaphore, RacesWithThreads) {
   constexpr int kUnits = 2000;
   counting_semaphore<> units(0);

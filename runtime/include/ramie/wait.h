@@ -81,9 +81,6 @@ class waiting {
     for (slot& one : slots_) {
       if (one.is_watching) {
         end_watch(&one);
-        if (one.pass_on != nullptr) {
-          one.pass_on(one.object);
-        }
       }
     }
   }
@@ -125,14 +122,10 @@ class waiting {
   struct slot : watch {
     std::size_t index = 0;
     bool is_watching = false;
-    void (*pass_on)(const void* object) noexcept = nullptr;
-    const void* object = nullptr;
     std::shared_ptr<event> bridge;
   };
 
   void watch_key(slot& made, const wait_key& key) {
-    made.pass_on = key.pass_on;
-    made.object = key.object;
     made.is_watching = begin_watch(&made, &set_, key);
     if (!made.is_watching) {
       ready_.push_back(made.index);

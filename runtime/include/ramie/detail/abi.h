@@ -164,9 +164,6 @@ struct wait_key {
   const void* address = nullptr;
   bool (*must_wait)(const void* object) noexcept = nullptr;
   const void* object = nullptr;
-  // Where the announcement goes to one alone, who takes something: it was heard by a watch, which
-  // takes nothing, and is passed on.  Null where everybody hears it.
-  void (*pass_on)(const void* object) noexcept = nullptr;
 };
 
 struct watch {
