@@ -91,6 +91,23 @@ TEST_F(ResourcePool, AsksWhetherAnIdleOneIsUsable) {
   EXPECT_EQ(pool.size(), 1U);
 }
 
+TEST_F(ResourcePool, OneWhoseCheckThrowsIsForgotten) {
+  bool fails = false;
+  resource_pool<Connection> pool([] { return Connection(); }, {.max = 1},
+                                 [&](Connection&) {
+                                   if (fails) {
+                                     throw std::runtime_error("refused");
+                                   }
+                                   return true;
+                                 });
+  pool.acquire().give_back();
+  fails = true;
+  EXPECT_THROW((void)pool.acquire(), std::runtime_error);
+  EXPECT_EQ(alive, 0);
+  EXPECT_EQ(pool.size(), 0U);
+  EXPECT_EQ(pool.acquire()->number, 2);
+}
+
 TEST_F(ResourcePool, AFailureToMakeOneFreesThePlace) {
   bool fails = true;
   resource_pool<Connection> pool(

@@ -43,7 +43,7 @@ class resource_pool {
 
  public:
   // `make` makes one, and may wait and throw.  `is_usable`, if given, is asked before an idle one
-  // is handed out; it may wait, too.
+  // is handed out; it may wait and throw, too, and the one in question is destroyed then.
   explicit resource_pool(std::function<T()> make, const resource_limits& limits = {},
                          std::function<bool(T&)> is_usable = nullptr)
       : make_(std::move(make)),
@@ -167,17 +167,31 @@ class resource_pool {
   lease hand_out() {
     try {
       while (std::unique_ptr<item> one = take_idle()) {
-        if (!is_usable_ || is_usable_(one->value)) {
+        if (is_still_usable(one)) {
           return lease(this, std::move(one));
         }
-        one.reset();
-        forget_one();
       }
       return lease(this, make_one());
     } catch (...) {
       free_.release();
       throw;
     }
+  }
+
+  // If not, or if the question throws, it is destroyed.
+  bool is_still_usable(std::unique_ptr<item>& one) {
+    try {
+      if (!is_usable_ || is_usable_(one->value)) {
+        return true;
+      }
+    } catch (...) {
+      one.reset();
+      forget_one();
+      throw;
+    }
+    one.reset();
+    forget_one();
+    return false;
   }
 
   std::unique_ptr<item> take_idle() {
