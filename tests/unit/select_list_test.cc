@@ -1,8 +1,14 @@
+#include <ramie/detail/channel_wait.h>
+#include <ramie/detail/inner_mutex.h>
+#include <ramie/fiber.h>
+#include <ramie/select.h>
 #include <ramie/select_list.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <memory>
+#include <mutex>
+#include <new>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -124,6 +130,70 @@ TEST(SelectListCases, ACaseThatThrowsIsSpent) {
   cases.on_send(closed, 1);
   EXPECT_THROW(cases.select(), channel_closed);
   EXPECT_THROW(cases.select(), std::logic_error);
+}
+
+// Sees whether its lock is taken after its callback was called.
+class LockedCase : public detail::select_case {
+ public:
+  detail::inner_mutex* lock() noexcept override { return &lock_; }
+  void begin(detail::channel_wait& operation, std::size_t index) override {
+    operation_ = &operation;
+    index_ = index;
+  }
+  void fire(bool) override {
+    lock_.lock();
+    unlocker_ = spawn([this] {
+      was_awaited_ = true;
+      lock_.unlock();
+    });
+  }
+  void happen() {
+    std::lock_guard guard(lock_);
+    if (operation_->try_claim()) {
+      operation_->finish(index_, true);
+    }
+  }
+  [[nodiscard]] bool was_awaited() const { return was_awaited_; }
+  void join() { unlocker_.join(); }
+
+ private:
+  detail::inner_mutex lock_;
+  detail::channel_wait* operation_ = nullptr;
+  std::size_t index_ = 0;
+  bool was_awaited_ = false;
+  fiber<void> unlocker_;
+};
+
+// So the callback may destroy what the case is about.
+TEST(SelectCases, AreLeftAloneAfterTheCallback) {
+  LockedCase only;
+  fiber<void> partner = spawn([&] { only.happen(); });
+  EXPECT_EQ(select(only), 0U);
+  EXPECT_FALSE(only.was_awaited());
+  only.join();
+  partner.join();
+}
+
+// Fails to begin to wait; others run before that.
+class FailingCase : public detail::select_case {
+ public:
+  void begin(detail::channel_wait&, std::size_t) override {
+    yield();
+    throw std::bad_alloc();
+  }
+  void fire(bool) override {}
+};
+
+TEST(SelectCases, AFailureToWaitLosesNoElement) {
+  channel<int> numbers;
+  std::optional<int> number;
+  fiber<void> sender = spawn([&] { numbers.send(7); });
+  FailingCase failing;
+  EXPECT_EQ(select(on_receive(numbers, number), failing), 0U);
+  EXPECT_EQ(number, 7);
+  sender.join();
+  EXPECT_THROW(select(on_receive(numbers, number), failing), std::bad_alloc);
+  EXPECT_FALSE(numbers.try_send(8));
 }
 
 }  // namespace

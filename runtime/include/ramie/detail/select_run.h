@@ -143,20 +143,40 @@ class select_locks {
   std::size_t count_ = 0;
 };
 
-// With the locks held: the number of the case that was done, or `count`.
-inline std::size_t try_cases(select_case* const* cases, std::size_t count) {
-  small_array<std::size_t, 8> order(count);
+// The cases' numbers in an order made by chance.
+using select_order = small_array<std::size_t, 8>;
+inline void shuffle(select_order& order, std::size_t count) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
     std::size_t place = select_chance() % (i + 1);
     order[i] = order[place];
     order[place] = i;
   }
+}
+
+// With the locks held: the number of the case that was done, or `count`.
+inline std::size_t try_cases(select_case* const* cases, select_order& order, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     if (cases[order[i]]->try_now()) {
       return order[i];
     }
   }
   return count;
+}
+
+// Nobody may find a waiter of an operation that is gone.
+inline void end_cases(select_case* const* cases, std::size_t count, select_locks& locks) noexcept {
+  locks.lock();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (cases[i]->lock() != nullptr) {
+      cases[i]->end();
+    }
+  }
+  locks.unlock();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (cases[i]->lock() == nullptr) {
+      cases[i]->end();
+    }
+  }
 }
 
 inline std::size_t run_select(select_case* const* cases, std::size_t count) {
@@ -173,9 +193,11 @@ inline std::size_t run_select(select_case* const* cases, std::size_t count) {
       timer = i;
     }
   }
+  select_order order(count);  // allocates, which must not fail under the locks
+  shuffle(order, count);
   select_locks locks(cases, count);
   locks.lock();
-  std::size_t chosen = try_cases(cases, count);
+  std::size_t chosen = try_cases(cases, order, count);
   if (chosen == count) {
     chosen = fallback;
   }
@@ -192,40 +214,25 @@ inline std::size_t run_select(select_case* const* cases, std::size_t count) {
     }
   }
   locks.unlock();
-  // However this is left: nobody may find a waiter of an operation that is gone.
-  struct leaving {
-    select_case* const* cases;
-    std::size_t count;
-    channel_wait& operation;
-    select_locks& locks;
-    bool has_given_up = false;
-
-    void leave() noexcept {
-      has_given_up = operation.try_claim();
-      locks.lock();
-      for (std::size_t i = 0; i < count; ++i) {
-        if (cases[i]->lock() != nullptr) {
-          cases[i]->end();
-        }
+  std::exception_ptr failed;
+  try {
+    for (std::size_t i = 0; i < count; ++i) {
+      if (cases[i]->lock() == nullptr) {
+        cases[i]->begin(operation, i);  // may throw: no memory for a fiber
       }
-      locks.unlock();
-      for (std::size_t i = 0; i < count; ++i) {
-        if (cases[i]->lock() == nullptr) {
-          cases[i]->end();
-        }
-      }
-      count = 0;
     }
-    ~leaving() { leave(); }
-  } guard{cases, count, operation, locks};
-  for (std::size_t i = 0; i < count; ++i) {
-    if (cases[i]->lock() == nullptr) {
-      cases[i]->begin(operation, i);  // may throw: no memory for a fiber
-    }
+  } catch (...) {
+    failed = std::current_exception();
   }
-  bool done = operation.wait(deadline);
-  guard.leave();
-  if (!done && guard.has_given_up) {
+  bool done = failed == nullptr && operation.wait(deadline);
+  // If a partner was faster, its element is moved already, and the operation done once its case
+  // has ended.
+  bool has_given_up = !done && operation.try_claim();
+  end_cases(cases, count, locks);  // once: the callback may destroy the channels
+  if (has_given_up) {
+    if (failed != nullptr) {
+      std::rethrow_exception(failed);
+    }
     (void)wait_done(false, timer == count ? never : deadline);
     chosen = timer;
     cases[chosen]->fire(true);
