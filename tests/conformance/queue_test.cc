@@ -1,3 +1,4 @@
+#include <ramie/fiber.h>
 #include <ramie/queue.h>
 
 #include <atomic>
@@ -5,6 +6,8 @@
 #include <memory>
 #include <numeric>
 #include <set>
+#include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "support/crew.h"
@@ -249,6 +252,48 @@ TEST(Queues, CarryWhatOnlyMoves) {
   EXPECT_FALSE(queue.try_put(std::move(second)));
   EXPECT_NE(second, nullptr) << "what isn't taken stays";
   EXPECT_EQ(*queue.get(), 1);
+}
+
+// Its next move throws, once, where `fails` is set.
+struct Fragile {
+  explicit Fragile(bool* to_fail) : fails(to_fail) {}
+  Fragile(Fragile&& other) : fails(other.fails) {
+    if (std::exchange(*fails, false)) {
+      throw std::runtime_error("no move");
+    }
+  }
+  bool* fails;
+};
+
+TEST(Queues, APutThatThrowsLeavesThePlaceToTheNext) {
+  bool fails = false;
+  queue<Fragile> queue(1);
+  queue.put(Fragile(&fails));
+  fiber<void> first = spawn([&] { queue.put(Fragile(&fails)); });
+  fiber<void> second = spawn([&] { queue.put(Fragile(&fails)); });
+  yield();
+  (void)queue.get();
+  fails = true;
+  EXPECT_THROW(first.get(), std::runtime_error);
+  yield();
+  EXPECT_EQ(queue.size(), 1U);
+  queue.close();
+  EXPECT_NO_THROW(second.get());
+}
+
+TEST(Queues, AGetThatThrowsLeavesTheElementToTheNext) {
+  bool fails = false;
+  queue<Fragile> queue;
+  fiber<void> first = spawn([&] { (void)queue.get(); });
+  fiber<void> second = spawn([&] { (void)queue.get(); });
+  yield();
+  queue.put(Fragile(&fails));
+  fails = true;
+  EXPECT_THROW(first.get(), std::runtime_error);
+  yield();
+  EXPECT_EQ(queue.size(), 0U);
+  queue.close_now();
+  EXPECT_NO_THROW(second.get());
 }
 
 }  // namespace

@@ -189,18 +189,31 @@ class basic_queue {
       }
       in_time = not_full_.wait(lock_, deadline);
     }
-    order_.push(std::move(value));
+    try {
+      order_.push(std::move(value));
+    } catch (...) {
+      not_full_.notify_one();  // the place stays for the next
+      throw;
+    }
     ++unfinished_;
     not_empty_.notify_one();
     return true;
   }
 
   std::optional<T> next(std::int64_t deadline, on_end end) {
+    std::optional<T> taken;
     std::unique_lock guard(lock_);
     if (!wait_for_element(deadline, end)) {
-      return std::nullopt;
+      return taken;
     }
-    std::optional<T> taken(order_.pop());
+    std::size_t before = order_.size();
+    try {
+      taken.emplace(order_.pop());
+    } catch (...) {
+      // The element stays for the next; or it is lost, and its place free.
+      (order_.size() == before ? not_empty_ : not_full_).notify_one();
+      throw;
+    }
     not_full_.notify_one();
     return taken;
   }
