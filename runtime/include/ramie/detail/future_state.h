@@ -118,8 +118,8 @@ class future_state_base {
       throw std::future_error(std::future_errc::promise_already_satisfied);
     }
   }
-  // Storing the value failed: as if nobody had tried.
-  void unclaim() noexcept { status_.fetch_and(~is_claimed, std::memory_order_relaxed); }
+  // Storing the value failed: as if nobody had tried.  Release pairs with try_claim() by the next.
+  void unclaim() noexcept { status_.fetch_and(~is_claimed, std::memory_order_release); }
 
   void publish() noexcept {
     std::unique_ptr<callback> called;
@@ -180,7 +180,9 @@ class future_state_base {
       if ((seen & (is_claimed | ready)) != 0) {
         return false;
       }
-    } while (!status_.compare_exchange_weak(seen, seen | is_claimed, std::memory_order_relaxed));
+      // Acquire pairs with unclaim().
+    } while (!status_.compare_exchange_weak(seen, seen | is_claimed, std::memory_order_acquire,
+                                            std::memory_order_relaxed));
     return true;
   }
 
