@@ -44,7 +44,8 @@ class send_case;
 }  // namespace detail
 
 // Any number of senders and receivers, each of them first come, first served.  Waits switch fibers,
-// everything else doesn't.
+// everything else doesn't.  A channel must outlive all calls on it: a partner may still unlock it
+// when the one that it has woken returns.
 template <class T>
 class channel {
   static_assert(std::is_nothrow_move_constructible_v<T>,

@@ -28,7 +28,8 @@ namespace ramie {
 
 // Meets SharedTimedLockable, so std::unique_lock, std::scoped_lock and std::shared_lock take it.
 // May be constinit; 8 bytes.  Writers go before readers that come later.  Not recursive, in neither
-// way: who holds it and asks again may wait for himself.
+// way: who holds it and asks again may wait for himself.  It may be destroyed once all calls on it
+// have returned.
 class shared_mutex {
  public:
   constexpr shared_mutex() noexcept = default;

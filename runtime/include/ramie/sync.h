@@ -156,7 +156,8 @@ class condition_variable {
   [[maybe_unused]] std::uint32_t reserved_ = 0;  // room for later versions
 };
 
-// A semaphore that counts up to Most.  8 bytes.
+// A semaphore that counts up to Most.  8 bytes.  It may be destroyed once all calls on it have
+// returned.
 template <std::ptrdiff_t Most = std::numeric_limits<std::uint32_t>::max() / detail::semaphore_unit>
 class counting_semaphore {
   static_assert(Most >= 0 &&
