@@ -1,4 +1,7 @@
 #include <gtest/gtest.h>
+#include <ramie/cancel.h>
+#include <ramie/detail/extras.h>
+#include <ramie/fiber.h>
 #include <ramie/map.h>
 
 #include <algorithm>
@@ -186,6 +189,48 @@ TEST(ImapUnordered, GivesResultsAsTheyCome) {
     }
   }
   EXPECT_EQ(seen, (std::vector{1, 2, 0}));
+}
+
+// Called after the links that the fiber had before: holds up its end.
+class HoldUp : public detail::link_node {
+ public:
+  explicit HoldUp(event& until) : until_(until) {}
+
+ private:
+  void call(detail::task_base&, const detail::control*) noexcept override { until_.wait(); }
+
+  event& until_;
+};
+
+TEST(ImapUnordered, ACancellationWhileAFiberEndsLosesNoResult) {
+  group any;
+  event may_return;
+  event may_end;
+  auto work = [&](int x) {
+    if (x == 1) {
+      may_return.wait();
+      EXPECT_TRUE(detail::current_task()->extras->links.add(new HoldUp(may_end)));
+    }
+    return x;
+  };
+  auto results = imap_unordered(any, work, std::vector{0, 1});
+  fiber<void> reader = spawn([&] {
+    auto it = results.begin();
+    EXPECT_EQ(*it, 0);
+    EXPECT_THROW(++it, cancelled);
+    ++it;
+    ASSERT_FALSE(it == results.end());
+    EXPECT_EQ(*it, 1);
+  });
+  EXPECT_TRUE(eventually([&] { return parked_on(&may_return) == 1; }));
+  yield();
+  may_return.set();
+  EXPECT_TRUE(eventually([&] { return parked_on(&may_end) == 1; }));
+  yield();
+  reader.cancel();
+  yield();
+  may_end.set();
+  reader.get();
 }
 
 TEST(ImapUnordered, IsEmptyForAnEmptyRange) {

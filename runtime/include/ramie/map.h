@@ -78,6 +78,9 @@ class as_they_end {
     std::unique_lock lock(ended_->lock);
     ended_->more.wait(lock, [&] { return !ended_->ids.empty(); });
     auto first = waiting_.find(ended_->ids.front());
+    lock.unlock();
+    first->second.join();  // as in_order: the link is called a moment before the end
+    lock.lock();
     ended_->ids.pop_front();
     fiber<R> next = std::move(first->second);
     waiting_.erase(first);
