@@ -86,7 +86,10 @@ typedef struct {
 } Parking;
 
 // Bytes of memory and of page tables for each of `count`, ns to start it and ns to wake and end it.
-static inline void tell_parked(Parking is, long count) {
+// One is parked before, for what is needed once.
+static inline void tell_parked(Parking (*park)(long count), long count) {
+  (void)park(1);
+  const Parking is = park(count);
   printf("parked %.1f %.1f %.1f %.1f\n", (is.after.resident - is.before.resident) / (double)count,
          (is.after.tables - is.before.tables) / (double)count,
          (is.parked.wall - is.begin.wall) / (double)count,
