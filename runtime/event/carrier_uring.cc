@@ -53,7 +53,7 @@ constinit std::atomic<bool> is_refused = false;
 
 // RAMIE_POLLER=auto: a ring saves two system calls for each answer of a server, and pays for them
 // with a poll in the kernel and two parks.  Where a call costs 0.1 us that is the same; where it
-// costs 1 us, a third is saved (docs/decisions/0025).
+// costs 1 us, a tenth to a quarter is saved with many connections (docs/decisions/0025).
 constexpr int64_t kDearCall = 300;  // ns
 enum class Worth : uint8_t { unknown, ring, none };
 constinit std::atomic<Worth> worth = Worth::unknown;
