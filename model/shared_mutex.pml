@@ -45,10 +45,23 @@ byte time_outs = TIMED;
 #define is_next (lost >= PATIENCE)
 #define is_parked_writer(which) (which < WRITERS && parked[which])
 
-inline wake_readers() {
+/* Whether that has succeeded is in `found`. */
+inline try_lock() {
+  atomic {
+    found = false;
+    if
+    :: is_writer && (word & (holders | urgent)) == 0 -> word = word | written; found = true
+    :: !is_writer && (word & (readers | writers | urgent)) == 0 && (word & holders) < written - 1 ->
+       word++; found = true
+    :: else
+    fi
+  }
+}
+
+inline wake_all(first, end_of) {
   d_step {
-    i = WRITERS;
-    do :: i < USERS -> parked[i] = false; i++ :: else -> break od;
+    i = first;
+    do :: i < end_of -> parked[i] = false; i++ :: else -> break od;
     i = 0
   }
 }
@@ -78,17 +91,8 @@ next:
   };
   if :: left == 0 -> goto end :: else -> left-- fi;
 
-  if
-  :: is_writer ->
-     atomic { if :: (word & (holders | urgent)) == 0 -> word = word | written; goto inside :: else fi }
-  :: else ->
-     atomic {
-       if :: (word & (readers | writers | urgent)) == 0 && (word & holders) < written - 1 ->
-             word++; goto inside
-       :: else
-       fi
-     }
-  fi;
+  try_lock();
+  if :: found -> goto inside :: else fi;
 
   seen = word;
 look:
@@ -166,7 +170,7 @@ again:
     fi
   };
   if
-  :: cleared == readers -> wake_readers()
+  :: cleared == readers -> wake_all(WRITERS, USERS)
   :: else ->
      turn++;
      wake_one_writer();
@@ -186,26 +190,11 @@ changed:
   goto again;
 
 give_up:
-  found = false;
-  if
-  :: is_writer ->
-     atomic { if :: (word & (holders | urgent)) == 0 -> word = word | written; found = true :: else fi }
-  :: else ->
-     atomic {
-       if :: (word & (readers | writers | urgent)) == 0 && (word & holders) < written - 1 ->
-             word++; found = true
-       :: else
-       fi
-     }
-  fi;
+  try_lock();
   word = word & ~(readers | writers | urgent);
   turn++;
-  d_step {
-    i = 0;
-    do :: i < WRITERS -> parked[i] = false; i++ :: else -> break od;
-    i = 0
-  };
-  wake_readers();
+  wake_all(0, WRITERS);
+  wake_all(WRITERS, USERS);
   if :: found -> goto inside :: else fi;
 end:
   gone++

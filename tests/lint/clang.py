@@ -60,7 +60,7 @@ def main():
     make_headers(build)
     entries = [entry for source, entry in translated(build)
                if source not in tested
-               and (has_assembler(source) or not any(map(source.is_relative_to, tidied)))]
+               and (not any(map(source.is_relative_to, tidied)) or has_assembler(source))]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as workers:
         complaints = [told for told in workers.map(lambda entry: check(build, entry), entries) if told]
     print("".join(complaints), end="")

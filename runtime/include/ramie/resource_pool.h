@@ -185,12 +185,10 @@ class resource_pool {
         return true;
       }
     } catch (...) {
-      one.reset();
-      forget_one();
+      destroy(std::move(one));
       throw;
     }
-    one.reset();
-    forget_one();
+    destroy(std::move(one));
     return false;
   }
 
@@ -242,9 +240,13 @@ class resource_pool {
     free_.release();
   }
 
-  void drop(std::unique_ptr<item> one) noexcept {
+  void destroy(std::unique_ptr<item> one) noexcept {
     one.reset();
     forget_one();
+  }
+
+  void drop(std::unique_ptr<item> one) noexcept {
+    destroy(std::move(one));
     free_.release();
   }
 
