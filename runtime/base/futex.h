@@ -21,7 +21,7 @@ inline long futex_wait(std::atomic<uint32_t>& word, uint32_t expected,
                    deadline.is_never() ? 0 : sys::arg(&until), 0, FUTEX_BITSET_MATCH_ANY);
 }
 
-inline long futex_wake(std::atomic<uint32_t>& word, int count) {
+[[gnu::always_inline]] inline long futex_wake(std::atomic<uint32_t>& word, int count) {
   return sys::call(SYS_futex, sys::arg(&word), FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/futex.h"
 #include "core/fault.h"
+#include "core/sanitizer.h"
 #include "core/signal_frame.h"
 
 namespace ramie::core {
@@ -28,7 +29,7 @@ constexpr int64_t kPatience = 50'000'000;
 
 // No thread-local and no lock: this runs anywhere, in trap mode with an FS base that is not the
 // fiber's.
-void handle(int, siginfo_t*, void* raw_context) {
+RAMIE_UNINSTRUMENTED void handle(int, siginfo_t*, void* raw_context) {
   auto self = static_cast<uint32_t>(sys::gettid());
   if (!asked.compare_exchange_strong(self, 0, std::memory_order_acquire)) {
     return;

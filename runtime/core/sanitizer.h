@@ -24,6 +24,17 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+// For the handler of a signal that comes anywhere: were it instrumented, and came the signal within
+// ThreadSanitizer's own code, it would wait for a lock that its own thread holds.  What it calls
+// has to be inlined into it.
+#if !defined(RAMIE_TSAN)
+#define RAMIE_UNINSTRUMENTED
+#elif defined(__clang__)
+#define RAMIE_UNINSTRUMENTED [[clang::disable_sanitizer_instrumentation]]
+#else
+#define RAMIE_UNINSTRUMENTED [[gnu::no_sanitize_thread]]
+#endif
+
 namespace ramie::core {
 
 #if defined(RAMIE_ASAN) || defined(RAMIE_TSAN)

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -202,6 +203,29 @@ TEST(Blocked, AComputingThreadSaysWhereItIs) {
   EXPECT_EQ(map().name(*program), "blocked_test");
   EXPECT_TRUE(std::any_of(callers.frames, callers.frames + callers.count,
                           [&](uintptr_t frame) { return map().find(frame) == program; }));
+}
+
+// Under ThreadSanitizer nearly all of that is code of its own, under its locks.
+TEST(Blocked, AThreadIsSampledWhereverItIs) {
+  std::atomic<bool> stop = false;
+  std::atomic<int> tid = 0;
+  std::thread churner([&] {
+    tid = static_cast<int>(syscall(SYS_gettid));
+    while (!stop.load()) {
+      auto mutex = std::make_unique<std::mutex>();
+      std::lock_guard guard(*mutex);
+    }
+  });
+  while (tid == 0) {
+    std::this_thread::yield();
+  }
+  uintptr_t pc = 0;
+  uintptr_t sp = 0;
+  for (int samples = 0; samples < 300;) {
+    samples += ramie::core::sample_code(tid, pc, sp) ? 1 : 0;
+  }
+  stop = true;
+  churner.join();
 }
 
 TEST(Blocked, AThreadInACallIsSeenThere) {
