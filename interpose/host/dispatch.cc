@@ -164,7 +164,7 @@ constexpr uint8_t kOfDescriptors =
   if (may_come_with_signal(result) && thread != nullptr) [[unlikely]] {
     take_call_signal(*thread);
   }
-  if (fiber.carrier->overstays.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+  if (fiber.carrier->yield_wish.is_there()) [[unlikely]] {
     if ((row.family & kOfDescriptors) != 0) {
       give_way(fiber);
     }

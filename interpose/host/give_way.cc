@@ -1,6 +1,7 @@
 #include "interpose/host/give_way.h"
 
 #include "core/carrier.h"
+#include "core/crew.h"
 #include "core/park.h"
 #include "interpose/host/thread.h"
 
@@ -16,25 +17,34 @@ bool may_yield(const core::Fiber& fiber, const Thread* thread) {
          (!fiber.shares_tcb || fiber.carrier->light_fibers.load(std::memory_order_relaxed) == 0);
 }
 
+// That it yields once more, without having waited.
+bool is_willing(const core::Fiber& fiber, Thread& thread) {
+  constexpr unsigned kMostYields = 4;
+  auto waits =
+      static_cast<uint16_t>(core::Fiber::epoch_of(fiber.state.load(std::memory_order_relaxed)));
+  if (thread.waits_at_yield != waits) {
+    thread.waits_at_yield = waits;
+    thread.yields = 0;
+  }
+  if (thread.yields == kMostYields) {
+    return false;
+  }
+  ++thread.yields;
+  return true;
+}
+
 }  // namespace
 
 void give_way(core::Fiber& fiber) {
-  constexpr unsigned kMostYields = 4;
+  using Why = core::YieldWish::Why;
   core::Carrier& carrier = *fiber.carrier;
-  uint64_t wish = carrier.overstays.exchange(0, std::memory_order_relaxed);
+  Why why = carrier.yield_wish.take(carrier.switches.load(std::memory_order_relaxed));
   auto* thread = static_cast<Thread*>(fiber.host);
-  // The one who was meant may have switched meanwhile.
-  if (wish != carrier.switches.load(std::memory_order_relaxed) + 1 || !may_yield(fiber, thread)) {
+  if (why == Why::none || !may_yield(fiber, thread)) {
     return;
   }
-  auto waits =
-      static_cast<uint16_t>(core::Fiber::epoch_of(fiber.state.load(std::memory_order_relaxed)));
-  if (thread->waits_at_yield != waits) {
-    thread->waits_at_yield = waits;
-    thread->yields = 0;
-  }
-  if (thread->yields < kMostYields) {
-    ++thread->yields;
+  bool is_anybody_ready = !carrier.pinned.empty() || core::count_offered(carrier) > 0;
+  if (why == Why::runs_long ? is_willing(fiber, *thread) : is_anybody_ready) {
     core::yield();
   }
 }

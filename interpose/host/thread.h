@@ -56,7 +56,7 @@ struct Thread : base::ListLink {
 
   uint8_t quick_reads = 0;  // counts those of files (ops/file_read.h)
 
-  uint8_t yields : 4 = 0;       // in a row, as the watchdog wished (give_way.cc)
+  uint8_t yields : 4 = 0;       // in a row, since it ran for long (give_way.cc)
   uint8_t credentials : 4 = 0;  // which change of them it has made (kick.cc), the end of it
   uint16_t waits_at_yield = 0;  // the epoch of its fiber's waits then, the end of it
 

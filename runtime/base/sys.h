@@ -60,7 +60,7 @@ inline long call_with_two(long number, long a, long b) {
 
 // For arguments that are pointers.
 template <class T>
-inline long arg(T* pointer) {
+[[gnu::always_inline]] inline long arg(T* pointer) {
   return reinterpret_cast<long>(pointer);
 }
 

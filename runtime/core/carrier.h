@@ -22,6 +22,7 @@
 #include "core/timer.h"
 #include "core/tls.h"
 #include "core/turns.h"
+#include "core/yield_wish.h"
 
 namespace ramie::core {
 
@@ -105,9 +106,7 @@ struct Carrier {
   std::atomic<uint64_t> background_parks = 0;   // of these, sleeps in the background
   std::atomic<uint32_t> background_timers = 0;  // and those under way
   std::atomic<uint64_t> kernel_mask = 0;  // the signal mask that the kernel has for this thread
-  // The watchdog's wish: others wait while calls that never wait follow each other, so the one that
-  // runs is to yield at its next call.  `switches` + 1 as it was seen to overstay, or 0.
-  std::atomic<uint64_t> overstays = 0;
+  YieldWish yield_wish;
   std::atomic<uint64_t> credentials = 0;  // the shim's: which change of them it has made
 
   CpuAccount cpu_account;

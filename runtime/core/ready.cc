@@ -14,6 +14,9 @@ void make_ready_elsewhere(Fiber& fiber) {
   } else if (self != nullptr) {
     Carrier& carrier = *self->carrier;
     enqueue(carrier, fiber);
+    if (self->kind != FiberKind::loop) {
+      carrier.yield_wish.count_readied(carrier.switches.load(std::memory_order_relaxed));
+    }
     bool is_next = self->kind == FiberKind::loop && count_offered(carrier) < 2;
     if (!is_next || !carrier.pinned.empty()) {
       offer_work(carrier);

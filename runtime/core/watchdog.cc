@@ -131,7 +131,7 @@ void ask_to_yield() {
   for (Carrier* carrier = carriers_of_crew(); carrier != nullptr; carrier = carrier->next_in_crew) {
     if (carrier->watched.cpu_at_long != 0) {
       carrier->turn_ends.store(0, std::memory_order_relaxed);  // and its loop looks for events
-      carrier->overstays.store(carrier->watched.switches + 1, std::memory_order_relaxed);
+      carrier->yield_wish.ask(carrier->watched.switches);
     }
   }
 }

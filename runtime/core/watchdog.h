@@ -12,7 +12,7 @@
 //
 // A thread whose calls never have to wait, say on a connection where the next request is always
 // there, does not switch either.  It is asked to yield at its next call on a descriptor
-// (Carrier::overstays), long before the slice is over, and gets stuck if it goes on so.
+// (yield_wish.h), long before the slice is over, and gets stuck if it goes on so.
 //
 // Between slices it corrects what the crew's cheap rules have missed: fibers that wait in the queue
 // of a carrier while another sleeps, events for which nobody watches.  It looks each millisecond

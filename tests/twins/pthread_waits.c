@@ -208,6 +208,42 @@ static void once_only(void) {
   printf("initialised %d\n", initialised);
 }
 
+enum { kWorkers = 200 };
+
+static sem_t work[kWorkers];
+static _Atomic int at_work;
+
+static void* wait_for_work(void* argument) {
+  MUST(sem_wait(&work[as_number(argument)]) == 0);
+  ++at_work;
+  return NULL;
+}
+
+// Who takes a request from a connection and gives it to a thread that waits, again and again, and
+// never has to wait himself: some of them work before he has woken all.
+static void woken_before_the_waker_waits(void) {
+  int connection[2];
+  int early = 0;
+  MUST(pipe(connection) == 0);
+  for (int round = 0; round < 10; ++round) {
+    pthread_t threads[kWorkers];
+    at_work = 0;
+    for (long i = 0; i < kWorkers; ++i) {
+      MUST(sem_init(&work[i], 0, 0) == 0 && write(connection[1], "x", 1) == 1);
+      threads[i] = start(wait_for_work, as_pointer(i));
+    }
+    nap(20);
+    for (int i = 0; i < kWorkers; ++i) {
+      char byte;
+      CHECK(read(connection[0], &byte, 1) == 1);
+      CHECK(sem_post(&work[i]) == 0);
+    }
+    early += at_work;
+    for (int i = 0; i < kWorkers; ++i) finish(threads[i]);
+  }
+  CHECK(early > 0);
+}
+
 static const struct twin_case cases[] = {
     {"turns_by_broadcast", THREADS, turns_by_broadcast},
     {"signal_wakes_one", THREADS, signal_wakes_one},
@@ -216,6 +252,7 @@ static const struct twin_case cases[] = {
     {"semaphore_time_outs", THREADS, semaphore_time_outs},
     {"barriers", THREADS, barriers},
     {"once_only", THREADS, once_only},
+    {"woken_before_the_waker_waits", THREADS, woken_before_the_waker_waits},
 };
 
 TWIN_MAIN(cases)
