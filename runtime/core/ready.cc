@@ -14,10 +14,11 @@ void make_ready_elsewhere(Fiber& fiber) {
   } else if (self != nullptr) {
     Carrier& carrier = *self->carrier;
     enqueue(carrier, fiber);
-    if (self->kind != FiberKind::loop) {
+    bool by_loop = self->kind == FiberKind::loop;
+    if (!by_loop) {
       carrier.yield_wish.count_readied(carrier.switches.load(std::memory_order_relaxed));
     }
-    bool is_next = self->kind == FiberKind::loop && count_offered(carrier) < 2;
+    bool is_next = by_loop && count_offered(carrier) < 2;
     if (!is_next || !carrier.pinned.empty()) {
       offer_work(carrier);
     }

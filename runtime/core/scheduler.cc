@@ -369,7 +369,7 @@ void reset_after_fork() {
   carrier.has_submitted = false;
   carrier.is_home.store(false, std::memory_order_relaxed);
   carrier.blocking.store(0, std::memory_order_relaxed);
-  carrier.yield_wish.reset();
+  new (&carrier.yield_wish) YieldWish;
   carrier.sleeping.store(kAwake, std::memory_order_relaxed);
   carrier.loop.signal_pending.store(false, std::memory_order_relaxed);
   carrier.begin_turn();

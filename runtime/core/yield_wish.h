@@ -42,12 +42,6 @@ class YieldWish {
     return wish / kReasons == turn + 1 ? static_cast<Why>(wish % kReasons) : Why::none;
   }
 
-  // In the child of a fork.
-  void reset() {
-    wish_.store(0, std::memory_order_relaxed);
-    readied_ = 0;
-  }
-
  private:
   static constexpr uint64_t kReasons = 4;
 

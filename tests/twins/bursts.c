@@ -165,27 +165,11 @@ static void requests_go_on(void) {
   finish_threads();
 }
 
-// Each mostly waits for some seconds, so each has a process, and they do that at the same time.
-static void in_four_processes(void) {
-  void (*const of_children[])(void) = {kernel_threads_end, children_live, requests_go_on};
-  enum { kChildren = sizeof of_children / sizeof of_children[0] };
-  pid_t pids[kChildren];
-  for (int i = 0; i < kChildren; ++i) {
-    pids[i] = fork();
-    if (pids[i] == 0) {
-      of_children[i]();
-      exit(twin_failures != 0);
-    }
-  }
-  kernel_threads_end_beside_timers();
-  for (int i = 0; i < kChildren; ++i) {
-    int status;
-    CHECK(waitpid(pids[i], &status, 0) == pids[i] && status == 0);
-  }
-}
-
 static const struct twin_case cases[] = {
-    {"in_four_processes", THREADS, in_four_processes},
+    {"kernel_threads_end", THREADS, kernel_threads_end},
+    {"kernel_threads_end_beside_timers", THREADS, kernel_threads_end_beside_timers},
+    {"children_live", THREADS, children_live},
+    {"requests_go_on", THREADS, requests_go_on},
 };
 
 TWIN_MAIN(cases)

@@ -180,19 +180,33 @@ ramie::base::MemoryMap& map() {
   return the_map;
 }
 
+// A kernel thread that runs `work`, and its id from its beginning on.
+class KnownThread {
+ public:
+  explicit KnownThread(const std::function<void()>& work)
+      : thread_([this, work] {
+          tid_ = static_cast<int>(syscall(SYS_gettid));
+          work();
+        }) {
+    while (tid_ == 0) {
+      std::this_thread::yield();
+    }
+  }
+
+  [[nodiscard]] int tid() const { return tid_; }
+  void join() { thread_.join(); }
+
+ private:
+  std::atomic<int> tid_ = 0;
+  std::thread thread_;
+};
+
 TEST(Blocked, AComputingThreadSaysWhereItIs) {
   std::atomic<bool> stop = false;
-  std::atomic<int> tid = 0;
-  std::thread spinner([&] {
-    tid = static_cast<int>(syscall(SYS_gettid));
-    spin(stop);
-  });
-  while (tid == 0) {
-    std::this_thread::yield();
-  }
+  KnownThread spinner([&] { spin(stop); });
   uintptr_t pc = 0;
   uintptr_t sp = 0;
-  while (!ramie::core::sample_code(tid, pc, sp)) {
+  while (!ramie::core::sample_code(spinner.tid(), pc, sp)) {
   }
   // Under a sanitizer it may be in what that calls for the loop; the loop's callers stay.
   ramie::core::CallChain callers = ramie::core::find_callers(map(), pc, sp);
@@ -208,21 +222,16 @@ TEST(Blocked, AComputingThreadSaysWhereItIs) {
 // Under ThreadSanitizer nearly all of that is code of its own, under its locks.
 TEST(Blocked, AThreadIsSampledWhereverItIs) {
   std::atomic<bool> stop = false;
-  std::atomic<int> tid = 0;
-  std::thread churner([&] {
-    tid = static_cast<int>(syscall(SYS_gettid));
+  KnownThread churner([&] {
     while (!stop.load()) {
       auto mutex = std::make_unique<std::mutex>();
       std::lock_guard guard(*mutex);
     }
   });
-  while (tid == 0) {
-    std::this_thread::yield();
-  }
   uintptr_t pc = 0;
   uintptr_t sp = 0;
   for (int samples = 0; samples < 300;) {
-    samples += ramie::core::sample_code(tid, pc, sp) ? 1 : 0;
+    samples += ramie::core::sample_code(churner.tid(), pc, sp) ? 1 : 0;
   }
   stop = true;
   churner.join();
@@ -231,18 +240,13 @@ TEST(Blocked, AThreadIsSampledWhereverItIs) {
 TEST(Blocked, AThreadInACallIsSeenThere) {
   int fds[2];
   ASSERT_EQ(pipe(fds), 0);
-  std::atomic<int> tid = 0;
-  std::thread reader([&] {
-    tid = static_cast<int>(syscall(SYS_gettid));
+  KnownThread reader([&] {
     char byte;
     EXPECT_EQ(read(fds[0], &byte, 1), 1);
   });
-  while (tid == 0) {
-    std::this_thread::yield();
-  }
   ramie::core::Activity seen;
   do {
-    seen = ramie::core::activity_of(tid);
+    seen = ramie::core::activity_of(reader.tid());
   } while (seen.call != SYS_read);
   ramie::core::CallChain callers = ramie::core::find_callers(map(), seen.pc, seen.sp);
   EXPECT_EQ(write(fds[1], "x", 1), 1);
